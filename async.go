@@ -1,0 +1,70 @@
+package geerpc
+
+import "context"
+
+// A Call is a call under way, as Go returns it.
+type Call struct {
+	Seq           uint64     // of the request on its connection; 0 if it was never sent
+	ServiceMethod string     // format "Service.Method"
+	Args          any        // the argument of the method
+	Reply         any        // the reply of the method, a pointer
+	Error         error      // once the call is done: how it ended
+	Done          chan *Call // receives the Call itself when it is done
+}
+
+// Go makes a call without waiting for its reply. When the call is done, it is
+// sent on done, which may be shared by calls; if done is nil, a new channel is
+// made. A done channel that is full or unbuffered holds up nobody else: the
+// call waits for its receiver, until the Client is closed.
+//
+// Go may wait until the connection has room for the call. There is no context:
+// to limit the time use Call, or Option.HandleTimeout.
+func (c *Client) Go(serviceMethod string, args, reply any, done chan *Call) *Call {
+	if done == nil {
+		done = make(chan *Call, 1)
+	}
+	call := &Call{ServiceMethod: serviceMethod, Args: args, Reply: reply, Done: done}
+	if len(c.opt.Interceptors) > 0 {
+		go func() { // ends with the call, at the latest with the connection
+			call.Error = c.Call(context.Background(), serviceMethod, args, reply)
+			c.strobe(call)
+		}()
+		return call
+	}
+	err := c.send(context.Background(), serviceMethod, args, &asyncCall{client: c, call: call})
+	if err != nil {
+		call.Error = err
+		c.strobe(call)
+	}
+	return call
+}
+
+// An asyncCall is a Call that nobody waits for at the moment.
+type asyncCall struct {
+	client *Client
+	call   *Call
+}
+
+func (a *asyncCall) begin(seq uint64) { a.call.Seq = seq }
+
+func (a *asyncCall) target() any { return a.call.Reply }
+
+func (a *asyncCall) deliver(_ Metadata, err error) {
+	a.call.Error = err
+	a.client.strobe(a.call)
+}
+
+// strobe announces that call is done, without blocking.
+func (c *Client) strobe(call *Call) {
+	select {
+	case call.Done <- call:
+		return
+	default:
+	}
+	go func() { // ends when the call is received or the Client closed
+		select {
+		case call.Done <- call:
+		case <-c.done:
+		}
+	}()
+}

@@ -1,0 +1,181 @@
+package geerpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"geerpc/codec"
+)
+
+// A call is a request that a server has taken on: it holds a slot of its
+// connection until its method has returned, and is answered exactly once.
+type call struct {
+	conn          *conn
+	seq           uint64
+	serviceMethod string
+	method        *method // nil: there is none of that name
+	argv, replyv  reflect.Value
+	refused       *Error // why the method can't be called, or nil
+	metadata      Metadata
+	reply         metadataBox
+
+	ctx    context.Context // nil if nobody is going to look at it
+	cancel context.CancelCauseFunc
+	end    context.CancelFunc // of the deadline
+
+	timer    *time.Timer // of the handle timeout
+	answered atomic.Bool
+}
+
+// callContext is the context of a method: it knows its call.
+type callContext struct {
+	context.Context
+	call *call
+}
+
+// Value implements context.Context.
+func (c callContext) Value(key any) any {
+	if key == (callKey{}) {
+		return c.call
+	}
+	return c.Context.Value(key)
+}
+
+// arm limits the call's time: its context ends when the time that its caller
+// has left is up, and at the handle timeout the call is answered, done or not.
+// Zero is no limit.
+func (c *call) arm(handle, left time.Duration) {
+	if len(c.conn.server.Interceptors) > 0 || c.method != nil && c.method.wantsContext {
+		c.makeContext(handle, left)
+	}
+	if handle > 0 {
+		c.timer = time.AfterFunc(handle, func() {
+			c.answer(&Error{Code: CodeDeadlineExceeded, Where: InMethod, Ran: RanMaybe,
+				Message: fmt.Sprintf("rpc server: request handle timeout: expect within %s", handle)}, false)
+		})
+	}
+}
+
+func (c *call) makeContext(handle, left time.Duration) {
+	ctx, cancel := context.WithCancelCause(c.conn.link.ctx)
+	c.cancel, c.end = cancel, func() {}
+	if handle > 0 && (left == 0 || handle < left) {
+		left = handle
+	}
+	if left > 0 {
+		ctx, c.end = context.WithTimeout(ctx, left)
+	}
+	c.ctx = callContext{ctx, c}
+}
+
+// run handles the call, whatever its method does: a panic, and
+// runtime.Goexit, is an answer like another.
+func (c *call) run() {
+	err := errGoexit
+	defer func() {
+		if p := recover(); p != nil {
+			err = c.panicked(p)
+		}
+		c.finish(err)
+	}()
+	err = c.handle()
+}
+
+var errGoexit error = &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,
+	Message: "rpc server: the method ended its goroutine"}
+
+func (c *call) panicked(p any) error {
+	c.conn.server.logger().Error("rpc server: method panicked",
+		"method", c.serviceMethod, "panic", p, "stack", string(debug.Stack()))
+	return &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,
+		Message: fmt.Sprintf("rpc server: method %s panicked: %.256v", c.serviceMethod, p)}
+}
+
+// handle runs the method, in the interceptors if there are any.
+func (c *call) handle() error {
+	if c.answered.Load() { // it had to wait for longer than its handle timeout
+		return nil
+	}
+	if c.ctx != nil && c.ctx.Err() != nil { // cancelled or too late before it began
+		return newError(CodeOf(c.ctx.Err()), InServer, RanNever, "rpc server: call not begun", c.ctx.Err())
+	}
+	interceptors := c.conn.server.Interceptors
+	if c.method == nil {
+		refuse := func(context.Context, string, any, any) error { return c.refused }
+		return chain(interceptors, refuse)(c.ctx, UnknownMethod, nil, nil)
+	}
+	if c.refused != nil {
+		return c.refused
+	}
+	if f := c.method.handler(interceptors); f != nil {
+		return f(c.ctx, c.serviceMethod, c.argv.Interface(), c.replyv.Interface())
+	}
+	return c.method.invoke(c.ctx, c.argv, c.replyv)
+}
+
+// finish answers the call and gives its slot back.
+func (c *call) finish(err error) {
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	others := c.conn.release(c)
+	if c.method != nil {
+		c.method.end(err)
+	}
+	c.answer(err, others)
+	if c.ctx != nil {
+		c.end()
+		c.cancel(nil)
+	}
+	c.conn.end()
+}
+
+// answer sends the reply, or err, unless the call has been answered before.
+// With yield set, other answers may go along.
+func (c *call) answer(err error, yield bool) {
+	if !c.answered.CompareAndSwap(false, true) {
+		return
+	}
+	h := codec.Header{ServiceMethod: c.serviceMethod, Seq: c.seq}
+	f := h.Frame()
+	f.Kind, f.Metadata = codec.Reply, c.reply.get()
+	link := c.conn.link
+	var body any
+	if err == nil {
+		body = c.replyv.Interface()
+	} else {
+		asError(err).put(&h)
+	}
+	if err := link.send(link.ctx, h, body, yield); err != nil && link.ctx.Err() == nil {
+		unsendable(err).put(&h)
+		f.Metadata = nil
+		if err := link.send(link.ctx, h, nil, yield); err != nil {
+			link.fail(fmt.Errorf("no way to answer: %w", err))
+		}
+	}
+}
+
+// asError types what a method returned. Its text stays as it is.
+func asError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		if e.Error() == err.Error() {
+			return e
+		}
+		return &Error{Code: e.Code, Message: err.Error(), Where: e.Where, Ran: e.Ran}
+	}
+	return &Error{Code: CodeOf(err), Message: err.Error(), Where: InMethod, Ran: RanYes}
+}
+
+// unsendable is the answer in place of a reply that could not be sent.
+func unsendable(err error) *Error {
+	if errors.Is(err, codec.ErrTooLarge) {
+		return newError(CodeResourceExhausted, InMethod, RanYes, "rpc server: reply", err)
+	}
+	return newError(CodeInternal, InMethod, RanYes, "rpc server: encoding the reply", err)
+}

@@ -1,0 +1,134 @@
+package codec
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"geerpc/internal/wire"
+)
+
+// A jsonCodec sends a line of JSON for the header and one for the body, so that
+// a person with nc, or any language, can take part. It reads values that are
+// not on lines of their own as well.
+type jsonCodec struct {
+	stream
+	extended bool
+	body     []byte // of the message being read
+}
+
+// jsonHeader is a Header as it stands on the line. The fields behind Error are
+// sent only between peers that have agreed on it.
+type jsonHeader struct {
+	ServiceMethod string
+	Seq           uint64
+	Error         string
+	Kind          string            `json:",omitempty"` // empty: a call or a reply
+	Timeout       int64             `json:",omitempty"` // nanoseconds
+	Code          uint8             `json:",omitempty"`
+	Where         uint8             `json:",omitempty"`
+	Ran           uint8             `json:",omitempty"`
+	Metadata      map[string]string `json:",omitempty"`
+}
+
+// NewJSONCodec returns a codec that speaks JSON on conn.
+func NewJSONCodec(conn io.ReadWriteCloser) Codec { return &jsonCodec{stream: newStream(conn)} }
+
+// Extend implements Extended: the same lines, with more fields in the header.
+func (c *jsonCodec) Extend() Codec {
+	c.extended = true
+	return c
+}
+
+// ReadHeader implements Codec. It waits for the whole message, body included.
+func (c *jsonCodec) ReadHeader(h *Header) error {
+	c.next()
+	end, err := c.value(0)
+	if err != nil {
+		return err
+	}
+	if c.message, err = c.value(end); err != nil {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return err
+	}
+	message := c.conn.Buffered()[:c.message]
+	c.body = message[end:]
+	var jh jsonHeader
+	if err := json.Unmarshal(message[:end], &jh); err != nil {
+		return fmt.Errorf("%w: header: %w", ErrCorrupt, err)
+	}
+	*h = Header{ServiceMethod: jh.ServiceMethod, Seq: jh.Seq, Error: jh.Error}
+	if c.extended {
+		h.frame = Frame{jsonKind(&jh), jh.Timeout, jh.Code, jh.Where, jh.Ran, jh.Metadata}
+	}
+	return nil
+}
+
+// jsonKind returns the kind of a message; one that has none is a reply if it
+// names no method.
+func jsonKind(jh *jsonHeader) Kind {
+	switch {
+	case jh.Kind != "":
+		return ParseKind(jh.Kind)
+	case jh.ServiceMethod == "":
+		return Reply
+	}
+	return Call
+}
+
+// ReadBody implements Codec.
+func (c *jsonCodec) ReadBody(body any) error {
+	data := c.body
+	c.body = nil
+	if body == nil {
+		return nil
+	}
+	return json.Unmarshal(data, body)
+}
+
+// Write implements Codec. A nil body is sent as null.
+func (c *jsonCodec) Write(h *Header, body any) error {
+	jh := jsonHeader{ServiceMethod: h.ServiceMethod, Seq: h.Seq, Error: h.Error}
+	if f := &h.frame; c.extended {
+		if f.Kind != Call {
+			jh.Kind = f.Kind.String()
+		}
+		jh.Timeout, jh.Code, jh.Where, jh.Ran, jh.Metadata = f.Timeout, f.Code, f.Where, f.Ran, f.Metadata
+	}
+	message := bytes.NewBuffer(c.scratch[:0])
+	enc := json.NewEncoder(message) // ends each value with a newline
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(&jh); err != nil {
+		return err
+	}
+	if err := enc.Encode(body); err != nil {
+		return err
+	}
+	return c.send(message.Bytes())
+}
+
+// value buffers the JSON value that starts at offset start of the buffered
+// bytes and returns where it ends.
+func (c *jsonCodec) value(start int) (end int, err error) {
+	s := wire.JSONScanner{Lines: true}
+	for end = start; ; {
+		data := c.conn.Buffered()[end:]
+		n, complete := s.Scan(data)
+		end += n
+		if wire.Exceeds(end, c.conn.MaxRead) {
+			return 0, tooLarge(end, c.conn.MaxRead)
+		}
+		if complete {
+			return end, nil
+		}
+		if err := c.conn.More(); err != nil {
+			if err == io.EOF && s.Begun() {
+				err = io.ErrUnexpectedEOF
+			}
+			return 0, err
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package codec
+
+import (
+	"io"
+
+	"geerpc/internal/wire"
+)
+
+// DefaultMaxMessageBytes limits messages on a connection that brings no limits
+// of its own: a bare one, without package geerpc around it.
+const DefaultMaxMessageBytes = 4 << 20
+
+// keepScratch is how large a scratch buffer may be and still be kept.
+const keepScratch = 64 << 10
+
+// A stream is what the codecs of this package have in common: a reader that
+// shows whole messages in place, a buffer in which the next message is put
+// together, and the limits of both.
+type stream struct {
+	conn *wire.Conn // where messages come from; the limits may change until the first message
+	out  io.Writer  // where messages go, each in one Write
+
+	message int    // length of the message being read; the next one starts behind it
+	scratch []byte // the message being written
+}
+
+// newStream works on the core's connection, or on a bare one.
+func newStream(conn io.ReadWriteCloser) stream {
+	if c, ok := conn.(*wire.Conn); ok {
+		return stream{conn: c, out: c.Writer}
+	}
+	return stream{out: conn, conn: &wire.Conn{Reader: wire.NewReader(conn), Closer: conn,
+		MaxRead: DefaultMaxMessageBytes, MaxWrite: DefaultMaxMessageBytes}}
+}
+
+// Close closes the connection.
+func (s *stream) Close() error { return s.conn.Close() }
+
+// next drops the message that has been read.
+func (s *stream) next() {
+	s.conn.Discard(s.message)
+	s.message = 0
+}
+
+// room returns how many bytes are left for a body beside a header of n bytes;
+// 0 is no limit.
+func (s *stream) room(n int) (int, error) {
+	switch {
+	case s.conn.MaxWrite == 0:
+		return 0, nil
+	case n >= s.conn.MaxWrite:
+		return 0, tooLarge(n, s.conn.MaxWrite)
+	}
+	return s.conn.MaxWrite - n, nil
+}
+
+// send writes the message that has been put together, with a single call, or
+// nothing if it is over the peer's limit.
+func (s *stream) send(message []byte) error {
+	s.scratch = message[:0]
+	if cap(message) > keepScratch {
+		s.scratch = nil
+	}
+	if wire.Exceeds(len(message), s.conn.MaxWrite) {
+		return tooLarge(len(message), s.conn.MaxWrite)
+	}
+	_, err := s.out.Write(message)
+	return err
+}

@@ -1,0 +1,226 @@
+package geerpc
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+)
+
+// Dial connects to a server at an address of a network, as net.Dial has it:
+// tcp, unix and so on. The option is optional; see Option for TLS, tokens and
+// how long Dial may take.
+func Dial(network, address string, opts ...*Option) (*Client, error) {
+	return dial(context.Background(), transport{network: network}, address, opts...)
+}
+
+// DialHTTP connects to a server that is behind HTTP, with a CONNECT request.
+func DialHTTP(network, address string, opts ...*Option) (*Client, error) {
+	return dial(context.Background(), transport{network: network, http: true}, address, opts...)
+}
+
+// XDial connects to a server at protocol@address, where protocol is http,
+// https, tls or a network as Dial takes it: http@10.0.0.1:7001,
+// tcp@10.0.0.1:9999, unix@/tmp/geerpc.sock, unix@@abstract.
+func XDial(rpcAddr string, opts ...*Option) (*Client, error) {
+	return DialContext(context.Background(), rpcAddr, opts...)
+}
+
+// DialContext is XDial within a context: when ctx ends before the Client is
+// there, DialContext fails. The Client does not depend on ctx any more.
+func DialContext(ctx context.Context, rpcAddr string, opts ...*Option) (*Client, error) {
+	protocol, address, ok := strings.Cut(rpcAddr, "@")
+	if !ok || protocol == "" || address == "" {
+		return nil, &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever,
+			Message: fmt.Sprintf("rpc client err: wrong format '%s', expect protocol@addr", rpcAddr)}
+	}
+	return dial(ctx, protocols(protocol), address, opts...)
+}
+
+// A transport is how a connection is made.
+type transport struct {
+	network   string
+	tls, http bool
+}
+
+func protocols(name string) transport {
+	switch name {
+	case "http":
+		return transport{network: "tcp", http: true}
+	case "https":
+		return transport{network: "tcp", http: true, tls: true}
+	case "tls":
+		return transport{network: "tcp", tls: true}
+	}
+	return transport{network: name}
+}
+
+// connectContext limits connecting.
+func (opt *Option) connectContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	if opt.ConnectTimeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, opt.ConnectTimeout,
+		fmt.Errorf("%w: expect within %s", errConnectTimeout, opt.ConnectTimeout))
+}
+
+var errConnectTimeout = errors.New("connect timeout")
+
+func dial(ctx context.Context, t transport, address string, opts ...*Option) (*Client, error) {
+	opt, err := parseOptions(opts...)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := opt.connectContext(ctx)
+	defer cancel()
+	conn, err := t.connect(ctx, address, &opt)
+	if err != nil {
+		return nil, dialError(ctx, err)
+	}
+	return newClient(ctx, conn, opt)
+}
+
+// connect makes the connection up to the handshake, within ctx.
+func (t transport) connect(ctx context.Context, address string, opt *Option) (net.Conn, error) {
+	dialer := opt.Dialer
+	if dialer == nil {
+		dialer = new(net.Dialer).DialContext
+	}
+	conn, err := dialer(ctx, t.network, address)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	if t.tls || opt.TLSConfig != nil {
+		if conn, err = t.secure(ctx, conn, address, opt); err != nil {
+			return nil, err
+		}
+	}
+	if t.http {
+		return connectHTTP(conn, opt)
+	}
+	return conn, nil
+}
+
+// secure puts TLS on conn.
+func (t transport) secure(ctx context.Context, conn net.Conn, address string, opt *Option) (net.Conn, error) {
+	config := &tls.Config{}
+	if opt.TLSConfig != nil {
+		config = opt.TLSConfig.Clone()
+	}
+	if config.ServerName == "" {
+		config.ServerName = address
+		if host, _, err := net.SplitHostPort(address); err == nil {
+			config.ServerName = host
+		}
+	}
+	if t.http {
+		config.NextProtos = []string{"http/1.1"} // CONNECT as we use it is not for HTTP/2
+	}
+	secured := tls.Client(conn, config)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return secured, nil
+}
+
+// dialError types an error of connecting.
+func dialError(ctx context.Context, err error) error {
+	var typed *Error
+	if errors.As(err, &typed) {
+		return err
+	}
+	code := CodeUnavailable
+	if ctx.Err() != nil {
+		code = CodeOf(ctx.Err())
+		if cause := context.Cause(ctx); !errors.Is(err, cause) {
+			err = fmt.Errorf("%w: %w", cause, err)
+		}
+	}
+	var unverified *tls.CertificateVerificationError
+	var plain tls.RecordHeaderError
+	var alert tls.AlertError
+	if errors.As(err, &unverified) || errors.As(err, &plain) || errors.As(err, &alert) {
+		code = CodeUnauthenticated
+	}
+	return newError(code, OnLink, RanNever, "rpc client", err)
+}
+
+// What an HTTP server answers to CONNECT, and where it is asked.
+const (
+	connected      = "200 Connected to Gee RPC"
+	defaultRPCPath = "/_geeprc_" // spelt so since the first version
+)
+
+// NewHTTPClient returns a Client on conn, at whose other end is an HTTP server
+// that has an RPC server behind it. Otherwise it is as NewClient.
+func NewHTTPClient(conn net.Conn, opt *Option) (*Client, error) {
+	o, err := parseOptions(opt)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	ctx, cancel := o.connectContext(context.Background())
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	tunnel, err := connectHTTP(conn, &o)
+	stop()
+	if err != nil {
+		return nil, dialError(ctx, err)
+	}
+	return newClient(ctx, tunnel, o)
+}
+
+// connectHTTP asks for the RPC server behind an HTTP server. It closes conn if
+// it doesn't get it.
+func connectHTTP(conn net.Conn, opt *Option) (net.Conn, error) {
+	path := opt.HTTPPath
+	if path == "" {
+		path = defaultRPCPath
+	}
+	_, err := io.WriteString(conn, "CONNECT "+path+" HTTP/1.0\r\n\r\n")
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	in := bufio.NewReader(io.LimitReader(conn, maxHandshakeBytes))
+	response, err := http.ReadResponse(in, &http.Request{Method: http.MethodConnect})
+	if err == nil && response.Status != connected {
+		err = &Error{Code: CodeUnavailable, Where: OnLink, Ran: RanNever,
+			Message: fmt.Sprintf("rpc client: unexpected HTTP response: %.256s; is there a geerpc server at %s?", response.Status, path)}
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	ahead, _ := in.Peek(in.Buffered())
+	return withAhead(conn, ahead), nil
+}
+
+// An aheadConn is a connection of which some bytes have been read already.
+type aheadConn struct {
+	net.Conn
+	in io.Reader
+}
+
+// withAhead returns conn as if the bytes in ahead had not been read yet.
+func withAhead(conn net.Conn, ahead []byte) net.Conn {
+	if len(ahead) == 0 {
+		return conn
+	}
+	return &aheadConn{conn, io.MultiReader(bytes.NewReader(bytes.Clone(ahead)), conn)}
+}
+
+// Read implements net.Conn.
+func (c *aheadConn) Read(p []byte) (int, error) { return c.in.Read(p) }
+
+// Unwrap returns the connection beneath.
+func (c *aheadConn) Unwrap() net.Conn { return c.Conn }

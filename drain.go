@@ -1,0 +1,103 @@
+package geerpc
+
+import (
+	"context"
+	"time"
+
+	"geerpc/codec"
+)
+
+// discardTime is how long a plain client's bytes are read and dropped once the
+// last reply has been sent: closing a socket with unread bytes would reset it,
+// and the reply with it.
+const discardTime = time.Second
+
+// keepAlive has the connection closed when its client has gone silent: one
+// that promised to ping, or any one that has had no call for too long.
+func (c *conn) keepAlive() {
+	if c.link.extended && c.link.kinds.has(codec.Ping) {
+		c.link.watch(0, limit(c.server.ReadTimeout, DefaultReadTimeout))
+	}
+	if idle := c.server.IdleTimeout; idle > 0 {
+		c.update(func(s *connState) { s.lastCall = time.Now() })
+		time.AfterFunc(idle, c.watchIdle)
+	}
+}
+
+// watchIdle drains the connection if it has had no call for
+// Server.IdleTimeout, and looks again later if it has.
+func (c *conn) watchIdle() {
+	if c.link.ctx.Err() != nil {
+		return
+	}
+	rest := c.server.IdleTimeout
+	c.update(func(s *connState) {
+		if s.open == 0 {
+			rest -= time.Since(s.lastCall)
+		}
+	})
+	if rest <= 0 {
+		c.drain(c.link.ctx)
+		return
+	}
+	time.AfterFunc(rest, c.watchIdle)
+}
+
+// drain asks the client to leave. One that knows the word goaway is served
+// until it says so itself: what it sent before it had heard is accepted. One
+// that does not is answered what has been read.
+func (c *conn) drain(ctx context.Context) {
+	if !c.greeted.Load() {
+		if !c.heard.Load() {
+			c.link.fail(ErrServerClosed)
+		}
+		return // it is going to be refused
+	}
+	if c.link.extended && c.link.kinds.has(codec.Goaway) {
+		c.link.post(control{kind: codec.Goaway})
+		return
+	}
+	c.leave(ctx)
+}
+
+// leave takes no more calls and, when those taken are answered, closes the
+// connection; at the latest when ctx ends.
+func (c *conn) leave(ctx context.Context) {
+	first := false
+	c.update(func(s *connState) {
+		first = !s.left
+		s.left = true
+		if first {
+			c.leaving.Add(1)
+		}
+	})
+	if !first {
+		return
+	}
+	go func() { // ends with ctx or the connection; serve waits
+		defer c.leaving.Done()
+		select {
+		case <-c.finished:
+		case <-ctx.Done():
+		case <-c.link.ctx.Done():
+		}
+		c.link.out.Drain(ctx)
+		c.hangUp()
+		c.link.fail(errDone)
+	}()
+}
+
+// hangUp tells the client that nothing follows, and waits a moment for it to
+// say the same.
+func (c *conn) hangUp() {
+	if half, ok := c.link.conn.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
+		return
+	}
+	timer := time.NewTimer(discardTime)
+	defer timer.Stop()
+	select {
+	case <-c.ended:
+	case <-timer.C:
+	case <-c.link.ctx.Done():
+	}
+}

@@ -1,0 +1,209 @@
+package geerpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"geerpc/codec"
+)
+
+// A Code says what went wrong, in the terms, and with the numbers, of gRPC
+// (https://grpc.io/docs/guides/status-codes). It travels with a reply.
+type Code uint8
+
+// The codes.
+const (
+	// CodeOK means that nothing went wrong. No error has it.
+	CodeOK Code = iota
+	// CodeCanceled means that the caller's context was cancelled.
+	CodeCanceled
+	// CodeUnknown means that a method returned an error without a code, or
+	// that the peer is too old to send one.
+	CodeUnknown
+	// CodeInvalidArgument means that the request can never work: its
+	// arguments can't be encoded, or don't decode into the method's type.
+	CodeInvalidArgument
+	// CodeDeadlineExceeded means that the time for the call was up.
+	CodeDeadlineExceeded
+	// CodeNotFound means that there is no such service or method, or that a
+	// method did not find what it was asked for.
+	CodeNotFound
+	// CodeAlreadyExists means that what was to be created is there already.
+	CodeAlreadyExists
+	// CodePermissionDenied means that the caller is known and not allowed.
+	CodePermissionDenied
+	// CodeResourceExhausted means that a limit was met: of message size, of
+	// calls in flight, of connections.
+	CodeResourceExhausted
+	// CodeFailedPrecondition means that the system is not in the state that
+	// the method needs.
+	CodeFailedPrecondition
+	// CodeAborted means that the method gave up because of a conflict.
+	CodeAborted
+	// CodeOutOfRange means that a method was asked beyond its valid range.
+	CodeOutOfRange
+	// CodeUnimplemented means that the operation is not supported.
+	CodeUnimplemented
+	// CodeInternal means that something is broken: a method panicked, a reply
+	// can't be encoded or decoded.
+	CodeInternal
+	// CodeUnavailable means that the server can't be reached, has gone or is
+	// shutting down. Another one may serve.
+	CodeUnavailable
+	// CodeDataLoss means that data is lost or corrupt for good.
+	CodeDataLoss
+	// CodeUnauthenticated means that the caller did not prove who it is.
+	CodeUnauthenticated
+)
+
+var codeNames = [...]string{"ok", "canceled", "unknown", "invalid argument", "deadline exceeded", "not found",
+	"already exists", "permission denied", "resource exhausted", "failed precondition", "aborted", "out of range",
+	"unimplemented", "internal", "unavailable", "data loss", "unauthenticated"}
+
+// String returns the code in words, such as "deadline exceeded".
+func (c Code) String() string { return enumName(codeNames[:], "code", uint8(c)) }
+
+// A Where says how far a call had come when it failed.
+type Where uint8
+
+// The places where a call can fail.
+const (
+	InClient Where = iota // before anything was sent
+	OnLink                // between client and server
+	InServer              // in the server, before the method
+	InMethod              // in the method, or on the way back from it
+)
+
+var whereNames = [...]string{"in the client", "on the link", "in the server", "in the method"}
+
+// String returns the place in words, such as "on the link".
+func (w Where) String() string { return enumName(whereNames[:], "where", uint8(w)) }
+
+// A Ran says whether the method ran. Whether a call may be repeated should be
+// decided on this and on nothing else.
+type Ran uint8
+
+// The answers to whether a method ran.
+const (
+	RanMaybe Ran = iota // nobody knows
+	RanNever            // certainly not, nor will it: repeating the call is safe
+	RanYes              // it did, at least in part
+)
+
+var ranNames = [...]string{"maybe", "never", "yes"}
+
+// String returns "never", "maybe" or "yes".
+func (r Ran) String() string { return enumName(ranNames[:], "ran", uint8(r)) }
+
+func enumName(names []string, kind string, i uint8) string {
+	if int(i) < len(names) {
+		return names[i]
+	}
+	return kind + "(" + strconv.Itoa(int(i)) + ")"
+}
+
+// An Error is what every call and every Dial of this package fails with.
+// Use errors.As to get at it:
+//
+//	var e *geerpc.Error
+//	if errors.As(err, &e) && e.Ran == geerpc.RanNever {
+//		// it is safe to try again
+//	}
+//
+// errors.Is(err, context.DeadlineExceeded) and errors.Is(err,
+// context.Canceled) hold for the codes that mean the same, whichever side
+// noticed. A method may return an Error of its own, of which Code and Message
+// reach the caller; where and whether it ran are filled in.
+type Error struct {
+	Code    Code
+	Message string // the text of the error, verbatim
+	Where   Where
+	Ran     Ran
+
+	cause error
+}
+
+// Error returns e.Message, or the code in words if there is no message.
+func (e *Error) Error() string {
+	if e.Message == "" {
+		return e.Code.String()
+	}
+	return e.Message
+}
+
+// Unwrap returns what caused the error on this side, or nil.
+func (e *Error) Unwrap() error { return e.cause }
+
+// Is makes errors.Is recognize the context's errors by their code.
+func (e *Error) Is(target error) bool {
+	switch target {
+	case context.DeadlineExceeded:
+		return e.Code == CodeDeadlineExceeded
+	case context.Canceled:
+		return e.Code == CodeCanceled
+	}
+	return false
+}
+
+// Errorf returns an error with a code for a method to return. The format is
+// that of fmt.Errorf, %w included.
+func Errorf(code Code, format string, a ...any) error {
+	err := fmt.Errorf(format, a...)
+	return &Error{Code: code, Message: err.Error(), Where: InMethod, Ran: RanYes, cause: err}
+}
+
+// CodeOf returns the code of the Error that err is or wraps, CodeOK for nil,
+// the code that fits for an error of package context, else CodeUnknown.
+func CodeOf(err error) Code {
+	var e *Error
+	switch {
+	case err == nil:
+		return CodeOK
+	case errors.As(err, &e):
+		return e.Code
+	case errors.Is(err, context.DeadlineExceeded):
+		return CodeDeadlineExceeded
+	case errors.Is(err, context.Canceled):
+		return CodeCanceled
+	}
+	return CodeUnknown
+}
+
+// ErrShutdown is what calls on a connection that has been closed fail with, by
+// Close or because it broke, and what a second Close returns. It is an *Error.
+var ErrShutdown error = &Error{Code: CodeUnavailable, Message: "connection is shut down", Where: InClient, Ran: RanNever}
+
+// ErrServerClosed is what Serve returns after Shutdown or Close.
+var ErrServerClosed = errors.New("rpc server: server closed")
+
+// newError returns an Error with err as its cause and the text "what: err".
+func newError(code Code, where Where, ran Ran, what string, err error) *Error {
+	return &Error{Code: code, Message: what + ": " + err.Error(), Where: where, Ran: ran, cause: err}
+}
+
+// contextError returns the Error of a call whose context has ended.
+func contextError(err error, where Where, ran Ran) *Error {
+	return newError(CodeOf(err), where, ran, "rpc client: call failed", err)
+}
+
+// put writes e into the header of a reply.
+func (e *Error) put(h *codec.Header) {
+	h.Error = e.Error()
+	f := h.Frame()
+	f.Code, f.Where, f.Ran = uint8(e.Code), uint8(e.Where), uint8(e.Ran)
+}
+
+// replyError returns the error that is in the header of a reply, or nil.
+// extended tells whether the header says more than its text.
+func replyError(h *codec.Header, extended bool) error {
+	f := h.Frame()
+	switch {
+	case h.Error == "" && f.Code == 0:
+		return nil
+	case extended:
+		return &Error{Code: Code(f.Code), Message: h.Error, Where: Where(f.Where), Ran: Ran(f.Ran)}
+	}
+	return &Error{Code: CodeUnknown, Message: h.Error, Where: InServer, Ran: RanMaybe}
+}

@@ -1,0 +1,3 @@
+module geerpc
+
+go 1.25.0

@@ -1,0 +1,287 @@
+package geerpc
+
+import (
+	"bytes"
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"geerpc/codec"
+	"geerpc/internal/wire"
+)
+
+// The handshake. A client opens with one JSON object, GeeRPC's Option. Ours is
+// a superset, the hello, which asks for an acknowledgement: one line of JSON
+// that says yes, with the server's limits and features, or why not. A client
+// that doesn't ask gets none, and GeeRPC's wire. See PROTOCOL.md.
+
+// protocolVersion is the version of the handshake and of what follows it.
+const protocolVersion = 1
+
+const (
+	maxHandshakeBytes = 4 << 10
+	handshakeTimeout  = 10 * time.Second // from the first byte
+	silentTimeout     = 5 * time.Minute  // before the first byte
+	legacyBytes       = 512              // what an old server's first read takes at most
+)
+
+// kinds are the names of the kinds of messages that this version handles.
+var kinds = []string{codec.Call.String(), codec.Reply.String(), codec.Cancel.String(),
+	codec.Goaway.String(), codec.Ping.String(), codec.Pong.String()}
+
+// A kindSet is the kinds that a peer handles.
+type kindSet uint16
+
+func newKindSet(names []string) (s kindSet) {
+	for _, name := range names {
+		if k := codec.ParseKind(name); k < 16 {
+			s |= 1 << k
+		}
+	}
+	return s
+}
+
+func (s kindSet) has(k codec.Kind) bool { return s>>k&1 == 1 }
+
+// A hello is what a client opens with.
+type hello struct {
+	MagicNumber    int
+	CodecType      codec.Type
+	ConnectTimeout time.Duration
+	HandleTimeout  time.Duration
+
+	Version         int      `json:",omitempty"`
+	Ack             bool     `json:",omitempty"` // answer, please
+	Extended        bool     `json:",omitempty"` // the codec has an extended layout
+	Kinds           []string `json:",omitempty"` // of messages that the client handles
+	MaxMessageBytes int      `json:",omitempty"` // of a reply; 0: no limit
+	Token           string   `json:",omitempty"`
+}
+
+// An ack is what a server answers if it was asked to.
+type ack struct {
+	OK    bool
+	Code  Code   `json:",omitempty"` // why not
+	Error string `json:",omitempty"`
+
+	Version         int      `json:",omitempty"`
+	Extended        bool     `json:",omitempty"` // both codecs have an extended layout: it is in force
+	Kinds           []string `json:",omitempty"` // of messages that the server handles
+	MaxMessageBytes int      `json:",omitempty"` // of a request; 0: no limit
+	MaxInFlight     int      `json:",omitempty"` // calls at a time; 0: no limit
+}
+
+// readObject reads one JSON object into v, and nothing behind it.
+func readObject(in *wire.Reader, v any) error {
+	var s wire.JSONScanner
+	for end := 0; ; {
+		data := in.Buffered()[end:]
+		if len(data) == 0 {
+			if err := in.More(); err != nil {
+				if err == io.EOF && end > 0 {
+					err = io.ErrUnexpectedEOF
+				}
+				return err
+			}
+			continue
+		}
+		n, complete := s.Scan(data[:min(len(data), maxHandshakeBytes-end)])
+		end += n
+		if complete {
+			err := json.Unmarshal(in.Buffered()[:end], v)
+			in.Discard(end)
+			return err
+		}
+		if end >= maxHandshakeBytes {
+			return fmt.Errorf("%w: more than %d bytes", errHandshake, maxHandshakeBytes)
+		}
+	}
+}
+
+// skipNewline drops the newline that may stand behind a handshake object, when
+// the bytes of the first message arrive.
+func skipNewline(in *wire.Reader) error {
+	first, err := in.Peek(1)
+	if err == nil && first[0] == '\n' {
+		in.Discard(1)
+	}
+	return err
+}
+
+var (
+	errHandshake = errors.New("not a geerpc handshake")
+	errNoAck     = errors.New("no acknowledgement from the server; if it is GeeRPC's original version, set Option.Legacy")
+)
+
+// greet is the client's side of the handshake, within ctx.
+func (c *Client) greet(ctx context.Context) error {
+	newCodec, err := codec.Lookup(c.opt.CodecType)
+	if err != nil {
+		return newError(CodeInvalidArgument, InClient, RanNever, "rpc client", err)
+	}
+	c.link.open(newCodec)
+	stop := context.AfterFunc(ctx, func() { c.link.fail(context.Cause(ctx)) })
+	defer stop()
+	if c.opt.Legacy {
+		err = c.greetLegacy()
+	} else {
+		err = c.greetPeer()
+	}
+	var refused *Error
+	switch cause := context.Cause(ctx); {
+	case err == nil || errors.As(err, &refused):
+		return err
+	case cause != nil && ctx.Err() == context.Canceled:
+		return newError(CodeCanceled, OnLink, RanNever, "rpc client: handshake", cause)
+	case cause != nil:
+		return newError(CodeDeadlineExceeded, OnLink, RanNever, "rpc client: "+cause.Error(), errNoAck)
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return newError(CodeUnavailable, OnLink, RanNever, "rpc client: the server closed the connection", errNoAck)
+	}
+	return newError(CodeUnavailable, OnLink, RanNever, "rpc client: handshake", err)
+}
+
+// greetPeer says hello to a server of our own kind and takes its answer.
+func (c *Client) greetPeer() error {
+	if err := c.link.sendLine(hello{
+		MagicNumber: MagicNumber, CodecType: c.opt.CodecType,
+		ConnectTimeout: c.opt.ConnectTimeout, HandleTimeout: c.opt.HandleTimeout,
+		Version: protocolVersion, Ack: true, Extended: c.link.whole, Kinds: kinds,
+		MaxMessageBytes: c.opt.MaxMessageBytes, Token: c.opt.Token,
+	}); err != nil {
+		return err
+	}
+	var a ack
+	if err := readObject(c.link.in, &a); err != nil {
+		return err
+	}
+	if !a.OK {
+		return &Error{Code: a.Code, Message: "rpc client: the server refused the connection: " + a.Error,
+			Where: InServer, Ran: RanNever}
+	}
+	c.link.wire.MaxWrite = a.MaxMessageBytes
+	c.maxInFlight = a.MaxInFlight
+	if a.Extended && c.link.whole {
+		c.link.extend(newKindSet(a.Kinds))
+	}
+	return skipNewline(c.link.in)
+}
+
+// greetLegacy sends the Option as an old server needs it. That server reads
+// with a json.Decoder, whose first read takes up to 512 bytes and whose buffer
+// is then forgotten: were the Option any shorter, the first call would go with
+// it. Blanks before the closing brace make it fill that read exactly.
+func (c *Client) greetLegacy() error {
+	line, err := json.Marshal(hello{MagicNumber: MagicNumber, CodecType: c.opt.CodecType,
+		ConnectTimeout: c.opt.ConnectTimeout, HandleTimeout: c.opt.HandleTimeout})
+	if err == nil && len(line) > legacyBytes {
+		err = fmt.Errorf("option of %d bytes, a legacy server takes %d: choose a shorter CodecType", len(line), legacyBytes)
+	}
+	if err != nil {
+		return newError(CodeInvalidArgument, InClient, RanNever, "rpc client", err)
+	}
+	padded := bytes.Repeat([]byte{' '}, legacyBytes)
+	copy(padded, line[:len(line)-1])
+	padded[legacyBytes-1] = '}'
+	_, err = c.link.conn.Write(padded)
+	return err
+}
+
+// greet is the server's side of the handshake. It reports whether the
+// connection is to be served.
+func (c *conn) greet() error {
+	if err := c.awaitHello(); err != nil {
+		return err
+	}
+	refusal := c.judge()
+	if refusal != nil {
+		if c.hello.Ack {
+			c.link.sendLine(ack{Code: refusal.Code, Error: refusal.Message})
+			c.link.out.Drain(c.link.ctx)
+		}
+		return refusal
+	}
+	newCodec, _ := codec.Lookup(c.hello.CodecType)
+	c.link.open(newCodec)
+	if !c.hello.Ack {
+		return nil
+	}
+	c.link.wire.MaxWrite = max(c.hello.MaxMessageBytes, 0)
+	extended := c.hello.Extended && c.link.whole
+	if extended {
+		c.link.extend(newKindSet(c.hello.Kinds))
+	}
+	return c.link.sendLine(ack{OK: true, Version: protocolVersion, Extended: extended, Kinds: kinds,
+		MaxMessageBytes: c.link.wire.MaxRead, MaxInFlight: c.server.maxInFlight()})
+}
+
+// sendLine sends v as a line of JSON.
+func (l *link) sendLine(v any) error {
+	line, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if _, err := l.out.Write(append(line, '\n')); err != nil {
+		return err
+	}
+	l.out.Flush(false)
+	return nil
+}
+
+// awaitHello reads the client's hello: as long as the connection is silent it
+// costs a timer and no buffer, from the first byte on it has 10 s.
+func (c *conn) awaitHello() error {
+	silent := time.AfterFunc(silentTimeout, func() { c.link.fail(errSilent) })
+	first, err := c.link.in.Peek(1)
+	if !silent.Stop() && err == nil {
+		err = errSilent
+	}
+	if err != nil {
+		return err
+	}
+	c.heard.Store(true)
+	slow := time.AfterFunc(handshakeTimeout, func() { c.link.fail(errSlowHello) })
+	defer slow.Stop()
+	// Other protocols can share the port: they start with another byte.
+	if first[0] != '{' && first[0] > ' ' {
+		return fmt.Errorf("%w: first byte %#02x", errHandshake, first[0])
+	}
+	if err := readObject(c.link.in, &c.hello); err != nil {
+		if cause := context.Cause(c.link.ctx); cause != nil {
+			err = cause
+		}
+		return err
+	}
+	return nil
+}
+
+var (
+	errSilent    = fmt.Errorf("silent for %v", silentTimeout)
+	errSlowHello = fmt.Errorf("no complete handshake within %v", handshakeTimeout)
+)
+
+// judge says why a connection is refused, or nil.
+func (c *conn) judge() *Error {
+	refuse := func(code Code, format string, a ...any) *Error {
+		return &Error{Code: code, Message: fmt.Sprintf(format, a...), Where: InServer, Ran: RanNever}
+	}
+	h, s := &c.hello, c.server
+	if h.MagicNumber != MagicNumber {
+		return refuse(CodeInvalidArgument, "invalid magic number %#x, want %#x", h.MagicNumber, MagicNumber)
+	}
+	if h.Version > protocolVersion {
+		return refuse(CodeUnimplemented, "protocol version %d, this server speaks %d", h.Version, protocolVersion)
+	}
+	if _, err := codec.Lookup(h.CodecType); err != nil {
+		return refuse(CodeInvalidArgument, "%s", err)
+	}
+	if s.Token != "" && subtle.ConstantTimeCompare([]byte(h.Token), []byte(s.Token)) != 1 {
+		return refuse(CodeUnauthenticated, "the token is missing or wrong")
+	}
+	h.Token = ""
+	return s.conns.admit(c)
+}

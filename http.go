@@ -1,0 +1,64 @@
+package geerpc
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+const defaultDebugPath = "/debug/geerpc"
+
+// ServeHTTP answers a CONNECT request by serving RPC on the request's
+// connection. The Server goes on any mux, at any path; Option.HTTPPath tells
+// clients where if it is not the usual one. Such connections are the Server's:
+// http.Server.Shutdown does not know them, Server.Shutdown does.
+func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if req.Method != http.MethodConnect {
+		w.Header().Set("Allow", http.MethodConnect)
+		http.Error(w, "405 must CONNECT", http.StatusMethodNotAllowed)
+		return
+	}
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil { // HTTP/2, or a middleware that hides the connection
+		s.logger().Warn("rpc server: hijacking", "peer", req.RemoteAddr, "err", err)
+		http.Error(w, "500 RPC needs a connection of its own: use HTTP/1.1", http.StatusInternalServerError)
+		return
+	}
+	conn.SetDeadline(time.Time{}) // the HTTP server's limits are for requests
+	if _, err := io.WriteString(conn, "HTTP/1.0 "+connected+"\n\n"); err != nil {
+		conn.Close()
+		return
+	}
+	ahead, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
+	s.ServeConn(withAhead(conn, ahead))
+}
+
+// HandleHTTP puts the Server at /_geeprc_ and its debug page at /debug/geerpc
+// of http.DefaultServeMux. It is still necessary to call http.Serve. If a path
+// is taken, by another Server perhaps, that is logged (to slog.Default if the
+// Server has no Logger) and the path left as it is; a second Server goes on a
+// mux or a path of its own, with http.Handle and DebugHandler.
+func (s *Server) HandleHTTP() {
+	s.handle(defaultRPCPath, s)
+	s.handle(defaultDebugPath, s.DebugHandler())
+}
+
+func (s *Server) handle(path string, h http.Handler) {
+	mux := http.DefaultServeMux
+	taken, pattern := mux.Handler(&http.Request{Method: http.MethodGet, URL: &url.URL{Path: path}})
+	switch {
+	case pattern != path:
+		mux.Handle(path, h)
+	case taken != h:
+		log := s.Logger
+		if log == nil {
+			log = slog.Default()
+		}
+		log.Error("rpc server: HandleHTTP: the path is taken, and requests to it go elsewhere; put this Server on a mux of its own with mux.Handle(path, server), and server.DebugHandler() beside it", "path", path)
+	}
+}
+
+// HandleHTTP is Server.HandleHTTP for the DefaultServer.
+func HandleHTTP() { DefaultServer.HandleHTTP() }

@@ -1,0 +1,45 @@
+package geerpc
+
+import "context"
+
+// A CallFunc makes a call, or handles one: Client.Call is a CallFunc, and so
+// is what a server does with a request.
+//
+// On a client, args and reply are what the caller passed. On a server, args is
+// of the method's argument type and reply of its reply type, a pointer.
+type CallFunc func(ctx context.Context, serviceMethod string, args, reply any) error
+
+// An Interceptor wraps a CallFunc. It may look at or change what goes in and
+// what comes out, call next never, once or, if the method allows, again:
+//
+//	func logged(next geerpc.CallFunc) geerpc.CallFunc {
+//		return func(ctx context.Context, serviceMethod string, args, reply any) error {
+//			err := next(ctx, serviceMethod, args, reply)
+//			log.Print(serviceMethod, " ", err)
+//			return err
+//		}
+//	}
+//
+// A client's interceptors are in its Option, a server's in Server. Calls of
+// methods that do not exist pass a server's interceptors as well, under the
+// name [UnknownMethod], so that names a peer makes up never become labels.
+//
+// With interceptors, Client.Go runs its call on a goroutine of its own.
+type Interceptor func(next CallFunc) CallFunc
+
+// UnknownMethod is the name under which interceptors see a call of a method
+// that does not exist.
+const UnknownMethod = "unknown"
+
+// A Caller makes calls. *Client is one, and so is *xclient.XClient.
+type Caller interface {
+	Call(ctx context.Context, serviceMethod string, args, reply any) error
+}
+
+// chain wraps f in interceptors, the first outermost.
+func chain(interceptors []Interceptor, f CallFunc) CallFunc {
+	for i := len(interceptors) - 1; i >= 0; i-- {
+		f = interceptors[i](f)
+	}
+	return f
+}

@@ -1,0 +1,181 @@
+// Package wire moves bytes for both ends of a connection: a reader that holds
+// one whole message at a time and costs little at rest, a writer that lets
+// many callers share a system call, and the gate that orders those callers.
+package wire
+
+import (
+	"io"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	firstBuffer  = 512      // what a connection gets with its first bytes
+	steadyBuffer = 64 << 10 // how far reading ahead may grow it
+	lightReads   = 64       // reads that used a quarter at most, before it is halved
+	emptyReads   = 100      // reads of nothing, without an error, before giving up
+)
+
+// A Reader reads a connection through a buffer of its own. A message is peeked
+// at whole, in place, and discarded when it has been dealt with.
+//
+// The buffer grows only with bytes that have arrived, never with a length that
+// a peer has merely claimed, so a false length costs nothing. It doubles while
+// reads fill it and shrinks again when they don't.
+//
+// A Reader is for one goroutine; only SinceRead may be called from another.
+type Reader struct {
+	src   io.Reader
+	buf   []byte
+	r, w  int  // buf[r:w] has been read from src, but not been discarded
+	full  bool // the last read filled the buffer: more is waiting
+	light int  // reads in a row that a buffer a quarter as large had held
+	err   error
+
+	budget int // bytes that Read may still hand out; negative: any number
+
+	start    time.Time    // origin of lastRead
+	lastRead atomic.Int64 // nanoseconds after start
+
+	tiny [16]byte // a connection that is silent so far needs no more
+}
+
+// NewReader returns a Reader of src.
+func NewReader(src io.Reader) *Reader {
+	r := &Reader{src: src, budget: -1, start: time.Now()}
+	r.buf = r.tiny[:]
+	return r
+}
+
+// Peek returns the next n bytes without discarding them. They are valid until
+// the next call of another method than Buffered. If there are fewer, it
+// returns what there is and why: io.EOF only if there is nothing at all,
+// io.ErrUnexpectedEOF if the stream ends within the n bytes.
+func (r *Reader) Peek(n int) ([]byte, error) {
+	for r.w-r.r < n {
+		if err := r.fill(n); err != nil {
+			if err == io.EOF && r.w > r.r {
+				err = io.ErrUnexpectedEOF
+			}
+			return r.Buffered(), err
+		}
+	}
+	return r.buf[r.r : r.r+n], nil
+}
+
+// More waits for at least one byte beyond those buffered.
+func (r *Reader) More() error { return r.fill(r.w - r.r + 1) }
+
+// Buffered returns what has been read and not been discarded.
+func (r *Reader) Buffered() []byte { return r.buf[r.r:r.w] }
+
+// Discard drops n buffered bytes.
+func (r *Reader) Discard(n int) {
+	r.r += min(n, r.w-r.r)
+	if r.r < r.w {
+		return
+	}
+	r.r, r.w = 0, 0
+	if len(r.buf) > steadyBuffer { // a large message has passed
+		r.buf = make([]byte, firstBuffer)
+	}
+}
+
+// fill reads once, into a buffer with room for n bytes if that many arrive.
+func (r *Reader) fill(n int) error {
+	if r.err != nil {
+		return r.err
+	}
+	r.makeRoom(n)
+	for range emptyReads {
+		got, err := r.src.Read(r.buf[r.w:])
+		if got > 0 {
+			r.lastRead.Store(int64(time.Since(r.start)))
+			r.measure(got)
+			r.w += got
+			r.err = err
+			return nil
+		}
+		if err != nil {
+			r.err = err
+			return err
+		}
+	}
+	r.err = io.ErrNoProgress
+	return r.err
+}
+
+// makeRoom leaves at least one free byte behind those buffered. It moves or
+// grows the buffer only as far as what has arrived justifies.
+func (r *Reader) makeRoom(n int) {
+	have := r.w - r.r
+	switch size := len(r.buf); {
+	case have == size || r.full && have < n && size < steadyBuffer:
+		r.resize(max(2*size, firstBuffer))
+	case have == 0 && r.light >= lightReads && size > firstBuffer:
+		r.resize(size / 2)
+	case r.r > 0 && (r.w == size || r.r+n > size):
+		copy(r.buf, r.buf[r.r:r.w])
+		r.r, r.w = 0, have
+	}
+}
+
+func (r *Reader) resize(size int) {
+	buf := make([]byte, size)
+	r.w = copy(buf, r.buf[r.r:r.w])
+	r.r = 0
+	r.buf, r.full, r.light = buf, false, 0
+}
+
+func (r *Reader) measure(got int) {
+	r.full = got == len(r.buf)-r.w
+	if got > len(r.buf)/4 {
+		r.light = 0
+	} else {
+		r.light++
+	}
+}
+
+// SinceRead returns how long ago the last byte arrived, or how long the Reader
+// has been there if none has.
+func (r *Reader) SinceRead() time.Duration {
+	return time.Since(r.start) - time.Duration(r.lastRead.Load())
+}
+
+// SetBudget limits how many bytes Read and ReadByte hand out from now on.
+// It bounds a codec that does its own framing; a negative n is no limit.
+func (r *Reader) SetBudget(n int) { r.budget = n }
+
+// Read implements io.Reader for codecs that do their own framing. It returns
+// ErrBudget when the budget is used up.
+func (r *Reader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if r.budget == 0 {
+		return 0, ErrBudget
+	}
+	if r.r == r.w {
+		if err := r.fill(1); err != nil {
+			return 0, err
+		}
+	}
+	have := r.Buffered()
+	if r.budget > 0 && len(have) > r.budget {
+		have = have[:r.budget]
+	}
+	n := copy(p, have)
+	if r.budget > 0 {
+		r.budget -= n
+	}
+	r.Discard(n)
+	return n, nil
+}
+
+// ReadByte implements io.ByteReader, so that a gob.Decoder reads from here
+// without a buffer in between.
+func (r *Reader) ReadByte() (byte, error) {
+	var b [1]byte
+	_, err := r.Read(b[:])
+	return b[0], err
+}

@@ -1,0 +1,279 @@
+package geerpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"geerpc/codec"
+	"geerpc/internal/wire"
+)
+
+// maxControls limits the control messages that wait for the peer to read.
+// A peer that makes us owe it more, and reads nothing, loses its connection.
+const maxControls = 16 << 10
+
+// A link is what both ends of a connection have in common: the codec, the gate
+// that messages leave through, the control messages and the one way to close.
+// It has no goroutine of its own at rest.
+type link struct {
+	conn io.ReadWriteCloser
+	wire *wire.Conn
+	in   *wire.Reader
+	out  *wire.Writer
+	log  *slog.Logger
+
+	codec    codec.Codec
+	whole    bool // the codec has the whole message at hand when it returns a header
+	extended bool // both peers transmit whole headers
+	kinds    kindSet
+
+	// ctx ends with the link, its cause says why.
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	gate   *wire.Gate   // one message at a time
+	header codec.Header // the message that is at the gate
+
+	mu       sync.Mutex // guards what follows
+	controls []control  // to be sent
+	pong     bool       // one of them is a Pong
+	sending  bool       // a goroutine sends them
+	watchdog *time.Timer
+
+	wg sync.WaitGroup // goroutines that send controls
+}
+
+// A control is a message without a body, from the connection itself.
+type control struct {
+	kind codec.Kind
+	seq  uint64
+	err  *Error // of a Reply
+}
+
+// limits are what a link needs to know of an Option or a Server.
+type limits struct {
+	maxRead int           // bytes in a message; 0: no limit
+	flush   time.Duration // 0: no limit
+	log     *slog.Logger
+}
+
+// newLink returns the link over conn.
+func newLink(conn io.ReadWriteCloser, lim limits) *link {
+	l := &link{conn: conn, log: lim.log, gate: wire.NewGate()}
+	l.ctx, l.cancel = context.WithCancelCause(context.Background())
+	if lim.flush == 0 {
+		lim.flush = -1
+	}
+	l.in = wire.NewReader(conn)
+	l.out = wire.NewWriter(conn, lim.flush, l.shut)
+	l.wire = &wire.Conn{Reader: l.in, Writer: l.out, Closer: closer{l}, MaxRead: lim.maxRead}
+	return l
+}
+
+// closer is how a codec closes the link.
+type closer struct{ l *link }
+
+func (c closer) Close() error {
+	c.l.fail(net.ErrClosed)
+	return nil
+}
+
+// open makes the codec. It neither reads nor writes.
+func (l *link) open(newCodec codec.NewCodecFunc) {
+	l.codec = newCodec(l.wire)
+	_, l.whole = l.codec.(codec.Extended)
+}
+
+// extend puts the extended layout in force.
+func (l *link) extend(peer kindSet) {
+	l.codec = l.codec.(codec.Extended).Extend()
+	l.extended, l.kinds = true, peer
+}
+
+// fail closes the link because of err. Only the first call counts.
+func (l *link) fail(err error) { l.out.Fail(err) }
+
+// shut is the one place where a connection is closed.
+func (l *link) shut(err error) {
+	l.cancel(err)
+	l.conn.Close()
+}
+
+// wait returns when no goroutine of the link is left. The link has failed.
+func (l *link) wait() {
+	l.mu.Lock()
+	if l.watchdog != nil {
+		l.watchdog.Stop()
+	}
+	l.mu.Unlock()
+	l.wg.Wait()
+	l.out.Wait()
+}
+
+// cause returns why the link was closed, or nil.
+func (l *link) cause() error { return context.Cause(l.ctx) }
+
+// send sends a message. It waits, under ctx, for room and for its turn, but not
+// for the peer to read. With yield set, other messages may go along.
+// An error means that nothing was sent.
+func (l *link) send(ctx context.Context, h codec.Header, body any, yield bool) error {
+	if err := l.out.WaitRoom(ctx); err != nil {
+		return err
+	}
+	if err := l.gate.Lock(ctx, l.ctx.Done()); err != nil {
+		return err
+	}
+	err := l.write(h, body)
+	l.gate.Unlock()
+	l.out.Flush(yield)
+	return err
+}
+
+// write encodes a message while the gate is held. The codec may be a user's,
+// and so may what a body does when it is encoded.
+func (l *link) write(h codec.Header, body any) (err error) {
+	before := l.out.Total()
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("encoding %T panicked: %v", body, p)
+		}
+		if err != nil && l.out.Total() != before {
+			l.fail(fmt.Errorf("message sent in part: %w", err))
+		}
+		l.header = codec.Header{}
+	}()
+	l.header = h
+	return l.codec.Write(&l.header, body)
+}
+
+// readHeader reads the next header. Its error ends the link.
+func (l *link) readHeader(h *codec.Header) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("codec panicked: %v", p)
+		}
+	}()
+	if !l.whole && l.wire.MaxRead > 0 {
+		l.in.SetBudget(l.wire.MaxRead)
+	}
+	*h = codec.Header{}
+	return l.codec.ReadHeader(h)
+}
+
+// readBody reads the body that belongs to the last header. Its error concerns
+// that message, unless the codec can't tell where the next one starts.
+func (l *link) readBody(body any) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("decoding into %T panicked: %v", body, p)
+			if !l.whole {
+				l.fail(err)
+			}
+		}
+	}()
+	return l.codec.ReadBody(body)
+}
+
+// post has a control message sent, without waiting: readers post, and a reader
+// that waited for the peer to read could wait for ever.
+func (l *link) post(c control) {
+	if !l.enqueue(c) {
+		l.fail(errOwing)
+	}
+}
+
+var errOwing = errors.New("the peer asks and does not read the answers")
+
+func (l *link) enqueue(c control) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.kind == codec.Pong { // one answers any number of pings
+		if l.pong {
+			return true
+		}
+		l.pong = true
+	}
+	if len(l.controls) >= maxControls {
+		return false
+	}
+	l.controls = append(l.controls, c)
+	if !l.sending && l.ctx.Err() == nil {
+		l.sending = true
+		l.wg.Add(1)
+		go l.sendControls() // ends when none are left or with the link; wait waits
+	}
+	return true
+}
+
+// sendControls sends what has been posted until nothing is left.
+func (l *link) sendControls() {
+	defer l.wg.Done()
+	for {
+		l.mu.Lock()
+		batch := l.controls
+		l.controls, l.pong = nil, false
+		l.sending = len(batch) > 0
+		l.mu.Unlock()
+		if len(batch) == 0 {
+			return
+		}
+		l.sendBatch(batch)
+	}
+}
+
+// sendBatch sends controls in one go. It does nothing once the link is closed.
+func (l *link) sendBatch(batch []control) {
+	if l.out.WaitRoom(l.ctx) != nil || l.gate.Lock(l.ctx, nil) != nil {
+		return
+	}
+	for _, c := range batch {
+		if err := l.write(c.header(), nil); err != nil {
+			l.log.Warn("rpc: control message not sent", "kind", c.kind, "err", err)
+		}
+	}
+	l.gate.Unlock()
+	l.out.Flush(false)
+}
+
+func (c control) header() (h codec.Header) {
+	h.Seq = c.seq
+	f := h.Frame()
+	f.Kind = c.kind
+	if c.err != nil {
+		c.err.put(&h)
+	}
+	return h
+}
+
+// watch closes the link when nothing has arrived for dead, and asks the peer
+// whether it is there when nothing has arrived for ask. Zero is never.
+func (l *link) watch(ask, dead time.Duration) {
+	silence := l.in.SinceRead()
+	if dead > 0 && silence >= dead {
+		l.fail(errDead)
+		return
+	}
+	next := dead
+	switch {
+	case ask > 0 && silence < ask:
+		next = ask
+	case ask > 0:
+		l.post(control{kind: codec.Ping})
+		if dead == 0 {
+			next = silence + ask
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if next > 0 && l.ctx.Err() == nil {
+		l.watchdog = time.AfterFunc(next-silence, func() { l.watch(ask, dead) }) // wait stops it
+	}
+}
+
+var errDead = errors.New("keepalive: the peer has gone silent")

@@ -1,0 +1,135 @@
+package geerpc
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"geerpc/codec"
+)
+
+// MagicNumber marks the first bytes of a connection as geerpc's.
+const MagicNumber = 0x3bef5c
+
+// The defaults of both sides.
+const (
+	DefaultConnectTimeout  = 10 * time.Second // of DefaultOption
+	DefaultMaxMessageBytes = codec.DefaultMaxMessageBytes
+	DefaultFlushTimeout    = 10 * time.Second
+	DefaultPingInterval    = 30 * time.Second
+	DefaultPingTimeout     = 10 * time.Second
+)
+
+// An Option is how a client wants its connection. The first four fields are
+// GeeRPC's and go to the server in the handshake; the rest stays on this side.
+// An Option is copied by whatever takes one and may be shared by many Dials.
+type Option struct {
+	MagicNumber int        // set by Dial; 0 will do
+	CodecType   codec.Type // empty: codec.GobType
+
+	// ConnectTimeout limits Dial as a whole: connecting, TLS and handshake.
+	// Zero or negative: no limit. DefaultOption has 10 s.
+	ConnectTimeout time.Duration
+
+	// HandleTimeout makes the server answer each call within that time, if
+	// only with an error whose code is CodeDeadlineExceeded. The method is
+	// told by its context, if it takes one; its goroutine may outlive the
+	// answer. Zero or negative: no limit.
+	HandleTimeout time.Duration
+
+	// Legacy makes the client speak to a server of GeeRPC's original
+	// version: no acknowledgement is waited for, and there are neither
+	// cancellation nor deadlines on the wire, metadata, typed errors, pings.
+	Legacy bool `json:"-"`
+
+	// Dialer makes the connection; nil: a net.Dialer. It gets the network
+	// and the address that Dial was given.
+	Dialer func(ctx context.Context, network, address string) (net.Conn, error) `json:"-"`
+
+	// TLSConfig, if not nil, puts TLS on the connection. ServerName may be
+	// left out where the address has the name.
+	TLSConfig *tls.Config `json:"-"`
+
+	// HTTPPath is where DialHTTP sends its CONNECT; empty: /_geeprc_.
+	HTTPPath string `json:"-"`
+
+	// Token is presented to a server that asks for one.
+	Token string `json:"-"`
+
+	// MaxMessageBytes limits a reply's size. Zero: 4 MiB; negative: no limit.
+	// The size of a request is limited by the server.
+	MaxMessageBytes int `json:"-"`
+
+	// PingInterval is how long nothing may arrive, whether or not calls are
+	// pending, before the server is asked whether it is there. Zero: 30 s;
+	// negative: never. PingTimeout is how long it has for an answer before
+	// the connection is given up. Zero: 10 s; negative: no limit.
+	PingInterval, PingTimeout time.Duration `json:"-"`
+
+	// FlushTimeout limits how long the peer may refuse to read before the
+	// connection is given up. Zero: 10 s; negative: no limit.
+	FlushTimeout time.Duration `json:"-"`
+
+	// Interceptors wrap each call; the first is the outermost. See
+	// Interceptor for what that means for Go.
+	Interceptors []Interceptor `json:"-"`
+
+	// Logger hears of broken connections. Nil: nobody does.
+	Logger *slog.Logger `json:"-"`
+}
+
+// DefaultOption is used where none is given: gob, 10 s to connect, no limit on
+// handling. Change it before the first Dial or not at all.
+var DefaultOption = &Option{
+	MagicNumber:    MagicNumber,
+	CodecType:      codec.GobType,
+	ConnectTimeout: DefaultConnectTimeout,
+}
+
+var errManyOptions = errors.New("number of options is more than 1")
+
+// parseOptions returns a copy of the option given, with defaults filled in.
+func parseOptions(opts ...*Option) (Option, error) {
+	if len(opts) > 1 {
+		return Option{}, newError(CodeInvalidArgument, InClient, RanNever, "rpc client", errManyOptions)
+	}
+	opt := *DefaultOption
+	if len(opts) == 1 && opts[0] != nil {
+		opt = *opts[0]
+	}
+	opt.MagicNumber = MagicNumber
+	if opt.CodecType == "" {
+		opt.CodecType = codec.GobType
+	}
+	opt.HandleTimeout = max(opt.HandleTimeout, 0)
+	opt.Logger = orQuiet(opt.Logger)
+	opt.MaxMessageBytes = limit(opt.MaxMessageBytes, DefaultMaxMessageBytes)
+	opt.PingInterval = limit(opt.PingInterval, DefaultPingInterval)
+	opt.PingTimeout = limit(opt.PingTimeout, DefaultPingTimeout)
+	opt.FlushTimeout = limit(opt.FlushTimeout, DefaultFlushTimeout)
+	return opt, nil
+}
+
+// limit applies the rule for limits, zero is the default and a negative value
+// is no limit, and returns 0 for no limit.
+func limit[T int | time.Duration](value, standard T) T {
+	switch {
+	case value == 0:
+		return standard
+	case value < 0:
+		return 0
+	}
+	return value
+}
+
+var quiet = slog.New(slog.DiscardHandler)
+
+func orQuiet(l *slog.Logger) *slog.Logger {
+	if l == nil {
+		return quiet
+	}
+	return l
+}

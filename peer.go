@@ -1,0 +1,46 @@
+package geerpc
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+)
+
+// A Peer is who sent the call that a method is handling.
+type Peer struct {
+	Addr net.Addr             // nil if the connection has no address
+	TLS  *tls.ConnectionState // nil without TLS; not to be changed
+}
+
+type callKey struct{}
+
+// callFrom returns the call that ctx belongs to, or nil.
+func callFrom(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
+}
+
+// PeerFrom returns who sent the call that a method is handling, given the
+// method's context. It reports false for any other context.
+func PeerFrom(ctx context.Context) (Peer, bool) {
+	if c := callFrom(ctx); c != nil {
+		return c.conn.peer, true
+	}
+	return Peer{}, false
+}
+
+// peerOf describes the other end of a connection.
+func peerOf(conn io.ReadWriteCloser) (p Peer) {
+	if c, ok := conn.(interface{ RemoteAddr() net.Addr }); ok {
+		p.Addr = c.RemoteAddr()
+	}
+	if c, ok := conn.(interface{ Unwrap() net.Conn }); ok {
+		conn = c.Unwrap()
+	}
+	if c, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
+		state := c.ConnectionState()
+		p.TLS = &state
+	}
+	return p
+}

@@ -1,0 +1,216 @@
+package geerpc
+
+import (
+	"context"
+	"errors"
+	"go/token"
+	"io"
+	"log/slog"
+	"net"
+	"reflect"
+	"time"
+)
+
+// The defaults of a server.
+const (
+	DefaultMaxInFlight = 4096
+	DefaultReadTimeout = 90 * time.Second
+)
+
+// A Server offers the methods of the values registered with it. The zero value
+// works. The fields are set before the Server is used, and not changed after;
+// where nothing else is said zero is the default and a negative value no limit.
+//
+// A Server's life: values are registered, at any time; Serve, ServeConn and
+// ServeHTTP serve connections, any number of them; Shutdown ends all of them
+// in good order, Close at once.
+type Server struct {
+	// Logger hears of rejected connections and of methods that panic. Nil:
+	// nobody does.
+	Logger *slog.Logger
+
+	// Interceptors wrap the handling of each call; the first is the outermost.
+	Interceptors []Interceptor
+
+	// Token, if not empty, must be presented by every client, so that those
+	// of GeeRPC's original version are kept out. It is as secret as the
+	// connection it is sent over.
+	Token string
+
+	// HandleTimeout limits each call as Option.HandleTimeout does; the shorter
+	// one counts. Zero or negative: no limit.
+	HandleTimeout time.Duration
+
+	// Ordered has the calls of each connection run one by one, in the order
+	// in which they were sent. It is for services that need it: a call that
+	// waits for a later one of the same connection waits for ever.
+	Ordered bool
+
+	// MaxMessageBytes limits the size of a request. Default: 4 MiB.
+	MaxMessageBytes int
+
+	// MaxInFlight limits the calls that a connection has in flight. A client
+	// is told, and waits; one that is too old to be told is not read from
+	// meanwhile. Default: 4,096.
+	MaxInFlight int
+
+	// MaxConns limits the connections, but for those of which nothing has been
+	// heard yet: they are the first to go. Default: no limit.
+	MaxConns int
+
+	// FlushTimeout limits how long a client may refuse to read before its
+	// connection is closed. Default: 10 s.
+	FlushTimeout time.Duration
+
+	// ReadTimeout limits how long nothing may be heard of a client that
+	// promised to ping. Default: 90 s.
+	ReadTimeout time.Duration
+
+	// IdleTimeout is how long a connection may be without a call before its
+	// client is asked to leave. Zero or negative: for ever.
+	IdleTimeout time.Duration
+
+	registry registry
+	conns    connSet
+	workers  workers
+}
+
+// NewServer returns a new Server.
+func NewServer() *Server { return &Server{} }
+
+// DefaultServer is the Server that the functions of this package use.
+var DefaultServer = NewServer()
+
+// Register publishes the methods of rcvr under the name of its type, those
+// that are of one of these forms, with A and R exported or builtin types:
+//
+//	func (T) Method(args A, reply *R) error
+//	func (T) Method(ctx context.Context, args A, reply *R) error
+//
+// Promoted methods count. Others are left out; it is an error if none
+// remains, if the type is not exported, and if the name is taken. Register may
+// be called at any time, from any goroutine.
+func (s *Server) Register(rcvr any) error {
+	if rcvr == nil {
+		return errors.New("rpc: register: nil has no methods")
+	}
+	name := reflect.Indirect(reflect.ValueOf(rcvr)).Type().Name()
+	if !token.IsExported(name) {
+		return errors.New("rpc: register: type " + reflect.TypeOf(rcvr).String() + " is not exported; RegisterName takes any type")
+	}
+	return s.RegisterName(name, rcvr)
+}
+
+// RegisterName is Register under a name of choice. If methods are named, only
+// those are published, and each of them must be suitable.
+func (s *Server) RegisterName(name string, rcvr any, methods ...string) error {
+	if rcvr == nil || name == "" {
+		return errors.New("rpc: register: a name and a value are needed")
+	}
+	found, err := methodsOf(name, rcvr, methods)
+	if err != nil {
+		return err
+	}
+	return s.registry.add(name, false, found...)
+}
+
+// Register publishes the receiver's methods in the DefaultServer.
+func Register(rcvr any) error { return DefaultServer.Register(rcvr) }
+
+// Accept is Serve for callers that don't want to know why it ended. It is
+// logged.
+func (s *Server) Accept(lis net.Listener) {
+	if err := s.Serve(lis); err != nil && !errors.Is(err, ErrServerClosed) {
+		s.logger().Error("rpc server: accept", "addr", lis.Addr(), "err", err)
+	}
+}
+
+// Accept serves the listener's connections with the DefaultServer.
+func Accept(lis net.Listener) { DefaultServer.Accept(lis) }
+
+// The pause after an Accept that failed for the moment, as in net/http.
+const (
+	minAcceptPause = 5 * time.Millisecond
+	maxAcceptPause = time.Second
+)
+
+// Serve accepts connections and serves each on a goroutine of its own. It
+// closes the listener and returns when Accept fails for good, or
+// ErrServerClosed after Shutdown or Close. What fails for the moment, such as
+// a lack of file descriptors, is tried again.
+func (s *Server) Serve(lis net.Listener) error {
+	defer lis.Close()
+	if !s.conns.listen(lis) {
+		return ErrServerClosed
+	}
+	defer s.conns.unlisten(lis)
+	var pause time.Duration
+	for {
+		rwc, err := lis.Accept()
+		if err == nil {
+			pause = 0
+			go s.ServeConn(rwc) // ends with the connection; Shutdown and Close wait
+			continue
+		}
+		if s.conns.closing() {
+			return ErrServerClosed
+		}
+		if passing, ok := err.(interface{ Temporary() bool }); !ok || !passing.Temporary() {
+			return err
+		}
+		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)
+		s.logger().Warn("rpc server: accept, trying again", "addr", lis.Addr(), "err", err, "pause", pause)
+		if !s.conns.sleep(pause) {
+			return ErrServerClosed
+		}
+	}
+}
+
+// ServeConn serves a single connection, which may be anything that reads and
+// writes. It blocks until the client has hung up and its calls are answered,
+// and closes the connection.
+func (s *Server) ServeConn(rwc io.ReadWriteCloser) {
+	c := newConn(s, rwc)
+	if !s.conns.add(c) {
+		rwc.Close()
+		return
+	}
+	defer func() {
+		if s.conns.remove(c) == 0 {
+			s.workers.release()
+		}
+	}()
+	if err := handshakeTLS(rwc); err != nil {
+		s.rejected(c, err)
+		c.link.fail(err)
+		c.link.wait()
+		return
+	}
+	c.peer = peerOf(rwc)
+	c.serve()
+}
+
+// handshakeTLS does conn's TLS handshake, if it has one to do, in good time.
+func handshakeTLS(conn io.ReadWriteCloser) error {
+	secured, ok := conn.(interface{ HandshakeContext(context.Context) error })
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
+	defer cancel()
+	return secured.HandshakeContext(ctx)
+}
+
+// rejected logs that a connection did not come to calls, unless its client
+// merely hung up.
+func (s *Server) rejected(c *conn, err error) {
+	if err == io.EOF || s.conns.closing() {
+		return
+	}
+	s.conns.rejections.Add(1)
+	s.logger().Warn("rpc server: connection rejected", "peer", c.peer.Addr, "err", err)
+}
+
+func (s *Server) logger() *slog.Logger { return orQuiet(s.Logger) }
+
+func (s *Server) maxInFlight() int { return limit(s.MaxInFlight, DefaultMaxInFlight) }

@@ -1,0 +1,232 @@
+package geerpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"go/token"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+var (
+	errorType   = reflect.TypeFor[error]()
+	contextType = reflect.TypeFor[context.Context]()
+)
+
+// A method is what a request can name: a method of a registered value, or a
+// registered function.
+type method struct {
+	service, name string
+	argType       reflect.Type // as declared, a pointer perhaps
+	replyType     reflect.Type // as declared, a pointer
+	wantsContext  bool
+
+	// invoke runs the method; argv and replyv have the declared types.
+	invoke func(ctx context.Context, argv, replyv reflect.Value) error
+
+	once sync.Once // makes handle
+	// handle is invoke in the server's interceptors, nil if there are none.
+	handle CallFunc
+
+	calls, failed, running atomic.Int64
+}
+
+// String returns the name by which the method is called.
+func (m *method) String() string { return m.service + "." + m.name }
+
+// begin and end count a call.
+func (m *method) begin() {
+	m.calls.Add(1)
+	m.running.Add(1)
+}
+
+func (m *method) end(err error) {
+	m.running.Add(-1)
+	if err != nil {
+		m.failed.Add(1)
+	}
+}
+
+// newArgs returns a pointer to decode the arguments into, and the arguments.
+func (m *method) newArgs() (argp, argv reflect.Value) {
+	if m.argType.Kind() == reflect.Pointer {
+		argp = reflect.New(m.argType.Elem())
+		return argp, argp
+	}
+	argp = reflect.New(m.argType)
+	return argp, argp.Elem()
+}
+
+// newReply returns a pointer to a reply. Maps and slices are made.
+func (m *method) newReply() reflect.Value {
+	t := m.replyType.Elem()
+	replyv := reflect.New(t)
+	switch t.Kind() {
+	case reflect.Map:
+		replyv.Elem().Set(reflect.MakeMap(t))
+	case reflect.Slice:
+		replyv.Elem().Set(reflect.MakeSlice(t, 0, 0))
+	}
+	return replyv
+}
+
+// handler returns the method in the server's interceptors, or nil if there are
+// none. They are set before the first call.
+func (m *method) handler(interceptors []Interceptor) CallFunc {
+	m.once.Do(func() {
+		if len(interceptors) > 0 {
+			m.handle = chain(interceptors, func(ctx context.Context, _ string, args, reply any) error {
+				return m.invoke(ctx, reflect.ValueOf(args), reflect.ValueOf(reply))
+			})
+		}
+	})
+	return m.handle
+}
+
+// A registry holds what a server offers. Reading costs a load and a look-up;
+// writing copies.
+type registry struct {
+	mu       sync.Mutex // held by writers
+	services atomic.Pointer[map[string][]*method]
+	methods  atomic.Pointer[map[string]*method]
+}
+
+func (r *registry) method(serviceMethod string) *method {
+	if methods := r.methods.Load(); methods != nil {
+		return (*methods)[serviceMethod]
+	}
+	return nil
+}
+
+// missing says why there is no such method.
+func (r *registry) missing(serviceMethod string) *Error {
+	e := &Error{Code: CodeNotFound, Where: InServer, Ran: RanNever}
+	dot := strings.LastIndexByte(serviceMethod, '.')
+	if dot < 0 {
+		e.Message = fmt.Sprintf("rpc server: service/method request ill-formed: %.256q, want \"Service.Method\"", serviceMethod)
+		return e
+	}
+	service, name := serviceMethod[:dot], serviceMethod[dot+1:]
+	if services := r.services.Load(); services != nil && (*services)[service] != nil {
+		e.Message = fmt.Sprintf("rpc server: can't find method %.256s", name)
+	} else {
+		e.Message = fmt.Sprintf("rpc server: can't find service %.256s", service)
+	}
+	return e
+}
+
+// add publishes methods of one service, all or none. With more set, a service
+// that exists gets them in addition.
+func (r *registry) add(service string, more bool, methods ...*method) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	services, byName := map[string][]*method{}, map[string]*method{}
+	if old := r.services.Load(); old != nil {
+		for name, ms := range *old {
+			services[name] = ms
+			for _, m := range ms {
+				byName[m.String()] = m
+			}
+		}
+	}
+	if services[service] != nil && !more {
+		return errors.New("rpc: service already defined: " + service)
+	}
+	for _, m := range methods {
+		if byName[m.String()] != nil {
+			return errors.New("rpc: method already defined: " + m.String())
+		}
+		byName[m.String()] = m
+	}
+	services[service] = append(slices.Clone(services[service]), methods...)
+	r.services.Store(&services)
+	r.methods.Store(&byName)
+	return nil
+}
+
+// methodsOf returns the callable methods of rcvr. Of those that only names, if
+// any, each must be callable; otherwise one must be at least.
+func methodsOf(service string, rcvr any, only []string) ([]*method, error) {
+	v := reflect.ValueOf(rcvr)
+	var found []*method
+	var unfit []error
+	for i := range v.NumMethod() {
+		m := v.Type().Method(i)
+		if len(only) > 0 && !slices.Contains(only, m.Name) {
+			continue
+		}
+		made, err := newMethod(service, m, v)
+		if err != nil {
+			unfit = append(unfit, fmt.Errorf("method %s: %w", m.Name, err))
+			continue
+		}
+		found = append(found, made)
+	}
+	if len(found) == 0 || len(only) > 0 && len(found) < len(only) {
+		return nil, unsuitable(service, v.Type(), only, unfit)
+	}
+	return found, nil
+}
+
+// unsuitable says why a type can't be registered.
+func unsuitable(service string, t reflect.Type, only []string, unfit []error) error {
+	hint := ""
+	if t.Kind() != reflect.Pointer && reflect.PointerTo(t).NumMethod() > t.NumMethod() {
+		hint = "; it has methods on its pointer: register that"
+	}
+	if len(only) > 0 {
+		hint += fmt.Sprintf("; asked for %q", only)
+	}
+	return fmt.Errorf("rpc: service %s: type %s has no methods of suitable type, func(args A, reply *R) error or with a context.Context in front%s%w",
+		service, t, hint, causes(unfit))
+}
+
+// causes lists errors behind a message.
+func causes(errs []error) error {
+	if len(errs) == 0 {
+		return errors.New("")
+	}
+	return fmt.Errorf(": %w", errors.Join(errs...))
+}
+
+// newMethod makes a method of one of rcvr's, if it is suitable.
+func newMethod(service string, m reflect.Method, rcvr reflect.Value) (*method, error) {
+	t := m.Type // its first parameter is the receiver
+	in := t.NumIn() - 1
+	wantsContext := in == 3 && t.In(1) == contextType
+	if in != 2 && !wantsContext {
+		return nil, fmt.Errorf("takes %d parameters", in)
+	}
+	argType, replyType := t.In(t.NumIn()-2), t.In(t.NumIn()-1)
+	switch {
+	case t.NumOut() != 1 || t.Out(0) != errorType:
+		return nil, errors.New("must return an error and nothing else")
+	case replyType.Kind() != reflect.Pointer:
+		return nil, fmt.Errorf("reply type %s is not a pointer", replyType)
+	case !exportedOrBuiltin(argType):
+		return nil, fmt.Errorf("argument type %s is not exported", argType)
+	case !exportedOrBuiltin(replyType):
+		return nil, fmt.Errorf("reply type %s is not exported", replyType)
+	}
+	made := &method{service: service, name: m.Name, argType: argType, replyType: replyType, wantsContext: wantsContext}
+	made.invoke = func(ctx context.Context, argv, replyv reflect.Value) error {
+		in := []reflect.Value{rcvr, argv, replyv}
+		if wantsContext {
+			in = []reflect.Value{rcvr, reflect.ValueOf(ctx), argv, replyv}
+		}
+		err, _ := m.Func.Call(in)[0].Interface().(error)
+		return err
+	}
+	return made, nil
+}
+
+func exportedOrBuiltin(t reflect.Type) bool {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return token.IsExported(t.Name()) || t.PkgPath() == ""
+}

@@ -1,0 +1,210 @@
+package geerpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// closeGrace is how long Close waits for methods to notice that their context
+// has ended.
+const closeGrace = time.Second
+
+// extraSilent is how many connections of which nothing has been heard yet may
+// exist beyond Server.MaxConns.
+const extraSilent = 64
+
+// A connSet is a server's connections and listeners. The zero value is empty.
+type connSet struct {
+	rejections atomic.Int64
+
+	mu        sync.Mutex     // guards what follows
+	conns     map[*conn]bool // whether the handshake is done
+	admitted  int            // of conns
+	listeners map[net.Listener]bool
+	stopped   chan struct{} // closed by stop; made when first needed
+	stopping  bool
+	closed    bool
+	emptied   chan struct{} // closed when conns is empty; nil if nobody waits
+}
+
+// add takes a connection in, unless the server has been closed. At the limit
+// it makes room at the expense of one that is silent.
+func (s *connSet) add(c *conn) bool {
+	s.mu.Lock()
+	var victim *conn
+	if most := c.server.MaxConns; most > 0 && len(s.conns) >= most+extraSilent {
+		for other := range s.conns {
+			if !other.heard.Load() {
+				victim = other
+				break
+			}
+		}
+	}
+	ok := !s.closed
+	if ok {
+		if s.conns == nil {
+			s.conns = make(map[*conn]bool)
+		}
+		s.conns[c] = false
+	}
+	s.mu.Unlock()
+	if victim != nil {
+		victim.link.fail(errMakeRoom)
+	}
+	return ok
+}
+
+var errMakeRoom = errors.New("silent, and others want in")
+
+// admit counts a connection whose hello has been read, or says why not.
+func (s *connSet) admit(c *conn) *Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	most := c.server.MaxConns
+	switch {
+	case s.stopping:
+		return &Error{Code: CodeUnavailable, Message: "shutting down", Where: InServer, Ran: RanNever}
+	case most > 0 && s.admitted >= most:
+		return &Error{Code: CodeResourceExhausted, Where: InServer, Ran: RanNever,
+			Message: fmt.Sprintf("%d connections, no more are allowed", most)}
+	}
+	s.conns[c] = true
+	s.admitted++
+	return nil
+}
+
+// remove lets a connection go and returns how many are left.
+func (s *connSet) remove(c *conn) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conns[c] {
+		s.admitted--
+	}
+	delete(s.conns, c)
+	if len(s.conns) == 0 && s.emptied != nil {
+		close(s.emptied)
+		s.emptied = nil
+	}
+	return len(s.conns)
+}
+
+// listen takes a listener in, unless the server is shutting down.
+func (s *connSet) listen(lis net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
+		return false
+	}
+	if s.listeners == nil {
+		s.listeners = make(map[net.Listener]bool)
+	}
+	s.listeners[lis] = true
+	return true
+}
+
+func (s *connSet) unlisten(lis net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, lis)
+}
+
+func (s *connSet) closing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopping
+}
+
+// sleep reports false if the server begins to shut down meanwhile.
+func (s *connSet) sleep(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	s.mu.Lock()
+	stopped := s.stoppedLocked()
+	s.mu.Unlock()
+	select {
+	case <-timer.C:
+		return true
+	case <-stopped:
+		return false
+	}
+}
+
+func (s *connSet) stoppedLocked() chan struct{} {
+	if s.stopped == nil {
+		s.stopped = make(chan struct{})
+	}
+	return s.stopped
+}
+
+// stop closes the listeners and returns the connections.
+func (s *connSet) stop(closed bool) []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.stopping {
+		s.stopping = true
+		close(s.stoppedLocked())
+	}
+	s.closed = s.closed || closed
+	for lis := range s.listeners {
+		lis.Close()
+	}
+	return slices.Collect(maps.Keys(s.conns))
+}
+
+// wait returns when no connection is left, or with ctx's error.
+func (s *connSet) wait(ctx context.Context) error {
+	s.mu.Lock()
+	if len(s.conns) == 0 {
+		s.mu.Unlock()
+		return nil
+	}
+	if s.emptied == nil {
+		s.emptied = make(chan struct{})
+	}
+	emptied := s.emptied
+	s.mu.Unlock()
+	select {
+	case <-emptied:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Shutdown ends the server in good order. It closes the listeners; asks each
+// client to leave; goes on serving the calls that were sent before the client
+// had heard; refuses later ones with CodeUnavailable and RanNever; and closes
+// each connection when its calls are answered. New connections are refused.
+//
+// Shutdown returns nil when all connections are gone. If ctx ends before, it
+// closes what is left, as Close does, and returns ctx's error. It may be called
+// more than once, and before Serve.
+func (s *Server) Shutdown(ctx context.Context) error {
+	for _, c := range s.conns.stop(false) {
+		c.drain(ctx)
+	}
+	err := s.conns.wait(ctx)
+	s.Close()
+	return err
+}
+
+// Close closes all listeners and connections at once; contexts of methods
+// end. It returns when nothing of the server is left running, but for methods
+// that go on for more than a second although their context has ended.
+func (s *Server) Close() error {
+	for _, c := range s.conns.stop(true) {
+		c.link.fail(ErrServerClosed)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
+	defer cancel()
+	s.conns.wait(ctx)
+	s.workers.release()
+	return nil
+}
