@@ -30,6 +30,7 @@ type call struct {
 
 	timer    *time.Timer // of the handle timeout
 	answered atomic.Bool
+	next     *call // in the connection's queue
 }
 
 // callContext is the context of a method: it knows its call.
@@ -56,7 +57,8 @@ func (c *call) arm(handle, left time.Duration) {
 	if handle > 0 {
 		c.timer = time.AfterFunc(handle, func() {
 			c.answer(&Error{Code: CodeDeadlineExceeded, Where: InMethod, Ran: RanMaybe,
-				Message: fmt.Sprintf("rpc server: request handle timeout: expect within %s", handle)}, false)
+				Message: fmt.Sprintf("rpc server: request handle timeout: expect within %s", handle)})
+			c.conn.link.flush(false)
 		})
 	}
 }
@@ -73,17 +75,44 @@ func (c *call) makeContext(handle, left time.Duration) {
 	c.ctx = callContext{ctx, c}
 }
 
-// run handles the call, whatever its method does: a panic, and
-// runtime.Goexit, is an answer like another.
+// drop gives up a call that is not going to be run.
+func (c *call) drop() {
+	c.conn.release()
+	c.answered.Store(true)
+	c.cleanUp()
+}
+
+// cleanUp ends what arm began.
+func (c *call) cleanUp() {
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	if c.ctx != nil {
+		c.end()
+		c.cancel(nil)
+	}
+}
+
+// run handles the call, whatever its method does: a panic is an answer like
+// another, and so is runtime.Goexit, after which another goroutine has to take
+// over from this one.
 func (c *call) run() {
-	err := errGoexit
+	if c.method != nil {
+		c.method.begin()
+	}
+	err, returned := errGoexit, false
 	defer func() {
-		if p := recover(); p != nil {
+		p := recover()
+		if p != nil {
 			err = c.panicked(p)
 		}
 		c.finish(err)
+		if !returned && p == nil {
+			go c.conn.work(c) // ends with the connection's calls
+		}
 	}()
 	err = c.handle()
+	returned = true
 }
 
 var errGoexit error = &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,
@@ -118,43 +147,36 @@ func (c *call) handle() error {
 	return c.method.invoke(c.ctx, c.argv, c.replyv)
 }
 
-// finish answers the call and gives its slot back.
+// finish answers the call.
 func (c *call) finish(err error) {
-	if c.timer != nil {
-		c.timer.Stop()
-	}
-	others := c.conn.release(c)
+	c.conn.release() // the answer tells the client that the slot is free
 	if c.method != nil {
 		c.method.end(err)
 	}
-	c.answer(err, others)
-	if c.ctx != nil {
-		c.end()
-		c.cancel(nil)
-	}
-	c.conn.end()
+	c.answer(err)
+	c.cleanUp()
 }
 
 // answer sends the reply, or err, unless the call has been answered before.
-// With yield set, other answers may go along.
-func (c *call) answer(err error, yield bool) {
+// It leaves with the connection's next flush.
+func (c *call) answer(err error) {
 	if !c.answered.CompareAndSwap(false, true) {
 		return
 	}
 	h := codec.Header{ServiceMethod: c.serviceMethod, Seq: c.seq}
 	f := h.Frame()
 	f.Kind, f.Metadata = codec.Reply, c.reply.get()
-	link := c.conn.link
 	var body any
 	if err == nil {
 		body = c.replyv.Interface()
 	} else {
 		asError(err).put(&h)
 	}
-	if err := link.send(link.ctx, h, body, yield); err != nil && link.ctx.Err() == nil {
+	link := c.conn.link
+	if err := link.send(link.ctx, h, body); err != nil && link.ctx.Err() == nil {
 		unsendable(err).put(&h)
 		f.Metadata = nil
-		if err := link.send(link.ctx, h, nil, yield); err != nil {
+		if err := link.send(link.ctx, h, nil); err != nil {
 			link.fail(fmt.Errorf("no way to answer: %w", err))
 		}
 	}

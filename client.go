@@ -137,7 +137,7 @@ func (c *Client) invoke(ctx context.Context, serviceMethod string, args, reply a
 	}
 	select {
 	case <-w.done:
-	case <-ctx.Done():
+	case <-ctx.Done(): // nil for a context that never ends
 		if c.abandon(w.seq) {
 			return contextError(ctx.Err(), OnLink, RanMaybe)
 		}
@@ -183,9 +183,10 @@ func (c *Client) send(ctx context.Context, serviceMethod string, args any, p pen
 		return err
 	}
 	h.Seq = seq
-	if err := c.link.send(ctx, h, args, others); err != nil && c.claim(seq) != nil {
+	if err := c.link.send(ctx, h, args); err != nil && c.claim(seq) != nil {
 		return c.unsent(ctx, err)
 	}
+	c.link.flush(others)
 	return nil
 }
 

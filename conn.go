@@ -23,6 +23,8 @@ type conn struct {
 	heard   atomic.Bool // a first byte has arrived
 	greeted atomic.Bool // the handshake is done
 
+	inFlight atomic.Int64 // calls that hold a slot
+
 	mu       sync.Mutex // guards state; see update
 	state    connState
 	finished chan struct{} // closed when the last answer is on its way and no call can follow
@@ -33,13 +35,12 @@ type conn struct {
 
 // connState is all that changes about a conn.
 type connState struct {
-	calls    map[uint64]*call // those that hold a slot, by seq
-	open     int              // calls that hold a slot or have not been answered
-	queue    []*call          // with Server.Ordered: those that wait for the one that runs
-	running  bool             // with Server.Ordered: one runs
-	left     bool             // no more calls are taken
-	finished bool
-	lastCall time.Time // with Server.IdleTimeout: when a call last began or ended
+	calls       map[uint64]*call // those that have not ended, by seq
+	first, last *call            // of those that wait for a worker
+	waking      bool             // a worker is about to look at them
+	left        bool             // no more calls are taken
+	finished    bool
+	lastCall    time.Time // with Server.IdleTimeout: when a call last began or ended
 }
 
 // update is the gate through which state changes, and the one place that
@@ -47,7 +48,7 @@ type connState struct {
 func (c *conn) update(f func(s *connState)) {
 	c.mu.Lock()
 	f(&c.state)
-	finished := c.state.left && c.state.open == 0 && !c.state.finished
+	finished := c.state.left && len(c.state.calls) == 0 && !c.state.finished
 	if finished {
 		c.state.finished = true
 	}
@@ -145,54 +146,43 @@ func (c *conn) dispatch(h *codec.Header) error {
 // request reads a call and has it run, or refused. An error ends the
 // connection.
 func (c *conn) request(h *codec.Header) error {
-	refusal, err := c.admit(h.Seq)
-	if err != nil {
-		return err
+	k := c.readCall(h)
+	refusal, err := c.takeSlot()
+	if refusal == nil && err == nil {
+		refusal = c.begin(k)
 	}
-	if refusal != nil {
-		c.link.readBody(nil)
-		if refusal != errDiscard {
-			c.link.post(control{kind: codec.Reply, seq: h.Seq, err: refusal})
-		}
-		return nil
+	if refusal != nil && refusal != errDiscard {
+		c.link.post(control{kind: codec.Reply, seq: h.Seq, err: refusal})
 	}
-	c.begin(c.readCall(h))
-	return nil
+	return err
 }
 
-var errDiscard = &Error{Code: CodeUnavailable, Message: "not even answered"}
-
-// admit says why a request is refused, if it is. On the plain layout, which
-// knows no limit on calls in flight, it waits for a slot instead.
-func (c *conn) admit(seq uint64) (refusal *Error, err error) {
-	for {
-		full := false
-		c.update(func(s *connState) {
-			switch {
-			case s.left && !c.link.extended:
-				refusal = errDiscard
-			case s.left:
-				refusal = &Error{Code: CodeUnavailable, Where: InServer, Ran: RanNever,
-					Message: "rpc server: shutting down"}
-			case s.calls[seq] != nil:
-				refusal = &Error{Code: CodeInvalidArgument, Where: InServer, Ran: RanNever,
-					Message: fmt.Sprintf("rpc server: a call with seq %d is in flight already", seq)}
-			default:
-				most := c.server.maxInFlight()
-				full = most > 0 && len(s.calls) >= most
-			}
-		})
-		switch {
-		case !full:
-			return refusal, nil
-		case c.link.extended:
+// takeSlot takes a slot for a call, or says why there is none. On the plain
+// layout, which knows no limit on calls in flight, it waits for one instead.
+func (c *conn) takeSlot() (refusal *Error, err error) {
+	most := int64(c.server.maxInFlight())
+	for c.inFlight.Add(1) > most && most > 0 {
+		c.inFlight.Add(-1)
+		if c.link.extended {
 			return &Error{Code: CodeResourceExhausted, Where: InServer, Ran: RanNever,
-				Message: fmt.Sprintf("rpc server: more than %d calls in flight on one connection", c.server.maxInFlight())}, nil
+				Message: fmt.Sprintf("rpc server: more than %d calls in flight on one connection", most)}, nil
 		}
 		select {
 		case <-c.slot:
 		case <-c.link.ctx.Done():
 			return nil, c.link.cause()
+		}
+	}
+	return nil, nil
+}
+
+// release gives a call's slot back.
+func (c *conn) release() {
+	c.inFlight.Add(-1)
+	if !c.link.extended {
+		select {
+		case c.slot <- struct{}{}:
+		default:
 		}
 	}
 }
@@ -232,64 +222,112 @@ func (c *conn) handleTimeout() time.Duration {
 	return mine
 }
 
-// begin has a call run, with Server.Ordered after those before it.
-func (c *conn) begin(k *call) {
-	if k.method != nil {
-		k.method.begin()
-	}
-	run := true
+// begin puts a call in the queue for the workers, or says why not.
+func (c *conn) begin(k *call) (refusal *Error) {
+	wake := false
 	c.update(func(s *connState) {
+		if refusal = s.refuses(k.seq, c.link.extended); refusal != nil {
+			return
+		}
 		if s.calls == nil {
 			s.calls = make(map[uint64]*call)
 		}
 		s.calls[k.seq] = k
-		s.open++
-		if c.server.Ordered {
-			if run = !s.running; run {
-				s.running = true
-			} else {
-				s.queue = append(s.queue, k)
-			}
-		}
+		s.push(k)
+		wake = !s.waking
+		s.waking = true
 	})
-	if run {
-		c.server.workers.run(k)
+	switch {
+	case refusal != nil:
+		k.drop()
+	case wake:
+		c.server.workers.run(c)
+	}
+	return refusal
+}
+
+// refuses says why a call is not taken, if so.
+func (s *connState) refuses(seq uint64, extended bool) *Error {
+	switch {
+	case s.left && !extended:
+		return errDiscard
+	case s.left:
+		return &Error{Code: CodeUnavailable, Where: InServer, Ran: RanNever,
+			Message: "rpc server: shutting down"}
+	case s.calls[seq] != nil:
+		return &Error{Code: CodeInvalidArgument, Where: InServer, Ran: RanNever,
+			Message: fmt.Sprintf("rpc server: a call with seq %d is in flight already", seq)}
+	}
+	return nil
+}
+
+var errDiscard = &Error{Code: CodeUnavailable, Message: "not even answered"}
+
+func (s *connState) push(k *call) {
+	if s.first == nil {
+		s.first = k
+	} else {
+		s.last.next = k
+	}
+	s.last = k
+}
+
+func (s *connState) pop() *call {
+	k := s.first
+	if k != nil {
+		s.first, k.next = k.next, nil
+	}
+	return k
+}
+
+// work runs calls until none wait. Any number of workers may be at it: before
+// a worker runs a call, which may take for ever, it has seen to it that
+// another one is about to look at those that are left. If calls are quick,
+// that one comes too late to find any, and a few workers serve a thousand
+// callers; if they are slow, each gets a worker of its own.
+//
+// done is a call that has been run, or nil.
+func (c *conn) work(done *call) {
+	for k := c.take(done); k != nil; k = c.take(k) {
+		k.run()
 	}
 }
 
-// release gives a call's slot back and tells whether others are open. The
-// call has yet to be answered: its answer tells the client of the free slot.
-func (c *conn) release(k *call) (others bool) {
+// take ends one call and takes the next from the queue. Answers leave when the
+// queue is empty; while it is not, another worker is about to come, and that
+// is the first thing it does.
+func (c *conn) take(done *call) (k *call) {
+	var wake, rest, others bool
 	c.update(func(s *connState) {
-		delete(s.calls, k.seq)
-		others = s.open > 1
-	})
-	if !c.link.extended {
-		select {
-		case c.slot <- struct{}{}:
-		default:
+		if done != nil {
+			s.end(done, c.server.IdleTimeout > 0)
 		}
+		if done == nil || c.server.Ordered {
+			s.waking = false
+		}
+		k = s.pop()
+		rest = s.first != nil
+		others = len(s.calls) > 0
+		if c.server.Ordered {
+			s.waking = k != nil // nobody else until this one is done
+		} else if rest && !s.waking {
+			wake, s.waking = true, true
+		}
+	})
+	if wake {
+		c.server.workers.run(c)
 	}
-	return others
+	if !rest || done == nil || c.server.Ordered {
+		c.link.flush(k == nil && others)
+	}
+	return k
 }
 
-// end is called when a call has been answered and its method has returned.
-// With Server.Ordered it starts the next one.
-func (c *conn) end() {
-	var next *call
-	c.update(func(s *connState) {
-		s.open--
-		if c.server.IdleTimeout > 0 {
-			s.lastCall = time.Now()
-		}
-		if c.server.Ordered {
-			if s.running = len(s.queue) > 0; s.running {
-				next, s.queue = s.queue[0], s.queue[1:]
-			}
-		}
-	})
-	if next != nil {
-		c.server.workers.run(next)
+// end forgets a call.
+func (s *connState) end(k *call, stamp bool) {
+	delete(s.calls, k.seq)
+	if stamp {
+		s.lastCall = time.Now()
 	}
 }
 

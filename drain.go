@@ -32,7 +32,7 @@ func (c *conn) watchIdle() {
 	}
 	rest := c.server.IdleTimeout
 	c.update(func(s *connState) {
-		if s.open == 0 {
+		if len(s.calls) == 0 {
 			rest -= time.Since(s.lastCall)
 		}
 	})

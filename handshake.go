@@ -225,11 +225,13 @@ func (l *link) sendLine(v any) error {
 	if err != nil {
 		return err
 	}
-	if _, err := l.out.Write(append(line, '\n')); err != nil {
+	if err := l.out.Begin(l.ctx); err != nil {
 		return err
 	}
-	l.out.Flush(false)
-	return nil
+	_, err = l.out.Write(append(line, '\n'))
+	l.out.End()
+	l.flush(false)
+	return err
 }
 
 // awaitHello reads the client's hello: as long as the connection is silent it

@@ -37,8 +37,7 @@ type link struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	gate   *wire.Gate   // one message at a time
-	header codec.Header // the message that is at the gate
+	header codec.Header // of the message whose turn it is
 
 	mu       sync.Mutex // guards what follows
 	controls []control  // to be sent
@@ -65,7 +64,7 @@ type limits struct {
 
 // newLink returns the link over conn.
 func newLink(conn io.ReadWriteCloser, lim limits) *link {
-	l := &link{conn: conn, log: lim.log, gate: wire.NewGate()}
+	l := &link{conn: conn, log: lim.log}
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	if lim.flush == 0 {
 		lim.flush = -1
@@ -119,23 +118,22 @@ func (l *link) wait() {
 // cause returns why the link was closed, or nil.
 func (l *link) cause() error { return context.Cause(l.ctx) }
 
-// send sends a message. It waits, under ctx, for room and for its turn, but not
-// for the peer to read. With yield set, other messages may go along.
-// An error means that nothing was sent.
-func (l *link) send(ctx context.Context, h codec.Header, body any, yield bool) error {
-	if err := l.out.WaitRoom(ctx); err != nil {
+// send puts a message on its way; flush must follow. It waits, under ctx, for
+// room and for its turn, but not for the peer to read. If it fails, nothing
+// has been sent.
+func (l *link) send(ctx context.Context, h codec.Header, body any) error {
+	if err := l.out.Begin(ctx); err != nil {
 		return err
 	}
-	if err := l.gate.Lock(ctx, l.ctx.Done()); err != nil {
-		return err
-	}
-	err := l.write(h, body)
-	l.gate.Unlock()
-	l.out.Flush(yield)
-	return err
+	defer l.out.End()
+	return l.write(h, body)
 }
 
-// write encodes a message while the gate is held. The codec may be a user's,
+// flush sees to it that what has been sent leaves. With yield set, what others
+// are about to send goes along.
+func (l *link) flush(yield bool) { l.out.Flush(yield) }
+
+// write encodes a message, between Begin and End. The codec may be a user's,
 // and so may what a body does when it is encoded.
 func (l *link) write(h codec.Header, body any) (err error) {
 	before := l.out.Total()
@@ -229,7 +227,7 @@ func (l *link) sendControls() {
 
 // sendBatch sends controls in one go. It does nothing once the link is closed.
 func (l *link) sendBatch(batch []control) {
-	if l.out.WaitRoom(l.ctx) != nil || l.gate.Lock(l.ctx, nil) != nil {
+	if l.out.Begin(l.ctx) != nil {
 		return
 	}
 	for _, c := range batch {
@@ -237,8 +235,8 @@ func (l *link) sendBatch(batch []control) {
 			l.log.Warn("rpc: control message not sent", "kind", c.kind, "err", err)
 		}
 	}
-	l.gate.Unlock()
-	l.out.Flush(false)
+	l.out.End()
+	l.flush(false)
 }
 
 func (c control) header() (h codec.Header) {

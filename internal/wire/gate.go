@@ -2,52 +2,49 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 )
 
-// spins is how often Lock looks again before it waits: what a Gate guards
+// spins is how often lock looks again before it waits: what a gate guards
 // takes about a microsecond, less than parking a goroutine.
-const spins = 30
+const spins = 100
 
-// A Gate is a mutual exclusion lock that can be waited for under a context.
-// Like sync.Mutex, and unlike a channel of capacity one, a goroutine that runs
-// may overtake one that waits, so that a busy Gate costs no switch a turn.
-type Gate struct {
+var errGateDone = errors.New("connection is closed")
+
+// A gate is a mutual exclusion lock that can be waited for under a context.
+// Like sync.Mutex, and unlike a channel of capacity one, it lets a goroutine
+// that runs overtake one that waits: a busy gate costs no switch a turn.
+type gate struct {
 	held    atomic.Bool
 	waiters atomic.Int32
 	freed   chan struct{} // capacity 1: the gate may be free, look again
 }
 
-// NewGate returns an open Gate.
-func NewGate() *Gate { return &Gate{freed: make(chan struct{}, 1)} }
-
-// TryLock takes the Gate if it is free.
-func (g *Gate) TryLock() bool { return g.held.CompareAndSwap(false, true) }
-
-// Lock takes the Gate. It gives up with the context's error when ctx ends, and
-// with ErrClosed when done is closed.
-func (g *Gate) Lock(ctx context.Context, done <-chan struct{}) error {
+// lock takes the gate. It gives up with ctx's error when ctx ends, and with
+// errGateDone when done is closed.
+func (g *gate) lock(ctx context.Context, done <-chan struct{}) error {
 	for range spins {
-		if !g.held.Load() && g.TryLock() {
+		if !g.held.Load() && g.held.CompareAndSwap(false, true) {
 			return nil
 		}
 	}
 	g.waiters.Add(1)
 	defer g.waiters.Add(-1)
-	for !g.TryLock() {
+	for !g.held.CompareAndSwap(false, true) {
 		select {
 		case <-g.freed:
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-done:
-			return ErrClosed
+			return errGateDone
 		}
 	}
 	return nil
 }
 
-// Unlock opens the Gate and wakes one goroutine that waits for it.
-func (g *Gate) Unlock() {
+// unlock opens the gate and wakes one goroutine that waits for it.
+func (g *gate) unlock() {
 	g.held.Store(false)
 	if g.waiters.Load() > 0 {
 		select {

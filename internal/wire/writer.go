@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,9 +22,8 @@ const (
 	unlimitedFor = 100 * 365 * 24 * time.Hour
 )
 
-// Errors of Writer and Gate, and of a Reader with a budget.
+// Errors of Writer, and of a Reader with a budget.
 var (
-	ErrClosed       = errors.New("connection is closed")
 	ErrFlushTimeout = errors.New("the peer did not read for too long")
 	ErrBudget       = errors.New("message exceeds the size limit")
 )
@@ -33,10 +33,10 @@ var (
 // for all: a lone caller waits for nobody, and N callers cost far less than N
 // system calls.
 //
-// Flush never blocks for longer than a moment. On a socket the caller writes,
-// and if the peer doesn't take the bytes in that moment a goroutine carries
-// on. On any other connection, where a write that timed out can't be resumed
-// (crypto/tls) or can't time out at all, a goroutine writes from the start.
+//	Begin(ctx)    // waits for its turn and for room
+//	Write ...     // gathers, any number of times
+//	End()
+//	Flush(yield)  // at the latest when there is nothing else to be written
 type Writer struct {
 	conn    io.Writer
 	limit   time.Duration // for one write to be taken by the peer
@@ -46,14 +46,19 @@ type Writer struct {
 	inline   bool                                           // conn's writes can stop half-way and go on
 	until    time.Time                                      // the deadline that is set; the flusher's own
 
-	mu       sync.Mutex // guards what follows
-	buf      []byte     // gathered
-	spare    []byte     // the buffer of the last flush, to be used again
-	total    uint64     // bytes gathered so far
-	flushing bool
-	room     chan struct{} // closed when buf has been taken or a flush ends; nil if nobody waits
-	err      error
-	wg       sync.WaitGroup // the goroutine that flushes
+	err      atomic.Pointer[error] // set once
+	failed   chan struct{}         // closed then
+	flushing atomic.Bool
+
+	turn  gate // held from Begin to End, by one who may be slow: it runs users' code
+	total int  // bytes gathered so far
+
+	mu   sync.Mutex // guards what follows; held for a moment only
+	buf  []byte
+	free []byte        // the buffer of the last flush, to be used again
+	room chan struct{} // closed when buf has been taken or a flush ends; nil if nobody waits
+
+	wg sync.WaitGroup // the goroutine that flushes
 }
 
 // NewWriter returns a Writer to conn. A write that the peer doesn't take
@@ -63,7 +68,8 @@ func NewWriter(conn io.Writer, limit time.Duration, onError func(error)) *Writer
 	if limit < 0 {
 		limit = unlimitedFor
 	}
-	w := &Writer{conn: conn, limit: limit, onError: onError}
+	w := &Writer{conn: conn, limit: limit, onError: onError, failed: make(chan struct{})}
+	w.turn.freed = make(chan struct{}, 1)
 	w.deadline, _ = conn.(interface{ SetWriteDeadline(time.Time) error })
 	w.inline = resumable(conn)
 	return w
@@ -82,62 +88,90 @@ func resumable(conn io.Writer) bool {
 	return false
 }
 
-// WaitRoom returns when there is room for another message. It gives up with
-// ctx's error when ctx ends.
-func (w *Writer) WaitRoom(ctx context.Context) error {
+// Begin waits until it is the caller's turn and there is room for another
+// message. It fails with ctx's error when ctx ends, and with the Writer's when
+// that has failed; otherwise End must follow.
+func (w *Writer) Begin(ctx context.Context) error {
 	for {
-		w.mu.Lock()
-		if w.err != nil || len(w.buf) < maxGathered {
-			defer w.mu.Unlock()
-			return w.err
+		if err := w.Err(); err != nil {
+			return err
 		}
-		room := w.roomLocked()
-		w.mu.Unlock()
+		if err := w.turn.lock(ctx, w.failed); err != nil {
+			return err
+		}
+		room := w.full()
+		if room == nil {
+			return nil
+		}
+		w.turn.unlock()
+		w.Flush(false)
 		select {
 		case <-room:
+		case <-w.failed:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-// Write gathers p. It does not wait and does not write to the connection.
-func (w *Writer) Write(p []byte) (int, error) {
+// full returns nil if there is room, or a channel to wait for.
+func (w *Writer) full() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.err != nil {
-		return 0, w.err
+	if len(w.buf) < maxGathered {
+		return nil
 	}
+	return w.roomLocked()
+}
+
+func (w *Writer) roomLocked() <-chan struct{} {
+	if w.room == nil {
+		w.room = make(chan struct{})
+	}
+	return w.room
+}
+
+// Write gathers p, between Begin and End. It does not wait and does not write
+// to the connection.
+func (w *Writer) Write(p []byte) (int, error) {
+	if err := w.Err(); err != nil {
+		return 0, err
+	}
+	w.mu.Lock()
 	w.buf = append(w.buf, p...)
-	w.total += uint64(len(p))
+	w.mu.Unlock()
+	w.total += len(p)
 	return len(p), nil
 }
 
-// Total returns how many bytes have been gathered so far.
-func (w *Writer) Total() uint64 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.total
-}
+// Total returns how many bytes have been gathered since the Writer was made.
+// It is called between Begin and End.
+func (w *Writer) Total() int { return w.total }
 
-// Flush sees to it that what has been gathered leaves, now or with a flush
-// that is under way. With yield set it first lets other goroutines run, so
-// that what they are about to write goes along.
+// End gives the turn to the next. What was written leaves with the next Flush,
+// which the caller owes.
+func (w *Writer) End() { w.turn.unlock() }
+
+// Flush sees to it that what has been gathered leaves, now or with a flush that
+// is under way. With yield set it first lets other goroutines run, so that what
+// they are about to write goes along.
+//
+// Flush never blocks for longer than a moment. On a socket the caller writes,
+// and if the peer doesn't take the bytes in that moment a goroutine carries
+// on. On any other connection, where a write that timed out can't be resumed
+// (crypto/tls) or can't time out at all, a goroutine writes from the start.
 func (w *Writer) Flush(yield bool) {
 	w.mu.Lock()
-	if w.flushing || w.err != nil || len(w.buf) == 0 {
-		w.mu.Unlock()
-		return
-	}
-	w.flushing = true
-	if !w.inline {
-		w.wg.Add(1)
-		w.mu.Unlock()
-		go w.flushRest(nil) // ends with the connection's error at the latest; Wait waits
-		return
-	}
+	empty := len(w.buf) == 0
 	w.mu.Unlock()
-	w.flushInline(yield)
+	if empty || !w.flushing.CompareAndSwap(false, true) {
+		return
+	}
+	if w.inline {
+		w.flushInline(yield)
+	} else {
+		w.handOver(nil)
+	}
 }
 
 // flushInline writes in the caller's goroutine while the peer keeps up.
@@ -154,7 +188,7 @@ func (w *Writer) flushInline(yield bool) {
 			w.handOver(rest)
 			return
 		}
-		w.done(batch)
+		w.giveBack(batch)
 	}
 	w.handOver(nil)
 }
@@ -163,8 +197,8 @@ func (w *Writer) flushInline(yield bool) {
 func (w *Writer) handOver(rest []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.err != nil {
-		w.flushing = false
+	if w.Err() != nil {
+		w.flushing.Store(false)
 		return
 	}
 	w.wg.Add(1)
@@ -183,7 +217,7 @@ func (w *Writer) flushRest(rest []byte) {
 		if batch == nil || !w.writeAll(batch) {
 			return
 		}
-		w.done(batch)
+		w.giveBack(batch)
 		batch = nil
 	}
 }
@@ -193,25 +227,26 @@ func (w *Writer) flushRest(rest []byte) {
 func (w *Writer) take() []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.buf) == 0 || w.err != nil {
-		w.flushing = false
-		w.freeRoomLocked()
+	if w.room != nil {
+		close(w.room)
+		w.room = nil
+	}
+	if len(w.buf) == 0 || w.Err() != nil {
+		w.flushing.Store(false)
 		return nil
 	}
 	batch := w.buf
-	w.buf, w.spare = w.spare[:0], nil
-	w.freeRoomLocked()
+	w.buf, w.free = w.free[:0], nil
 	return batch
 }
 
-// done takes a written buffer back.
-func (w *Writer) done(batch []byte) {
-	if cap(batch) > keepBuffer {
-		return
+// giveBack keeps a written buffer for the next flush but one.
+func (w *Writer) giveBack(batch []byte) {
+	if cap(batch) <= keepBuffer {
+		w.mu.Lock()
+		w.free = batch[:0]
+		w.mu.Unlock()
 	}
-	w.mu.Lock()
-	w.spare = batch[:0]
-	w.mu.Unlock()
 }
 
 // writeNow writes batch with little patience and returns what is left: nil if
@@ -244,6 +279,7 @@ func (w *Writer) writeAll(batch []byte) bool {
 				err = ErrFlushTimeout
 			}
 			w.Fail(err)
+			w.flushing.Store(false)
 			return false
 		}
 		batch = batch[n:]
@@ -264,38 +300,38 @@ func (w *Writer) startTimer() (stop func() bool) {
 }
 
 // Fail makes all that follows fail with err, and tells the owner. Only the
-// first call counts.
+// first call counts. It waits for nobody.
 func (w *Writer) Fail(err error) {
-	w.mu.Lock()
-	if w.err != nil {
-		w.mu.Unlock()
-		return
+	if w.err.CompareAndSwap(nil, &err) {
+		close(w.failed)
+		w.onError(err)
 	}
-	w.err = err
-	w.buf, w.spare = nil, nil
-	w.freeRoomLocked()
-	w.mu.Unlock()
-	w.onError(err)
 }
 
 // Err returns what the Writer failed with, or nil.
 func (w *Writer) Err() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.err
+	if err := w.err.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // Wait returns when no goroutine of the Writer is left. It is called after
 // Fail, and after the connection has been closed.
-func (w *Writer) Wait() { w.wg.Wait() }
+func (w *Writer) Wait() {
+	w.mu.Lock() // a handOver that has not seen the error has begun, and counts
+	w.mu.Unlock()
+	w.wg.Wait()
+}
 
 // Drain returns when all that was gathered has been written, the Writer has
 // failed or ctx has ended.
 func (w *Writer) Drain(ctx context.Context) {
-	for {
+	for w.Begin(ctx) == nil {
+		w.End()
 		w.Flush(false)
 		w.mu.Lock()
-		if w.err != nil || !w.flushing && len(w.buf) == 0 {
+		if len(w.buf) == 0 && !w.flushing.Load() {
 			w.mu.Unlock()
 			return
 		}
@@ -303,22 +339,9 @@ func (w *Writer) Drain(ctx context.Context) {
 		w.mu.Unlock()
 		select {
 		case <-room:
+		case <-w.failed:
 		case <-ctx.Done():
 			return
 		}
-	}
-}
-
-func (w *Writer) roomLocked() <-chan struct{} {
-	if w.room == nil {
-		w.room = make(chan struct{})
-	}
-	return w.room
-}
-
-func (w *Writer) freeRoomLocked() {
-	if w.room != nil {
-		close(w.room)
-		w.room = nil
 	}
 }

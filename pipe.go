@@ -1,0 +1,74 @@
+package geerpc
+
+import (
+	"context"
+	"net"
+	"sync"
+)
+
+// A PipeListener is a network of its own inside the process, for tests and for
+// programs that are their own client. A Server accepts from it, and its
+// DialContext is an Option's Dialer:
+//
+//	lis := geerpc.NewPipeListener()
+//	go server.Serve(lis)
+//	client, err := geerpc.Dial("pipe", "", &geerpc.Option{Dialer: lis.DialContext})
+//
+// Its connections are those of net.Pipe: nothing is buffered in between, and
+// deadlines work.
+type PipeListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+var _ net.Listener = (*PipeListener)(nil)
+
+// NewPipeListener returns a PipeListener, open until Close.
+func NewPipeListener() *PipeListener {
+	return &PipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+// Accept waits for a DialContext and returns the server's end. After Close it
+// returns net.ErrClosed.
+func (l *PipeListener) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.conns:
+		return conn, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// DialContext waits for an Accept and returns the client's end. It fails when
+// ctx ends and, with net.ErrClosed, when the listener is closed. The network
+// and the address are not looked at.
+func (l *PipeListener) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	client, server := net.Pipe()
+	var err error
+	select {
+	case l.conns <- server:
+		return client, nil
+	case <-l.closed:
+		err = net.ErrClosed
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	client.Close()
+	server.Close()
+	return nil, &net.OpError{Op: "dial", Net: "pipe", Err: err}
+}
+
+// Close ends Accept and DialContext. Connections are not closed.
+func (l *PipeListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+// Addr returns an address of the network "pipe".
+func (l *PipeListener) Addr() net.Addr { return pipeAddr{} }
+
+type pipeAddr struct{}
+
+func (pipeAddr) Network() string { return "pipe" }
+func (pipeAddr) String() string  { return "pipe" }
