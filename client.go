@@ -131,29 +131,40 @@ func (c *Client) Call(ctx context.Context, serviceMethod string, args, reply any
 
 // invoke makes a call and waits for it.
 func (c *Client) invoke(ctx context.Context, serviceMethod string, args, reply any) error {
-	w := &waiter{reply: reply, done: make(chan struct{}, 1)}
-	if err := c.send(ctx, serviceMethod, args, w); err != nil {
-		return err
+	w := waiters.Get().(*waiter)
+	w.reply = reply
+	err := c.send(ctx, serviceMethod, args, w)
+	if err == nil {
+		err = c.await(ctx, w)
+	}
+	if w.md != nil {
+		putReplyMetadata(ctx, w.md)
+	}
+	*w = waiter{done: w.done} // nobody else has it any more
+	waiters.Put(w)
+	return err
+}
+
+// await waits for w, or for ctx to end.
+func (c *Client) await(ctx context.Context, w *waiter) error {
+	if ctx.Done() == nil { // cheaper than a select
+		<-w.done
+		return w.err
 	}
 	select {
 	case <-w.done:
-	case <-ctx.Done(): // nil for a context that never ends
-		if c.abandon(w.seq) {
-			return contextError(ctx.Err(), OnLink, RanMaybe)
-		}
-		<-w.done // it is being decoded already
+		return w.err
+	case <-ctx.Done():
 	}
-	if w.md != nil {
-		if md := replyMetadata(ctx); md != nil {
-			for k, v := range w.md {
-				md[k] = v
-			}
-		}
+	if c.abandon(w.seq) {
+		return contextError(ctx.Err(), OnLink, RanMaybe)
 	}
+	<-w.done // it is being decoded already
 	return w.err
 }
 
-// A waiter is a call somebody waits for.
+// A waiter is a call somebody waits for. It belongs to the caller, and, while
+// it is in pending or has been claimed, to the reader.
 type waiter struct {
 	seq   uint64
 	reply any
@@ -161,6 +172,8 @@ type waiter struct {
 	err   error
 	done  chan struct{} // capacity 1
 }
+
+var waiters = sync.Pool{New: func() any { return &waiter{done: make(chan struct{}, 1)} }}
 
 func (w *waiter) begin(seq uint64) { w.seq = seq }
 

@@ -30,6 +30,7 @@ type conn struct {
 	finished chan struct{} // closed when the last answer is on its way and no call can follow
 	ended    chan struct{} // closed when nothing is read any more
 	slot     chan struct{} // capacity 1: there may be a free slot, look
+	incoming []*call       // read and not yet in the queue; the reader's own
 	leaving  sync.WaitGroup
 }
 
@@ -143,16 +144,22 @@ func (c *conn) dispatch(h *codec.Header) error {
 	return nil
 }
 
+// maxTogether is how many requests are read before the first of them runs.
+const maxTogether = 32
+
 // request reads a call and has it run, or refused. An error ends the
 // connection.
 func (c *conn) request(h *codec.Header) error {
 	k := c.readCall(h)
 	refusal, err := c.takeSlot()
-	if refusal == nil && err == nil {
-		refusal = c.begin(k)
-	}
-	if refusal != nil && refusal != errDiscard {
-		c.link.post(control{kind: codec.Reply, seq: h.Seq, err: refusal})
+	switch {
+	case err != nil:
+		k.cleanUp()
+	case refusal != nil:
+		k.cleanUp()
+		c.refuse(k.seq, refusal)
+	default:
+		c.begin(k)
 	}
 	return err
 }
@@ -167,6 +174,7 @@ func (c *conn) takeSlot() (refusal *Error, err error) {
 			return &Error{Code: CodeResourceExhausted, Where: InServer, Ran: RanNever,
 				Message: fmt.Sprintf("rpc server: more than %d calls in flight on one connection", most)}, nil
 		}
+		c.submit() // those that hold the slots have to run first
 		select {
 		case <-c.slot:
 		case <-c.link.ctx.Done():
@@ -222,28 +230,54 @@ func (c *conn) handleTimeout() time.Duration {
 	return mine
 }
 
-// begin puts a call in the queue for the workers, or says why not.
-func (c *conn) begin(k *call) (refusal *Error) {
+// begin puts a call in the queue for the workers. As long as more requests are
+// at hand they are kept together, for waking a worker costs more than reading
+// a small request.
+func (c *conn) begin(k *call) {
+	c.incoming = append(c.incoming, k)
+	if len(c.incoming) >= maxTogether || !c.link.ready() {
+		c.submit()
+	}
+}
+
+// submit puts the incoming calls in the queue and sees to it that a worker
+// looks.
+func (c *conn) submit() {
 	wake := false
 	c.update(func(s *connState) {
-		if refusal = s.refuses(k.seq, c.link.extended); refusal != nil {
-			return
+		for i, k := range c.incoming {
+			if refusal := s.refuses(k.seq, c.link.extended); refusal != nil {
+				k.refused = refusal
+				continue
+			}
+			if s.calls == nil {
+				s.calls = make(map[uint64]*call)
+			}
+			s.calls[k.seq] = k
+			s.push(k)
+			c.incoming[i] = nil
 		}
-		if s.calls == nil {
-			s.calls = make(map[uint64]*call)
-		}
-		s.calls[k.seq] = k
-		s.push(k)
-		wake = !s.waking
-		s.waking = true
+		wake = s.first != nil && !s.waking
+		s.waking = s.waking || wake
 	})
-	switch {
-	case refusal != nil:
-		k.drop()
-	case wake:
+	if wake {
 		c.server.workers.run(c)
 	}
-	return refusal
+	for i, k := range c.incoming {
+		if k != nil {
+			c.refuse(k.seq, k.refused)
+			k.drop()
+			c.incoming[i] = nil
+		}
+	}
+	c.incoming = c.incoming[:0]
+}
+
+// refuse answers a request that does not become a call.
+func (c *conn) refuse(seq uint64, why *Error) {
+	if why != errDiscard {
+		c.link.post(control{kind: codec.Reply, seq: seq, err: why})
+	}
 }
 
 // refuses says why a call is not taken, if so.

@@ -164,6 +164,12 @@ func (l *link) readHeader(h *codec.Header) (err error) {
 	return l.codec.ReadHeader(h)
 }
 
+// ready tells whether another message is at hand.
+func (l *link) ready() bool {
+	codec, ok := l.codec.(codec.Extended)
+	return ok && codec.Ready()
+}
+
 // readBody reads the body that belongs to the last header. Its error concerns
 // that message, unless the codec can't tell where the next one starts.
 func (l *link) readBody(body any) (err error) {

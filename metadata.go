@@ -47,9 +47,11 @@ func WithReplyMetadata(ctx context.Context, md Metadata) context.Context {
 	return context.WithValue(ctx, replyMetadataKey{}, md)
 }
 
-func replyMetadata(ctx context.Context) Metadata {
-	md, _ := ctx.Value(replyMetadataKey{}).(Metadata)
-	return md
+// putReplyMetadata puts the metadata of a reply where its caller wants it.
+func putReplyMetadata(ctx context.Context, md Metadata) {
+	if into, ok := ctx.Value(replyMetadataKey{}).(Metadata); ok {
+		maps.Copy(into, md)
+	}
 }
 
 // MetadataFrom returns the metadata that came with the call which a method is

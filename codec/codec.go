@@ -132,6 +132,11 @@ type Extended interface {
 	// Extend returns the codec to use once both peers have agreed. It is
 	// called before the first message and may return its receiver.
 	Extend() Codec
+
+	// Ready tells whether the next ReadHeader will return at once, because
+	// the whole message is at hand. False is always a safe answer. It is
+	// called from the goroutine that reads, after ReadBody.
+	Ready() bool
 }
 
 // NewCodecFunc makes a codec that reads from and writes to conn and closes it.

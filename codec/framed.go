@@ -129,12 +129,19 @@ type framed struct {
 	stream
 	bodies
 	body  []byte // of the message being read; nil if it has none
-	names map[string]string
+	names map[string]string // methods called so far, to allocate each name once
+	last  string            // the latest of them
 	fatal error // ends the stream with the next ReadHeader
 }
 
 // Extend implements Extended: a framed codec transmits whole headers as it is.
 func (c *framed) Extend() Codec { return c }
+
+// Ready implements Extended.
+func (c *framed) Ready() bool {
+	data := c.conn.Buffered()[c.message:]
+	return len(data) >= lengthBytes && uint32(len(data)-lengthBytes) >= binary.BigEndian.Uint32(data)
+}
 
 // ReadHeader implements Codec. It waits for the whole message.
 func (c *framed) ReadHeader(h *Header) error {
@@ -259,17 +266,26 @@ func (c *framed) parse(frame []byte, h *Header) error {
 
 // name returns b as a string, the same string as the last time where it can.
 func (c *framed) name(b []byte) string {
-	if s, ok := c.names[string(b)]; ok {
-		return s
+	if string(b) == c.last {
+		return c.last
 	}
-	s := string(b)
-	if len(c.names) < maxNames && len(s) <= maxNames {
-		if c.names == nil {
-			c.names = make(map[string]string)
-		}
-		c.names[s] = s
+	s, known := c.names[string(b)]
+	if !known {
+		s = string(b)
+		c.remember(s)
 	}
+	c.last = s
 	return s
+}
+
+func (c *framed) remember(name string) {
+	if len(c.names) >= maxNames || len(name) > maxNames {
+		return
+	}
+	if c.names == nil {
+		c.names = make(map[string]string)
+	}
+	c.names[name] = name
 }
 
 // A parser takes fields off the front of a frame. After a first error all that

@@ -43,6 +43,9 @@ func (c *GobCodec) Extend() Codec {
 	return &framed{stream: c.stream, bodies: &gobBodies{}}
 }
 
+// Ready implements Extended.
+func (c *GobCodec) Ready() bool { return false }
+
 // ReadHeader implements Codec. It waits for the whole message, body included.
 func (c *GobCodec) ReadHeader(h *Header) error {
 	c.next()

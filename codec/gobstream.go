@@ -25,6 +25,7 @@ type gobWriter struct {
 	enc     *gob.Encoder
 	out     []byte
 	defined map[reflect.Type]bool // types that can't define anything any more
+	last    reflect.Type          // the latest of them
 	broken  error                 // definitions were lost; nothing can follow
 }
 
@@ -40,7 +41,10 @@ func (g *gobWriter) prepare(v any, room int) (settled bool, err error) {
 	if g.broken != nil {
 		return false, g.broken
 	}
-	if g.defined[reflect.TypeOf(v)] {
+	if t := reflect.TypeOf(v); t == g.last {
+		return true, nil
+	} else if g.defined[t] {
+		g.last = t
 		return true, nil
 	}
 	var n counter

@@ -41,6 +41,9 @@ func (c *jsonCodec) Extend() Codec {
 	return c
 }
 
+// Ready implements Extended.
+func (c *jsonCodec) Ready() bool { return false }
+
 // ReadHeader implements Codec. It waits for the whole message, body included.
 func (c *jsonCodec) ReadHeader(h *Header) error {
 	c.next()

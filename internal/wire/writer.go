@@ -176,10 +176,10 @@ func (w *Writer) Flush(yield bool) {
 
 // flushInline writes in the caller's goroutine while the peer keeps up.
 func (w *Writer) flushInline(yield bool) {
+	if yield {
+		runtime.Gosched()
+	}
 	for range maxRounds {
-		if yield {
-			runtime.Gosched()
-		}
 		batch := w.take()
 		if batch == nil {
 			return
