@@ -163,7 +163,10 @@ func (c *call) answer(err error) {
 	if !c.answered.CompareAndSwap(false, true) {
 		return
 	}
-	h := codec.Header{ServiceMethod: c.serviceMethod, Seq: c.seq}
+	h := codec.Header{Seq: c.seq}
+	if c.method != nil { // a name that the client made up could be of any size
+		h.ServiceMethod = c.serviceMethod
+	}
 	f := h.Frame()
 	f.Kind, f.Metadata = codec.Reply, c.reply.get()
 	var body any

@@ -80,7 +80,7 @@ func newClient(ctx context.Context, conn net.Conn, opt Option) (*Client, error) 
 	c.link = newLink(conn, limits{opt.MaxMessageBytes, opt.FlushTimeout, opt.Logger})
 	if err := c.greet(ctx); err != nil {
 		c.link.fail(err)
-		c.link.wait()
+		c.link.close()
 		return nil, err
 	}
 	if c.link.kinds.has(codec.Ping) {
@@ -236,6 +236,7 @@ func (c *Client) register(ctx context.Context, p pending) (seq uint64, others bo
 		case c.closing || c.shutdown:
 			return 0, false, ErrShutdown
 		case c.draining:
+			c.wakeLocked() // the next in line has to hear of it too
 			return 0, false, newError(CodeUnavailable, InClient, RanNever, "rpc client: the server is shutting down", ErrShutdown)
 		case c.maxInFlight == 0 || len(c.pending) < c.maxInFlight:
 			c.seq++
@@ -331,8 +332,7 @@ func (c *Client) receive() {
 	}
 	c.link.fail(err)
 	c.terminate(c.link.cause())
-	c.link.wait()
-	c.link.codec.Close()
+	c.link.close()
 }
 
 // dispatch handles one message. An error ends the connection.

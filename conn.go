@@ -94,16 +94,14 @@ func (c *conn) serve() {
 		// It is gone, or broken. (On the plain layout the end of the stream
 		// only means that there are no more requests.)
 		c.link.fail(err)
+		c.server.lost(c)
 	}
 	c.update(func(s *connState) { s.left = true })
 	<-c.finished
 	c.link.out.Drain(c.link.ctx)
 	c.link.fail(errDone)
-	c.link.wait()
+	c.link.close()
 	c.leaving.Wait()
-	if c.link.codec != nil {
-		c.link.codec.Close()
-	}
 }
 
 var errDone = errors.New("connection closed in good order")

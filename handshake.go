@@ -3,6 +3,7 @@ package geerpc
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
@@ -123,7 +124,9 @@ func (c *Client) greet(ctx context.Context) error {
 	if err != nil {
 		return newError(CodeInvalidArgument, InClient, RanNever, "rpc client", err)
 	}
-	c.link.open(newCodec)
+	if err := c.link.open(newCodec); err != nil {
+		return newError(CodeInternal, InClient, RanNever, "rpc client", err)
+	}
 	stop := context.AfterFunc(ctx, func() { c.link.fail(context.Cause(ctx)) })
 	defer stop()
 	if c.opt.Legacy {
@@ -205,8 +208,6 @@ func (c *conn) greet() error {
 		}
 		return refusal
 	}
-	newCodec, _ := codec.Lookup(c.hello.CodecType)
-	c.link.open(newCodec)
 	if !c.hello.Ack {
 		return nil
 	}
@@ -266,7 +267,7 @@ var (
 	errSlowHello = fmt.Errorf("no complete handshake within %v", handshakeTimeout)
 )
 
-// judge says why a connection is refused, or nil.
+// judge says why a connection is refused, or makes its codec and returns nil.
 func (c *conn) judge() *Error {
 	refuse := func(code Code, format string, a ...any) *Error {
 		return &Error{Code: code, Message: fmt.Sprintf(format, a...), Where: InServer, Ran: RanNever}
@@ -278,12 +279,22 @@ func (c *conn) judge() *Error {
 	if h.Version > protocolVersion {
 		return refuse(CodeUnimplemented, "protocol version %d, this server speaks %d", h.Version, protocolVersion)
 	}
-	if _, err := codec.Lookup(h.CodecType); err != nil {
-		return refuse(CodeInvalidArgument, "%s", err)
-	}
-	if s.Token != "" && subtle.ConstantTimeCompare([]byte(h.Token), []byte(s.Token)) != 1 {
+	if s.Token != "" && !sameToken(h.Token, s.Token) {
 		return refuse(CodeUnauthenticated, "the token is missing or wrong")
 	}
 	h.Token = ""
+	newCodec, err := codec.Lookup(h.CodecType)
+	if err != nil {
+		return refuse(CodeInvalidArgument, "%s", err)
+	}
+	if err := c.link.open(newCodec); err != nil {
+		return refuse(CodeInternal, "%s", err)
+	}
 	return s.conns.admit(c)
+}
+
+// sameToken takes as long for any token of the same length.
+func sameToken(got, want string) bool {
+	a, b := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(want))
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }

@@ -83,10 +83,18 @@ func (c closer) Close() error {
 	return nil
 }
 
-// open makes the codec. It neither reads nor writes.
-func (l *link) open(newCodec codec.NewCodecFunc) {
-	l.codec = newCodec(l.wire)
+// open makes the codec, which may be a user's. It neither reads nor writes.
+func (l *link) open(newCodec codec.NewCodecFunc) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("making a codec panicked: %v", p)
+		}
+	}()
+	if l.codec = newCodec(l.wire); l.codec == nil {
+		return errors.New("the codec's constructor returned nil")
+	}
 	_, l.whole = l.codec.(codec.Extended)
+	return nil
 }
 
 // extend puts the extended layout in force.
@@ -104,8 +112,9 @@ func (l *link) shut(err error) {
 	l.conn.Close()
 }
 
-// wait returns when no goroutine of the link is left. The link has failed.
-func (l *link) wait() {
+// close lets the codec go and returns when no goroutine of the link is left.
+// The link has failed, and nobody reads any more.
+func (l *link) close() {
 	l.mu.Lock()
 	if l.watchdog != nil {
 		l.watchdog.Stop()
@@ -113,6 +122,9 @@ func (l *link) wait() {
 	l.mu.Unlock()
 	l.wg.Wait()
 	l.out.Wait()
+	if l.codec != nil {
+		l.codec.Close()
+	}
 }
 
 // cause returns why the link was closed, or nil.
@@ -210,7 +222,7 @@ func (l *link) enqueue(c control) bool {
 	if !l.sending && l.ctx.Err() == nil {
 		l.sending = true
 		l.wg.Add(1)
-		go l.sendControls() // ends when none are left or with the link; wait waits
+		go l.sendControls() // ends when none are left or with the link; close waits
 	}
 	return true
 }
@@ -276,7 +288,7 @@ func (l *link) watch(ask, dead time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if next > 0 && l.ctx.Err() == nil {
-		l.watchdog = time.AfterFunc(next-silence, func() { l.watch(ask, dead) }) // wait stops it
+		l.watchdog = time.AfterFunc(next-silence, func() { l.watch(ask, dead) }) // close stops it
 	}
 }
 

@@ -183,7 +183,7 @@ func (s *Server) ServeConn(rwc io.ReadWriteCloser) {
 	if err := handshakeTLS(rwc); err != nil {
 		s.rejected(c, err)
 		c.link.fail(err)
-		c.link.wait()
+		c.link.close()
 		return
 	}
 	c.peer = peerOf(rwc)
@@ -209,6 +209,15 @@ func (s *Server) rejected(c *conn, err error) {
 	}
 	s.conns.rejections.Add(1)
 	s.logger().Warn("rpc server: connection rejected", "peer", c.peer.Addr, "err", err)
+}
+
+// lost logs that a connection ended in another way than by its client's leave.
+func (s *Server) lost(c *conn) {
+	switch cause := c.link.cause(); {
+	case cause == io.EOF, cause == errDone, cause == ErrServerClosed, !c.greeted.Load():
+	default:
+		s.logger().Warn("rpc server: connection lost", "peer", c.peer.Addr, "err", cause)
+	}
 }
 
 func (s *Server) logger() *slog.Logger { return orQuiet(s.Logger) }

@@ -128,10 +128,10 @@ func (g *gobBodies) decode(data []byte, v any) error {
 type framed struct {
 	stream
 	bodies
-	body  []byte // of the message being read; nil if it has none
+	body  []byte            // of the message being read; nil if it has none
 	names map[string]string // methods called so far, to allocate each name once
 	last  string            // the latest of them
-	fatal error // ends the stream with the next ReadHeader
+	fatal error             // ends the stream with the next ReadHeader
 }
 
 // Extend implements Extended: a framed codec transmits whole headers as it is.
