@@ -29,8 +29,11 @@ type call struct {
 	end    context.CancelFunc // of the deadline
 
 	timer    *time.Timer // of the handle timeout
-	answered atomic.Bool
-	next     *call // in the connection's queue
+	answered atomic.Bool // by the timer, or about to be by settle
+
+	err  error // once the method has returned
+	mute bool  // then: it has been answered already
+	next *call // in the queue that the call is in
 }
 
 // callContext is the context of a method: it knows its call.
@@ -56,9 +59,11 @@ func (c *call) arm(handle, left time.Duration) {
 	}
 	if handle > 0 {
 		c.timer = time.AfterFunc(handle, func() {
-			c.answer(&Error{Code: CodeDeadlineExceeded, Where: InMethod, Ran: RanMaybe,
-				Message: fmt.Sprintf("rpc server: request handle timeout: expect within %s", handle)})
-			c.conn.link.flush(false)
+			if c.answered.CompareAndSwap(false, true) {
+				c.answer(&Error{Code: CodeDeadlineExceeded, Where: InMethod, Ran: RanMaybe,
+					Message: fmt.Sprintf("rpc server: request handle timeout: expect within %s", handle)})
+				c.conn.link.flush(false)
+			}
 		})
 	}
 }
@@ -108,7 +113,7 @@ func (c *call) run() {
 		}
 		c.finish(err)
 		if !returned && p == nil {
-			go c.conn.work(c) // ends with the connection's calls
+			go c.conn.work() // ends with the connection's calls
 		}
 	}()
 	err = c.handle()
@@ -147,22 +152,19 @@ func (c *call) handle() error {
 	return c.method.invoke(c.ctx, c.argv, c.replyv)
 }
 
-// finish answers the call.
+// finish has the call answered, whose method has returned.
 func (c *call) finish(err error) {
-	c.conn.release() // the answer tells the client that the slot is free
 	if c.method != nil {
 		c.method.end(err)
 	}
-	c.answer(err)
 	c.cleanUp()
+	c.err = err
+	c.mute = !c.answered.CompareAndSwap(false, true)
+	c.conn.settle(c)
 }
 
-// answer sends the reply, or err, unless the call has been answered before.
-// It leaves with the connection's next flush.
+// answer sends the reply, or err. It leaves with the connection's next flush.
 func (c *call) answer(err error) {
-	if !c.answered.CompareAndSwap(false, true) {
-		return
-	}
 	h := codec.Header{Seq: c.seq}
 	if c.method != nil { // a name that the client made up could be of any size
 		h.ServiceMethod = c.serviceMethod

@@ -36,12 +36,14 @@ type conn struct {
 
 // connState is all that changes about a conn.
 type connState struct {
-	calls       map[uint64]*call // those that have not ended, by seq
-	first, last *call            // of those that wait for a worker
-	waking      bool             // a worker is about to look at them
-	left        bool             // no more calls are taken
-	finished    bool
-	lastCall    time.Time // with Server.IdleTimeout: when a call last began or ended
+	calls    map[uint64]*call // those that have not ended, by seq
+	queue    callQueue        // those that wait for a worker
+	waking   bool             // a worker is about to look at them
+	done     callQueue        // those that have been run, and not been answered
+	settling bool             // somebody answers them
+	left     bool             // no more calls are taken
+	finished bool
+	lastCall time.Time // with Server.IdleTimeout: when a call last ended
 }
 
 // update is the gate through which state changes, and the one place that
@@ -252,10 +254,10 @@ func (c *conn) submit() {
 				s.calls = make(map[uint64]*call)
 			}
 			s.calls[k.seq] = k
-			s.push(k)
+			s.queue.push(k)
 			c.incoming[i] = nil
 		}
-		wake = s.first != nil && !s.waking
+		wake = s.queue.first != nil && !s.waking
 		s.waking = s.waking || wake
 	})
 	if wake {
@@ -295,50 +297,28 @@ func (s *connState) refuses(seq uint64, extended bool) *Error {
 
 var errDiscard = &Error{Code: CodeUnavailable, Message: "not even answered"}
 
-func (s *connState) push(k *call) {
-	if s.first == nil {
-		s.first = k
-	} else {
-		s.last.next = k
-	}
-	s.last = k
-}
-
-func (s *connState) pop() *call {
-	k := s.first
-	if k != nil {
-		s.first, k.next = k.next, nil
-	}
-	return k
-}
-
 // work runs calls until none wait. Any number of workers may be at it: before
 // a worker runs a call, which may take for ever, it has seen to it that
 // another one is about to look at those that are left. If calls are quick,
 // that one comes too late to find any, and a few workers serve a thousand
 // callers; if they are slow, each gets a worker of its own.
-//
-// done is a call that has been run, or nil.
-func (c *conn) work(done *call) {
-	for k := c.take(done); k != nil; k = c.take(k) {
+func (c *conn) work() {
+	for k := c.take(true); k != nil; k = c.take(false) {
 		k.run()
 	}
 }
 
-// take ends one call and takes the next from the queue. Answers leave when the
-// queue is empty; while it is not, another worker is about to come, and that
-// is the first thing it does.
-func (c *conn) take(done *call) (k *call) {
+// take takes the next call from the queue; arriving tells that the worker has
+// just come. Answers leave when the queue is empty; while it is not, another
+// worker is about to come, and that is the first thing it does.
+func (c *conn) take(arriving bool) (k *call) {
 	var wake, rest, others bool
 	c.update(func(s *connState) {
-		if done != nil {
-			s.end(done, c.server.IdleTimeout > 0)
-		}
-		if done == nil || c.server.Ordered {
+		if arriving || c.server.Ordered {
 			s.waking = false
 		}
-		k = s.pop()
-		rest = s.first != nil
+		k = s.queue.pop()
+		rest = s.queue.first != nil
 		others = len(s.calls) > 0
 		if c.server.Ordered {
 			s.waking = k != nil // nobody else until this one is done
@@ -349,18 +329,76 @@ func (c *conn) take(done *call) (k *call) {
 	if wake {
 		c.server.workers.run(c)
 	}
-	if !rest || done == nil || c.server.Ordered {
+	if !rest || arriving || c.server.Ordered {
 		c.link.flush(k == nil && others)
 	}
 	return k
 }
 
-// end forgets a call.
-func (s *connState) end(k *call, stamp bool) {
-	delete(s.calls, k.seq)
-	if stamp {
-		s.lastCall = time.Now()
+// settle answers a call that has been run. A worker that finds nobody settling
+// settles for all: workers that took turns at the link would spend their time
+// waiting for it.
+func (c *conn) settle(k *call) {
+	first := false
+	c.update(func(s *connState) {
+		s.done.push(k)
+		first = !s.settling
+		s.settling = true
+	})
+	if !first {
+		return
 	}
+	for batch := c.nextDone(nil); batch != nil; batch = c.nextDone(batch) {
+		for k := batch; k != nil; k = k.next {
+			c.release() // before the answer, which tells the client that the slot is free
+			if !k.mute {
+				k.answer(k.err)
+			}
+		}
+	}
+}
+
+// nextDone ends the calls that have been settled and returns those that are to
+// be. If there are none the settling is over.
+func (c *conn) nextDone(settled *call) (batch *call) {
+	c.update(func(s *connState) {
+		for k := settled; k != nil; k = k.next {
+			delete(s.calls, k.seq)
+		}
+		if settled != nil && c.server.IdleTimeout > 0 {
+			s.lastCall = time.Now()
+		}
+		batch = s.done.all()
+		s.settling = batch != nil
+	})
+	return batch
+}
+
+// A callQueue is a first-in, first-out queue of calls.
+type callQueue struct{ first, last *call }
+
+func (q *callQueue) push(k *call) {
+	if q.first == nil {
+		q.first = k
+	} else {
+		q.last.next = k
+	}
+	q.last = k
+}
+
+func (q *callQueue) pop() *call {
+	k := q.first
+	if k != nil {
+		q.first, k.next = k.next, nil
+	}
+	return k
+}
+
+// all empties the queue and returns its first call, linked to the next.
+func (q *callQueue) all() *call {
+	k := q.first
+	q.first = nil
+	return k
 }
 
 // cancelCall ends the context of a call whose caller has left.

@@ -39,7 +39,7 @@ func (w *workers) run(c *conn) {
 func (w *workers) work(c *conn) {
 	next := make(chan *conn, 1)
 	for c != nil {
-		c.work(nil)
+		c.work()
 		if !w.rest(next) {
 			return
 		}
