@@ -52,11 +52,12 @@ func (s *Server) handle(path string, h http.Handler) {
 	case pattern != path:
 		mux.Handle(path, h)
 	case taken != h:
-		log := s.Logger
-		if log == nil {
-			log = slog.Default()
+		logger := s.Logger
+		if logger == nil {
+			logger = slog.Default() // silence would leave requests misrouted
 		}
-		log.Error("rpc server: HandleHTTP: the path is taken, and requests to it go elsewhere; put this Server on a mux of its own with mux.Handle(path, server), and server.DebugHandler() beside it", "path", path)
+		logger.Error("rpc server: HandleHTTP: another handler has the path and goes on getting its requests; "+
+			"put this Server on a mux or a path of its own, with Handle(path, server) and server.DebugHandler()", "path", path)
 	}
 }
 

@@ -153,52 +153,55 @@ func (b *gobInput) ReadByte() (byte, error) {
 	return c, nil
 }
 
-// gobSection describes the gob section at the start of data, a length and as
-// many bytes, which either define a type or hold a value.
+// gobSection describes the gob section at the start of some bytes, a length
+// and as many bytes, which either define a type or hold a value.
 type gobSection struct {
 	size       int  // with its length
 	definition bool // and not a value
 }
 
 // parseGobSection reads the start of a section. If data is too short to tell,
-// it returns the number of bytes that are needed at least.
+// it returns how many bytes are needed at least.
 // See "Encoding Details" in the documentation of encoding/gob.
 func parseGobSection(data []byte) (s gobSection, need int, err error) {
-	length, n, need, err := gobUint(data)
-	if need > 0 || err != nil {
-		return s, need, err
+	lengthSize, err := gobUintSize(data, 0)
+	if err != nil || len(data) <= lengthSize {
+		return s, lengthSize + 1, err
 	}
+	idSize, err := gobUintSize(data, lengthSize)
+	if err != nil || len(data) < lengthSize+idSize {
+		return s, lengthSize + idSize, err
+	}
+	length, id := gobUint(data[:lengthSize]), gobUint(data[lengthSize:lengthSize+idSize])
 	if length == 0 || length > 1<<40 {
 		return s, 0, fmt.Errorf("%w: gob section of %d bytes", ErrCorrupt, length)
 	}
-	id, _, need, err := gobUint(data[n:])
-	if need > 0 {
-		return s, n + need, nil
-	}
-	return gobSection{size: n + int(length), definition: id&1 == 1}, 0, err
+	// The id is a signed integer, whose lowest bit is the sign.
+	return gobSection{size: lengthSize + int(length), definition: id&1 == 1}, 0, nil
 }
 
-// gobUint reads an unsigned integer: a byte below 128, or the negated number
-// of bytes that follow, big-endian. A signed integer is an unsigned one whose
-// lowest bit is the sign.
-func gobUint(data []byte) (x uint64, n, need int, err error) {
-	if len(data) == 0 {
-		return 0, 0, 1, nil
+// gobUintSize returns how many bytes the unsigned integer at data[at] takes: a
+// byte below 128, or the negated number of bytes that follow.
+func gobUintSize(data []byte, at int) (int, error) {
+	if at >= len(data) || data[at] < 0x80 {
+		return 1, nil
 	}
-	if data[0] < 0x80 {
-		return uint64(data[0]), 1, 0, nil
-	}
-	n = -int(int8(data[0]))
+	n := -int(int8(data[at]))
 	if n > 8 {
-		return 0, 0, 0, fmt.Errorf("%w: gob integer of %d bytes", ErrCorrupt, n)
+		return 0, fmt.Errorf("%w: gob integer of %d bytes", ErrCorrupt, n)
 	}
-	if len(data) < 1+n {
-		return 0, 0, 1 + n, nil
+	return 1 + n, nil
+}
+
+// gobUint returns the unsigned integer that data consists of.
+func gobUint(data []byte) (x uint64) {
+	if len(data) == 1 {
+		return uint64(data[0])
 	}
-	for _, b := range data[1 : 1+n] {
+	for _, b := range data[1:] {
 		x = x<<8 | uint64(b)
 	}
-	return x, 1 + n, 0, nil
+	return x
 }
 
 // errDefinitions ends a connection on which a peer defines types without end.
