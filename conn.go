@@ -18,6 +18,7 @@ import (
 type conn struct {
 	server  *Server
 	link    *link
+	since   time.Time
 	peer    Peer
 	hello   hello
 	heard   atomic.Bool // a first byte has arrived
@@ -65,6 +66,7 @@ func (c *conn) update(f func(s *connState)) {
 func newConn(s *Server, rwc io.ReadWriteCloser) *conn {
 	c := &conn{
 		server:   s,
+		since:    time.Now(),
 		finished: make(chan struct{}),
 		ended:    make(chan struct{}),
 		slot:     make(chan struct{}, 1),

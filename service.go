@@ -93,6 +93,7 @@ type registry struct {
 	mu       sync.Mutex // held by writers
 	services atomic.Pointer[map[string][]*method]
 	methods  atomic.Pointer[map[string]*method]
+	unknown  atomic.Int64 // calls to methods that are missing
 }
 
 func (r *registry) method(serviceMethod string) *method {
@@ -102,8 +103,9 @@ func (r *registry) method(serviceMethod string) *method {
 	return nil
 }
 
-// missing says why there is no such method.
+// missing says why there is no such method, and counts.
 func (r *registry) missing(serviceMethod string) *Error {
+	r.unknown.Add(1)
 	e := &Error{Code: CodeNotFound, Where: InServer, Ran: RanNever}
 	dot := strings.LastIndexByte(serviceMethod, '.')
 	if dot < 0 {

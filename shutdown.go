@@ -28,6 +28,7 @@ type connSet struct {
 	conns     map[*conn]bool // whether the handshake is done
 	admitted  int            // of conns
 	listeners map[net.Listener]bool
+	since     time.Time     // of the first listener or connection
 	stopped   chan struct{} // closed by stop; made when first needed
 	stopping  bool
 	closed    bool
@@ -49,6 +50,7 @@ func (s *connSet) add(c *conn) bool {
 	}
 	ok := !s.closed
 	if ok {
+		s.beganLocked()
 		if s.conns == nil {
 			s.conns = make(map[*conn]bool)
 		}
@@ -105,6 +107,7 @@ func (s *connSet) listen(lis net.Listener) bool {
 	if s.listeners == nil {
 		s.listeners = make(map[net.Listener]bool)
 	}
+	s.beganLocked()
 	s.listeners[lis] = true
 	return true
 }
@@ -113,6 +116,27 @@ func (s *connSet) unlisten(lis net.Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.listeners, lis)
+}
+
+// beganLocked notes when the server's work began.
+func (s *connSet) beganLocked() {
+	if s.since.IsZero() {
+		s.since = time.Now()
+	}
+}
+
+// snapshot returns how things stand, in the words of the debug page.
+func (s *connSet) snapshot() (state string, since time.Time, conns []*conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	state = "open"
+	switch {
+	case s.closed:
+		state = "closed"
+	case s.stopping:
+		state = "draining"
+	}
+	return state, s.since, slices.Collect(maps.Keys(s.conns))
 }
 
 func (s *connSet) closing() bool {
