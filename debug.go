@@ -53,7 +53,8 @@ type debugHandler struct{ server *Server }
 //	  handshaking   of these: not yet ready for calls
 //	  limit         Server.MaxConns, 0 if there is none
 //	  rejected      turned away, for their handshake or because of the limit
-//	  list          an array of at most 100, the busiest first, then the oldest
+//	  list          an array of at most 100: the busiest first, then the oldest,
+//	                those in their handshake last
 //	    peer        the address, "" if there is none
 //	    tls         whether TLS protects it
 //	    codec       "" until the handshake is done
@@ -172,14 +173,15 @@ func formatSpan(seconds float64) string {
 	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
-// formatPercent writes part of whole, and never says 0 % of what is there.
+// formatPercent writes part of whole: never 0 % of what is there, never 100 %
+// of what is not all.
 func formatPercent(part, whole int64) string {
 	percent := 100 * float64(part) / float64(max(whole, 1))
 	switch {
+	case part > 0 && part >= whole:
+		return "100 %"
 	case part > 0 && percent < 0.1:
 		return "< 0.1 %"
-	case percent < 10:
-		return fmt.Sprintf("%.1f %%", percent)
 	}
-	return fmt.Sprintf("%.0f %%", percent)
+	return fmt.Sprintf("%.1f %%", min(percent, 99.9))
 }

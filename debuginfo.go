@@ -147,7 +147,14 @@ func debugConnsOf(conns []*conn) debugConns {
 		}
 	}
 	slices.SortFunc(entries, func(a, b entry) int {
-		return cmp.Or(cmp.Compare(b.inFlight, a.inFlight), a.since.Compare(b.since))
+		busier := cmp.Compare(b.inFlight, a.inFlight)
+		switch {
+		case busier != 0 || a.greeted == b.greeted:
+			return cmp.Or(busier, a.since.Compare(b.since))
+		case a.greeted:
+			return -1 // a crowd of strangers hides no client
+		}
+		return 1
 	})
 	info := debugConns{Open: len(conns), Handshaking: handshaking, List: []debugConn{}}
 	for _, e := range entries[:min(len(entries), maxDebugConns)] {

@@ -1,0 +1,346 @@
+package geerpc
+
+import (
+	"context"
+	"encoding/json"
+	"html"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"geerpc/codec"
+)
+
+// loadDebug asks a server's debug handler, as accept says.
+func loadDebug(t testing.TB, s *Server, target, accept string) *httptest.ResponseRecorder {
+	t.Helper()
+	req := httptest.NewRequest(http.MethodGet, target, nil)
+	if accept != "" {
+		req.Header.Set("Accept", accept)
+	}
+	rec := httptest.NewRecorder()
+	s.DebugHandler().ServeHTTP(rec, req)
+	if rec.Code != http.StatusOK {
+		t.Fatalf("GET %s: status %d: %s", target, rec.Code, rec.Body)
+	}
+	return rec
+}
+
+// debugOf returns what a server's debug page says, as a program reads it.
+func debugOf(t testing.TB, s *Server) (info debugInfo) {
+	t.Helper()
+	if err := json.Unmarshal(loadDebug(t, s, "/?format=json", "").Body.Bytes(), &info); err != nil {
+		t.Fatal(err)
+	}
+	return info
+}
+
+// method returns the row of a method.
+func (d *debugInfo) method(t testing.TB, service, name string) debugMethod {
+	t.Helper()
+	for _, s := range d.Services {
+		for _, m := range s.Methods {
+			if s.Name == service && m.Name == name {
+				return m
+			}
+		}
+	}
+	t.Fatalf("no method %s.%s in %+v", service, name, d.Services)
+	return debugMethod{}
+}
+
+var tag = regexp.MustCompile(`<[^>]*>`)
+
+// visible returns the text of a page.
+func visible(page string) string {
+	_, body, _ := strings.Cut(page, "<body>")
+	return html.UnescapeString(tag.ReplaceAllString(body, ""))
+}
+
+// Shapes is a service with types of many forms.
+type Shapes struct{}
+
+func (Shapes) Zip(_ context.Context, _ map[string][]Args, _ *map[string]interface{}) error {
+	return nil
+}
+func (Shapes) Area(_ *Args, _ *float64) error              { return nil }
+func (Shapes) Inline(_ struct{ A int }, _ *[]*Reply) error { return nil }
+
+func TestDebug_ServicesWithSignatures(t *testing.T) {
+	s := NewServer()
+	if err := s.Register(Shapes{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Register(new(Arith)); err != nil {
+		t.Fatal(err)
+	}
+	double := func(_ context.Context, n int) (Reply, error) { return Reply{2 * n}, nil }
+	if err := RegisterFunc(s, "Shapes.Double", double); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"Arith",
+		"Add(args geerpc.Args, reply *geerpc.Reply) error",
+		"Block(ctx context.Context, args geerpc.Args, reply *geerpc.Reply) error",
+		"Div(args *geerpc.Args, reply *geerpc.Reply) error",
+		"Panic(args geerpc.Args, reply *geerpc.Reply) error",
+		"Shapes",
+		"Area(args *geerpc.Args, reply *float64) error",
+		"Double(ctx context.Context, args int, reply *geerpc.Reply) error",
+		"Inline(args struct { A int }, reply *[]*geerpc.Reply) error",
+		"Zip(ctx context.Context, args map[string][]geerpc.Args, reply *map[string]any) error",
+	}
+	var got []string
+	info := debugOf(t, s)
+	for _, service := range info.Services {
+		got = append(got, service.Name)
+		for _, m := range service.Methods {
+			got = append(got, m.Signature)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("services are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	text := visible(loadDebug(t, s, "/", "").Body.String())
+	for _, line := range want { // in this order
+		_, rest, found := strings.Cut(text, line)
+		if !found {
+			t.Fatalf("page lacks %q, or has it earlier", line)
+		}
+		text = rest
+	}
+}
+
+// The field names are a promise; DebugHandler documents them.
+func TestDebug_JSONFields(t *testing.T) {
+	e := newEnv(t, "pipe", codec.GobType)
+	e.dial(nil)
+	for name, accept := range map[string]string{"query": "", "accept": "application/json", "list": "text/plain, application/json;q=0.9, */*"} {
+		target := "/"
+		if accept == "" {
+			target = "/?format=json"
+		}
+		rec := loadDebug(t, e.Server, target, accept)
+		if got := rec.Header().Get("Content-Type"); got != "application/json" {
+			t.Errorf("%s: content type %q", name, got)
+		}
+		var v map[string]any
+		if err := json.Unmarshal(rec.Body.Bytes(), &v); err != nil {
+			t.Fatal(name, err)
+		}
+		wantFields(t, v, "calls connections errors goroutines in_flight services state unknown_calls uptime_seconds")
+		service := v["services"].([]any)[0]
+		wantFields(t, service, "methods name")
+		wantFields(t, service.(map[string]any)["methods"].([]any)[0], "calls errors in_flight name signature")
+		conns := v["connections"].(map[string]any)
+		wantFields(t, conns, "handshaking limit list open rejected")
+		wantFields(t, conns["list"].([]any)[0], "age_seconds codec gone in_flight layout peer tls")
+	}
+}
+
+func wantFields(t *testing.T, v any, want string) {
+	t.Helper()
+	if got := strings.Join(slices.Sorted(maps.Keys(v.(map[string]any))), " "); got != want {
+		t.Errorf("fields are %s, want %s", got, want)
+	}
+}
+
+func TestDebug_PageForBrowsersAndByDefault(t *testing.T) {
+	for name, c := range map[string]struct{ target, accept string }{
+		"nothing said": {"/", ""},
+		"browser":      {"/", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"},
+		"both":         {"/", "application/json, text/html"},
+		"anything":     {"/", "*/*"},
+		"query wins":   {"/?format=html", "application/json"},
+		"nonsense":     {"/?format=", ";;;,,"},
+	} {
+		rec := loadDebug(t, NewServer(), c.target, c.accept)
+		if got := rec.Header().Get("Content-Type"); got != "text/html; charset=utf-8" {
+			t.Errorf("%s: content type %q", name, got)
+		}
+	}
+}
+
+func TestDebug_EmptyExplainsItself(t *testing.T) {
+	var s Server
+	text := visible(loadDebug(t, &s, "/", "").Body.String())
+	for _, want := range []string{"server.Register(new(Arith))", "geerpc.RegisterFunc", "Nobody is connected", "server.Serve(listener)"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("empty page lacks %q", want)
+		}
+	}
+	if body := loadDebug(t, &s, "/?format=json", "").Body.String(); strings.Contains(body, "null") {
+		t.Errorf("empty arrays are null: %s", body)
+	}
+	s.Close()
+	if text := visible(loadDebug(t, &s, "/", "").Body.String()); !strings.Contains(text, "told to shut down") {
+		t.Error("page of a closed server does not say so")
+	}
+}
+
+func TestDebug_Refresh(t *testing.T) {
+	for query, want := range map[string]string{
+		"": "", "?refresh=5": "5", "?refresh=3600": "3600", "?refresh=0": "", "?refresh=-1": "", "?refresh=3601": "",
+		"?refresh=5;url=//x": "", "?refresh=5%0d%0aX:y": "", "?refresh=%2b07": "7", "?refresh=5&format=json": "",
+	} {
+		if got := loadDebug(t, NewServer(), "/"+query, "").Header().Get("Refresh"); got != want {
+			t.Errorf("%s: Refresh %q, want %q", query, got, want)
+		}
+	}
+}
+
+func TestDebug_Headers(t *testing.T) {
+	handler := NewServer().DebugHandler()
+	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "CONNECT", "TRACE"} {
+		rec := httptest.NewRecorder()
+		handler.ServeHTTP(rec, httptest.NewRequest(method, "http://example.com/", nil))
+		want, allow := http.StatusOK, ""
+		if method != "GET" && method != "HEAD" {
+			want, allow = http.StatusMethodNotAllowed, "GET, HEAD"
+		}
+		h := rec.Header()
+		if rec.Code != want || h.Get("Allow") != allow {
+			t.Errorf("%s: status %d, Allow %q", method, rec.Code, h.Get("Allow"))
+		}
+		if h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Vary") != "Accept" ||
+			!strings.HasPrefix(h.Get("Content-Security-Policy"), "default-src 'none'; style-src 'sha256-") {
+			t.Errorf("%s: headers %v", method, h)
+		}
+	}
+}
+
+// A server of one's own, at any path, two on one mux; A22's other half. GET
+// and HEAD as they look on the wire.
+func TestA22_DebugOnAMuxOfOnesOwn(t *testing.T) {
+	one, two := NewServer(), NewServer()
+	if err := one.RegisterName("One", new(Arith)); err != nil {
+		t.Fatal(err)
+	}
+	if err := two.RegisterName("Two", new(Arith)); err != nil {
+		t.Fatal(err)
+	}
+	if one.DebugHandler() != one.DebugHandler() || one.DebugHandler() == two.DebugHandler() {
+		t.Error("handlers don't compare as their servers do")
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/one", one.DebugHandler())
+	mux.Handle("/deep/er/", two.DebugHandler())
+	hs := httptest.NewServer(mux)
+	defer hs.Close()
+	for path, want := range map[string]string{"/one?format=json": `"One"`, "/deep/er/x/y": "<h3>Two</h3>"} {
+		resp, err := hs.Client().Get(hs.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if !strings.Contains(string(body), want) {
+			t.Errorf("%s lacks %s", path, want)
+		}
+		head, err := hs.Client().Head(hs.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head.Body.Close()
+		if head.StatusCode != http.StatusOK || head.Header.Get("Content-Type") != resp.Header.Get("Content-Type") {
+			t.Errorf("HEAD %s: %s, %v", path, head.Status, head.Header)
+		}
+	}
+}
+
+func TestE51_DebugPolicyMatchesThePage(t *testing.T) {
+	s := NewServer()
+	if err := s.RegisterName("Arith", new(Arith)); err != nil {
+		t.Fatal(err)
+	}
+	rec := loadDebug(t, s, "/", "")
+	page := rec.Body.String()
+	_, rest, _ := strings.Cut(page, "<style>")
+	style, _, found := strings.Cut(rest, "</style>")
+	want := "default-src 'none'; style-src 'sha256-" + hashOf(style) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	if got := rec.Header().Get("Content-Security-Policy"); !found || len(style) < 1000 || got != want {
+		t.Errorf("policy is\n%s, want\n%s", got, want)
+	}
+	// What the policy would stop must not be there.
+	if bad := regexp.MustCompile(`(?i)<script|<link|<img|<form|\sstyle=|\son\w+=|url\(|@import|<style[\s\S]*<style`).FindString(page); bad != "" {
+		t.Errorf("page has %q", bad)
+	}
+}
+
+func TestE50_E51_NamesAreText(t *testing.T) {
+	for _, name := range []string{
+		`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `</h3></section><style>*{display:none}</style>`,
+		`{{.Errors}}`, `a.b/c`, `../../etc`, "line\nbreak\x00", "\xff\xfe", `'onmouseover='x`, "‮evil",
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, "pipe", codec.GobType)
+			if err := e.RegisterName(name, new(Arith), "Add"); err != nil {
+				t.Fatal(err)
+			}
+			client := e.dial(nil)
+			if err := client.Call(context.Background(), name+".Add", Args{1, 2}, new(Reply)); err != nil {
+				t.Fatal(err)
+			}
+			if debugOf(t, e.Server).Calls != 1 {
+				t.Error("call not counted")
+			}
+			page := loadDebug(t, e.Server, "/", "").Body.String()
+			if strings.ContainsAny(name, "<>\"'") && strings.Contains(page, name) {
+				t.Error("name is on the page as it is")
+			}
+			for _, element := range []string{"<script", "<img"} {
+				if strings.Contains(page, element) {
+					t.Errorf("page has a %s>", element)
+				}
+			}
+			if got, want := visible(page), strings.ReplaceAll(name, "\x00", "�"); !strings.Contains(got, want) {
+				t.Errorf("page does not show %q", name)
+			}
+			object := loadDebug(t, e.Server, "/?format=json", "").Body.String()
+			if strings.ContainsAny(name, "<>\"") && strings.Contains(object, name) {
+				t.Error("name is in the JSON as it is")
+			}
+		})
+	}
+}
+
+// What peers make up is counted and not shown: neither methods that do not
+// exist nor codecs.
+func TestE51_WhatPeersMakeUpIsNotShown(t *testing.T) {
+	each(t, func(t *testing.T, e *env) {
+		client := e.dial(nil)
+		for _, name := range []string{"Madeup.Method", "Arith.Madeup", "madeup", "<script>madeup"} {
+			err := client.Call(context.Background(), name, Args{}, new(Reply))
+			wantError(t, err, CodeNotFound, InServer, RanNever)
+		}
+		if info := debugOf(t, e.Server); info.UnknownCalls != 4 || info.Calls != 0 || info.Errors != 0 {
+			t.Errorf("unknown calls %d, calls %d, errors %d; want 4, 0, 0", info.UnknownCalls, info.Calls, info.Errors)
+		}
+		if _, err := e.tryDial(&Option{CodecType: "madeup", ConnectTimeout: -1}); err == nil {
+			t.Error("a codec was made up and worked")
+		}
+		for _, target := range []string{"/", "/?format=json"} {
+			if strings.Contains(strings.ToLower(loadDebug(t, e.Server, target, "").Body.String()), "madeup") {
+				t.Errorf("%s shows what a peer made up", target)
+			}
+		}
+	})
+}
+
+func TestDebug_Formats(t *testing.T) {
+	for _, c := range []struct{ got, want string }{
+		{formatCount(0), "0"}, {formatCount(999), "999"}, {formatCount(1000), "1,000"}, {formatCount(int64(1234567)), "1,234,567"},
+		{formatCount(-100), "-100"}, {formatCount(-123456), "-123,456"},
+		{formatSpan(0), "0.0 s"}, {formatSpan(59.94), "59.9 s"}, {formatSpan(61), "1 min 1 s"}, {formatSpan(3600), "1 h 0 min"}, {formatSpan(100 * 3600), "4 d 4 h"},
+		{formatPercent(0, 0), "0.0 %"}, {formatPercent(1, 1_000_000), "< 0.1 %"}, {formatPercent(1, 40), "2.5 %"}, {formatPercent(3, 3), "100 %"}, {formatPercent(999, 1000), "99.9 %"}, {formatPercent(99999, 100000), "99.9 %"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%q, want %q", c.got, c.want)
+		}
+	}
+}
