@@ -155,7 +155,7 @@ func (c *call) handle() error {
 // finish has the call answered, whose method has returned.
 func (c *call) finish(err error) {
 	if c.method != nil {
-		c.method.end(err)
+		c.method.end(err != nil || c.answered.Load()) // the handle timeout's answer is an error too
 	}
 	c.cleanUp()
 	c.err = err

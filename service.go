@@ -44,9 +44,9 @@ func (m *method) begin() {
 	m.running.Add(1)
 }
 
-func (m *method) end(err error) {
+func (m *method) end(failed bool) {
 	m.running.Add(-1)
-	if err != nil {
+	if failed {
 		m.failed.Add(1)
 	}
 }
