@@ -297,3 +297,33 @@ func hammer(t *testing.T, e *env, i int) {
 		client.Close()
 	}
 }
+
+// A method's three numbers are read one after the other while calls come and
+// go. Read in the order in which a call makes them, an ended call could be
+// found among the failed and not among the calls.
+func TestDebug_CountsGoTogether(t *testing.T) {
+	var m method
+	var wg sync.WaitGroup
+	done := make(chan struct{})
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					m.begin()
+					m.end(true)
+				}
+			}
+		})
+	}
+	for range 100_000 {
+		if c := m.counts(); c.Errors+c.InFlight > c.Calls {
+			t.Errorf("%d failed and %d running of %d calls", c.Errors, c.InFlight, c.Calls)
+			break
+		}
+	}
+	close(done)
+	wg.Wait()
+}
