@@ -252,15 +252,15 @@ func TestDebug_State(t *testing.T) {
 func TestDebug_RaceWithEverything(t *testing.T) {
 	each(t, func(t *testing.T, e *env) {
 		e.start()
+		steps := make(chan struct{}, 1) // something is about to happen, look
 		var busy sync.WaitGroup
 		for i := range 4 {
-			busy.Go(func() { hammer(t, e, i) })
+			busy.Go(func() { hammer(t, e, i, steps) })
 		}
-		done := make(chan struct{})
-		go func() { busy.Wait(); close(done) }()
-		for {
-			info := debugOf(t, e.Server)
+		go func() { busy.Wait(); close(steps) }()
+		for range steps {
 			loadDebug(t, e.Server, "/", "")
+			info := debugOf(t, e.Server)
 			for _, s := range info.Services {
 				for _, m := range s.Methods {
 					if m.Errors+m.InFlight > m.Calls || m.InFlight < 0 {
@@ -268,21 +268,23 @@ func TestDebug_RaceWithEverything(t *testing.T) {
 					}
 				}
 			}
-			select {
-			case <-done:
-				if info := debugOf(t, e.Server); info.Calls != 4*5*10 || info.Errors != 4*5*5 || len(info.Services) != 1+4*5 {
-					t.Errorf("in the end: %+v, %d services", info.debugCounts, len(info.Services))
-				}
-				return
-			default:
-			}
+		}
+		if info := debugOf(t, e.Server); info.debugCounts != (debugCounts{4 * 5 * 10, 4 * 5 * 5, 0}) || len(info.Services) != 1+4*5 {
+			t.Errorf("in the end: %+v, %d services", info.debugCounts, len(info.Services))
 		}
 	})
 }
 
 // hammer connects, registers and calls, five times over.
-func hammer(t *testing.T, e *env, i int) {
+func hammer(t *testing.T, e *env, i int, steps chan<- struct{}) {
+	step := func() {
+		select {
+		case steps <- struct{}{}:
+		default:
+		}
+	}
 	for j := range 5 {
+		step()
 		if err := e.RegisterName(fmt.Sprintf("S%d_%d", i, j), new(Arith)); err != nil {
 			t.Error(err)
 		}
@@ -292,6 +294,7 @@ func hammer(t *testing.T, e *env, i int) {
 			return
 		}
 		for k := range 10 {
+			step()
 			client.Call(context.Background(), "Arith.Div", Args{1, k % 2}, new(Reply))
 		}
 		client.Close()
