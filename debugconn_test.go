@@ -149,6 +149,9 @@ func TestDebug_HandshakesAndRejections(t *testing.T) {
 	}
 	silent := raw()
 	eventually(t, "a silent connection", func() bool { return debugOf(t, e.Server).Connections.Handshaking == 1 })
+	if text := visible(loadDebug(t, e.Server, "/", "").Body.String()); !strings.Contains(text, "(1 in handshake)") {
+		t.Error("page does not tell of the handshake")
+	}
 	c := debugOf(t, e.Server).Connections.List[0]
 	if c.Peer != silent.LocalAddr().String() || c.Codec != "" || c.Layout != "" {
 		t.Errorf("silent connection is %+v", c)
