@@ -29,7 +29,7 @@ func TestA22_HandleHTTPOfTwoServers(t *testing.T) {
 	if logs[0].Len() > 0 {
 		t.Errorf("the first server was told: %s", &logs[0])
 	}
-	for _, want := range []string{"path=" + defaultRPCPath, "path=" + defaultDebugPath, "mux.Handle", "DebugHandler"} {
+	for _, want := range []string{"path=" + defaultRPCPath, "path=" + defaultDebugPath, "server.DebugHandler()"} {
 		if !strings.Contains(logs[1].String(), want) {
 			t.Errorf("the second server was not told %q: %s", want, &logs[1])
 		}
