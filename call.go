@@ -141,7 +141,10 @@ func (c *call) handle() error {
 	interceptors := c.conn.server.Interceptors
 	if c.method == nil {
 		refuse := func(context.Context, string, any, any) error { return c.refused }
-		return chain(interceptors, refuse)(c.ctx, UnknownMethod, nil, nil)
+		if err := chain(interceptors, refuse)(c.ctx, UnknownMethod, nil, nil); err != nil {
+			return err
+		}
+		return c.refused // there is no reply to send in its place
 	}
 	if c.refused != nil {
 		return c.refused
