@@ -182,6 +182,9 @@ func (c *call) answer(err error) {
 	}
 	link := c.conn.link
 	if err := link.send(link.ctx, h, body); err != nil && link.ctx.Err() == nil {
+		if body != nil {
+			c.method.failed.Add(1) // in the end it is an error
+		}
 		unsendable(err).put(&h)
 		f.Metadata = nil
 		if err := link.send(link.ctx, h, nil); err != nil {
