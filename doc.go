@@ -79,9 +79,8 @@
 // An [Interceptor] wraps each call: in a client if it is in
 // Option.Interceptors, in a server if it is in Server.Interceptors. Logging,
 // metrics, authorization and retries are interceptors. [Metadata] travels
-// beside the arguments ([WithMetadata],
-// [MetadataFrom]) and beside the reply ([SetReplyMetadata],
-// [WithReplyMetadata]).
+// beside the arguments ([WithMetadata], [MetadataFrom]) and beside the reply
+// ([SetReplyMetadata], [WithReplyMetadata]).
 //
 // # Limits
 //
