@@ -1,0 +1,163 @@
+package geerpc
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// update brings what is counted and collected in the documents up to date:
+//
+//	go test -run 'TestReadme|TestReliability' . -update
+var update = flag.Bool("update", false, "bring README.md and RELIABILITY.md up to date")
+
+// TestReadmeProgram runs the program that the README starts with, in a module
+// with the go.mod that it shows.
+func TestReadmeProgram(t *testing.T) {
+	goTool, err := exec.LookPath("go")
+	if err != nil {
+		t.Skip("there is no go command")
+	}
+	root, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	mod := blocks(t, "README.md", "")[0].text
+	if !strings.Contains(mod, "=> ../geerpc\n") {
+		t.Fatalf("the README's go.mod does not say where geerpc is:\n%s", mod)
+	}
+	files := map[string]string{
+		"go.mod":  strings.Replace(mod, "../geerpc", strconv.Quote(root), 1),
+		"main.go": blocks(t, "README.md", "go")[0].text,
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), goTool, "run", ".")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")
+	out, err := cmd.CombinedOutput()
+	if err != nil || string(out) != "1 + 2 = 3\n" {
+		t.Errorf("the README's program says %q, %v", out, err)
+	}
+}
+
+// TestReadmeLinks checks that the files that documents link to are there.
+func TestReadmeLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]+)\)`)
+	for _, document := range []string{"README.md", "PROTOCOL.md", "SECURITY.md", "RELIABILITY.md", "CHANGELOG.md"} {
+		text, err := os.ReadFile(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllSubmatch(text, -1) {
+			if _, err := os.Stat(string(m[1])); err != nil {
+				t.Errorf("%s links to %s: %v", document, m[1], err)
+			}
+		}
+	}
+}
+
+// TestReadmeLines checks the table of lines per package; a fifth more or less
+// will do.
+func TestReadmeLines(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := linesPerPackage(t)
+	row := regexp.MustCompile(`(?m)^\| ([a-z]+) \| ([\d,]+) \| `)
+	listed := make(map[string]bool)
+	text = row.ReplaceAllFunc(text, func(found []byte) []byte {
+		m := row.FindSubmatch(found)
+		name := string(m[1])
+		listed[name] = true
+		said, _ := strconv.Atoi(strings.ReplaceAll(string(m[2]), ",", ""))
+		if *update {
+			return fmt.Appendf(nil, "| %s | %s | ", name, thousands(have[name]))
+		}
+		if said*5 < have[name]*4 || said*5 > have[name]*6 {
+			t.Errorf("README.md: %s has %d lines, not %d: run this test with -update", name, have[name], said)
+		}
+		return found
+	})
+	for name := range have {
+		if !listed[name] {
+			t.Errorf("README.md: the table of packages has no line for %s", name)
+		}
+	}
+	if *update {
+		if err := os.WriteFile("README.md", text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// thousands writes n, rounded to tens, with commas.
+func thousands(n int) string {
+	n = (n + 5) / 10 * 10
+	if n < 1000 {
+		return strconv.Itoa(n)
+	}
+	return fmt.Sprintf("%d,%03d", n/1000, n%1000)
+}
+
+// linesPerPackage counts the lines of Go by top folder, without tests.
+func linesPerPackage(t *testing.T) map[string]int {
+	t.Helper()
+	count := make(map[string]int)
+	walkGo(t, func(path string) {
+		if strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		count[topFolder(path)] += bytes.Count(data, []byte("\n"))
+	})
+	return count
+}
+
+// topFolder returns the name of the part of the module that a file is in.
+func topFolder(path string) string {
+	if top, _, nested := strings.Cut(filepath.ToSlash(path), "/"); nested {
+		return top
+	}
+	return "geerpc"
+}
+
+// walkGo calls f for each Go file of the module.
+func walkGo(t *testing.T, f func(path string)) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != "." {
+			_, nested := os.Stat(filepath.Join(path, "go.mod"))
+			if nested == nil || strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if strings.HasSuffix(path, ".go") {
+			f(path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
