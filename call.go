@@ -52,7 +52,7 @@ func (c callContext) Value(key any) any {
 
 // arm limits the call's time: its context ends when the time that its caller
 // has left is up, and at the handle timeout the call is answered, done or not.
-// Zero is no limit.
+// Zero is no limit, and so is the negative time that a peer may send.
 func (c *call) arm(handle, left time.Duration) {
 	if len(c.conn.server.Interceptors) > 0 || c.method != nil && c.method.wantsContext {
 		c.makeContext(handle, left)
@@ -71,7 +71,7 @@ func (c *call) arm(handle, left time.Duration) {
 func (c *call) makeContext(handle, left time.Duration) {
 	ctx, cancel := context.WithCancelCause(c.conn.link.ctx)
 	c.cancel, c.end = cancel, func() {}
-	if handle > 0 && (left == 0 || handle < left) {
+	if handle > 0 && (left <= 0 || handle < left) {
 		left = handle
 	}
 	if left > 0 {
