@@ -116,7 +116,9 @@ func (c *call) run() {
 			go c.conn.work() // ends with the connection's calls
 		}
 	}()
-	err = c.handle()
+	if err = c.handle(); err != nil {
+		err = asError(err) // which asks a user's error for its text
+	}
 	returned = true
 }
 
