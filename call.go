@@ -154,7 +154,7 @@ func (c *call) handle() error {
 	if f := c.method.handler(interceptors); f != nil {
 		return f(c.ctx, c.serviceMethod, c.argv.Interface(), c.replyv.Interface())
 	}
-	return c.method.invoke(c.ctx, c.argv, c.replyv)
+	return methodError(c.method.invoke(c.ctx, c.argv, c.replyv))
 }
 
 // finish has the call answered, whose method has returned.
@@ -195,16 +195,31 @@ func (c *call) answer(err error) {
 	}
 }
 
+// methodError returns the error of a method as one of this call: an Error that
+// the method made itself says nothing about where and whether, and one that it
+// got from a call of its own speaks of that other call.
+func methodError(err error) error {
+	var e *Error
+	if err == nil || !errors.As(err, &e) || e.Where == InMethod && e.Ran == RanYes {
+		return err
+	}
+	return &Error{Code: e.Code, Message: err.Error(), Where: InMethod, Ran: RanYes, cause: err}
+}
+
 // asError types what a method returned. Its text stays as it is.
 func asError(err error) *Error {
 	var e *Error
-	if errors.As(err, &e) {
-		if e.Error() == err.Error() {
-			return e
-		}
-		return &Error{Code: e.Code, Message: err.Error(), Where: e.Where, Ran: e.Ran}
+	if !errors.As(err, &e) {
+		return &Error{Code: CodeOf(err), Message: err.Error(), Where: InMethod, Ran: RanYes}
 	}
-	return &Error{Code: CodeOf(err), Message: err.Error(), Where: InMethod, Ran: RanYes}
+	code := e.Code
+	if code == CodeOK { // no error is that
+		code = CodeUnknown
+	}
+	if code == e.Code && e.Error() == err.Error() {
+		return e
+	}
+	return &Error{Code: code, Message: err.Error(), Where: e.Where, Ran: e.Ran}
 }
 
 // unsendable is the answer in place of a reply that could not be sent.

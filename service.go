@@ -80,7 +80,7 @@ func (m *method) handler(interceptors []Interceptor) CallFunc {
 	m.once.Do(func() {
 		if len(interceptors) > 0 {
 			m.handle = chain(interceptors, func(ctx context.Context, _ string, args, reply any) error {
-				return m.invoke(ctx, reflect.ValueOf(args), reflect.ValueOf(reply))
+				return methodError(m.invoke(ctx, reflect.ValueOf(args), reflect.ValueOf(reply)))
 			})
 		}
 	})
