@@ -1,6 +1,10 @@
 package geerpc
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+)
 
 // A Call is a call under way, as Go returns it.
 type Call struct {
@@ -25,10 +29,7 @@ func (c *Client) Go(serviceMethod string, args, reply any, done chan *Call) *Cal
 	}
 	call := &Call{ServiceMethod: serviceMethod, Args: args, Reply: reply, Done: done}
 	if len(c.opt.Interceptors) > 0 {
-		go func() { // ends with the call, at the latest with the connection
-			call.Error = c.Call(context.Background(), serviceMethod, args, reply)
-			c.strobe(call)
-		}()
+		go c.intercepted(call) // ends with the call, at the latest with the connection
 		return call
 	}
 	err := c.send(context.Background(), serviceMethod, args, &asyncCall{client: c, call: call})
@@ -37,6 +38,23 @@ func (c *Client) Go(serviceMethod string, args, reply any, done chan *Call) *Cal
 		c.strobe(call)
 	}
 	return call
+}
+
+// intercepted makes a call through the interceptors. Here they are in nobody's
+// goroutine but ours: if one panics or ends it, that is the call's error.
+func (c *Client) intercepted(call *Call) {
+	call.Error = &Error{Code: CodeInternal, Where: InClient, Ran: RanMaybe,
+		Message: "rpc client: an interceptor ended its goroutine"}
+	defer func() {
+		if p := recover(); p != nil {
+			c.opt.Logger.Error("rpc client: interceptor panicked",
+				"method", call.ServiceMethod, "panic", p, "stack", string(debug.Stack()))
+			call.Error = &Error{Code: CodeInternal, Where: InClient, Ran: RanMaybe,
+				Message: fmt.Sprintf("rpc client: calling %s panicked: %.256v", call.ServiceMethod, p)}
+		}
+		c.strobe(call)
+	}()
+	call.Error = c.Call(context.Background(), call.ServiceMethod, call.Args, call.Reply)
 }
 
 // An asyncCall is a Call that nobody waits for at the moment.
