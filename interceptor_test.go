@@ -1,0 +1,250 @@
+package geerpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"geerpc/codec"
+)
+
+// A trail is what interceptors have seen, in order.
+type trail struct {
+	mu   sync.Mutex // guards seen
+	seen []string
+}
+
+func (tr *trail) add(format string, a ...any) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.seen = append(tr.seen, fmt.Sprintf(format, a...))
+}
+
+func (tr *trail) take() []string {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	seen := tr.seen
+	tr.seen = nil
+	return seen
+}
+
+// interceptor notes what goes in and what comes out.
+func (tr *trail) interceptor(name string) Interceptor {
+	return func(next CallFunc) CallFunc {
+		return func(ctx context.Context, serviceMethod string, args, reply any) error {
+			tr.add("%s> %s %T %T", name, serviceMethod, args, reply)
+			err := next(ctx, serviceMethod, args, reply)
+			tr.add("%s< %v", name, CodeOf(err))
+			return err
+		}
+	}
+}
+
+// intercept makes an interceptor of one function.
+func intercept(f func(ctx context.Context, next CallFunc, serviceMethod string, args, reply any) error) Interceptor {
+	return func(next CallFunc) CallFunc {
+		return func(ctx context.Context, serviceMethod string, args, reply any) error {
+			return f(ctx, next, serviceMethod, args, reply)
+		}
+	}
+}
+
+// The first interceptor is the outermost, types are kept, and a method that
+// does not exist has one name.
+func TestInterceptors_OrderAndTypes(t *testing.T) {
+	each(t, func(t *testing.T, e *env) {
+		var client, server trail
+		e.Interceptors = []Interceptor{server.interceptor("x"), server.interceptor("y")}
+		c := e.dial(&Option{Interceptors: []Interceptor{client.interceptor("a"), client.interceptor("b")}})
+		ctx := context.Background()
+		tests := []struct {
+			name           string
+			method         string
+			args           any
+			client, server []string
+		}{
+			{"value", "Arith.Add", Args{1, 2},
+				[]string{"a> Arith.Add geerpc.Args *geerpc.Reply", "b> Arith.Add geerpc.Args *geerpc.Reply", "b< ok", "a< ok"},
+				[]string{"x> Arith.Add geerpc.Args *geerpc.Reply", "y> Arith.Add geerpc.Args *geerpc.Reply", "y< ok", "x< ok"}},
+			{"pointer", "Arith.Div", Args{4, 2},
+				[]string{"a> Arith.Div geerpc.Args *geerpc.Reply", "b> Arith.Div geerpc.Args *geerpc.Reply", "b< ok", "a< ok"},
+				[]string{"x> Arith.Div *geerpc.Args *geerpc.Reply", "y> Arith.Div *geerpc.Args *geerpc.Reply", "y< ok", "x< ok"}},
+			{"unknown", "Arith.\"}label{", &Args{},
+				[]string{"a> Arith.\"}label{ *geerpc.Args *geerpc.Reply", "b> Arith.\"}label{ *geerpc.Args *geerpc.Reply", "b< ", "a< "},
+				[]string{"x> unknown <nil> <nil>", "y> unknown <nil> <nil>", "y< not found", "x< not found"}},
+		}
+		for _, test := range tests {
+			err := c.Call(ctx, test.method, test.args, new(Reply))
+			for i, s := range test.client { // plain layouts have no codes
+				if s == "b< " || s == "a< " {
+					test.client[i] += CodeOf(err).String()
+				}
+			}
+			if got := client.take(); !slices.Equal(got, test.client) {
+				t.Errorf("%s, client: %q\nwant %q", test.name, got, test.client)
+			}
+			if got := server.take(); !slices.Equal(got, test.server) {
+				t.Errorf("%s, server: %q\nwant %q", test.name, got, test.server)
+			}
+		}
+	})
+}
+
+// 72: interceptors of a server that never call next, call it twice, or end in
+// a way of their own. Whatever they do, the call is answered and the process
+// and the connection live on.
+func TestG72_ServerInterceptors(t *testing.T) {
+	var ran atomic.Int32
+	tests := []struct {
+		name   string
+		method string
+		f      func(ctx context.Context, next CallFunc, serviceMethod string, args, reply any) error
+		code   Code
+		reply  int
+		ran    int32
+	}{
+		{"never calls next", "Test.Run", func(context.Context, CallFunc, string, any, any) error { return nil }, CodeOK, 0, 0},
+		{"answers itself", "Test.Run", func(_ context.Context, _ CallFunc, _ string, _, reply any) error {
+			reply.(*Reply).C = 7
+			return nil
+		}, CodeOK, 7, 0},
+		{"never calls next of an unknown method", "Test.Nope", func(context.Context, CallFunc, string, any, any) error { return nil }, CodeNotFound, 0, 0},
+		{"calls next twice", "Test.Run", func(ctx context.Context, next CallFunc, m string, args, reply any) error {
+			return errors.Join(next(ctx, m, args, reply), next(ctx, m, args, reply))
+		}, CodeOK, 42, 2},
+		{"calls next of an unknown method twice", "Nope.Nope", func(ctx context.Context, next CallFunc, m string, args, reply any) error {
+			next(ctx, m, args, reply)
+			return next(ctx, m, args, reply)
+		}, CodeNotFound, 0, 0},
+		{"panics before", "Test.Run", func(context.Context, CallFunc, string, any, any) error { panic("before") }, CodeInternal, 0, 0},
+		{"panics for an unknown method", "Nope", func(context.Context, CallFunc, string, any, any) error { panic("before") }, CodeInternal, 0, 0},
+		{"panics after", "Test.Run", func(ctx context.Context, next CallFunc, m string, args, reply any) error {
+			next(ctx, m, args, reply)
+			panic("after")
+		}, CodeInternal, 0, 1},
+		{"ends its goroutine", "Test.Run", func(context.Context, CallFunc, string, any, any) error {
+			runtime.Goexit()
+			return nil
+		}, CodeInternal, 0, 0},
+		{"passes the wrong types", "Test.Run", func(ctx context.Context, next CallFunc, m string, _, _ any) error {
+			return next(ctx, m, "args", "reply")
+		}, CodeInternal, 0, 0},
+		{"passes nothing at all", "Test.Run", func(_ context.Context, next CallFunc, m string, _, _ any) error {
+			return next(nil, m, nil, nil) //lint:ignore SA1012 that is the case
+		}, CodeInternal, 0, 0},
+		{"adds a code", "Test.Run", func(context.Context, CallFunc, string, any, any) error {
+			return Errorf(CodePermissionDenied, "no")
+		}, CodePermissionDenied, 0, 0},
+	}
+	for _, test := range tests {
+		for _, c := range codecs {
+			t.Run(test.name+"/"+string(c), func(t *testing.T) {
+				e := newEnv(t, "pipe", c)
+				ran.Store(0)
+				RegisterFunc(e.Server, "Test.Run", func(context.Context, Args) (Reply, error) {
+					ran.Add(1)
+					return Reply{42}, nil
+				})
+				e.Interceptors = []Interceptor{intercept(func(ctx context.Context, next CallFunc, m string, args, reply any) error {
+					if m == "Arith.Add" {
+						return next(ctx, m, args, reply)
+					}
+					return test.f(ctx, next, m, args, reply)
+				})}
+				client := e.dial(nil)
+				var reply Reply
+				err := client.Call(context.Background(), test.method, Args{}, &reply)
+				if CodeOf(err) != test.code || reply.C != test.reply || ran.Load() != test.ran {
+					t.Errorf("reply is %d, the method ran %d times; want %d, %d: %v, %v", reply.C, ran.Load(), test.reply, test.ran, CodeOf(err), err)
+				}
+				if err := client.Call(context.Background(), "Arith.Add", Args{1, 2}, &reply); err != nil || reply.C != 3 {
+					t.Errorf("the next call: %d, %v", reply.C, err)
+				}
+			})
+		}
+	}
+}
+
+// 72: interceptors of a client do what they do in the caller's goroutine; with
+// Go, which has none, a panic is the call's error.
+func TestG72_ClientInterceptors(t *testing.T) {
+	e := newEnv(t, "pipe", codec.GobType)
+	client := e.dial(&Option{Interceptors: []Interceptor{intercept(
+		func(ctx context.Context, next CallFunc, m string, args, reply any) error {
+			switch m {
+			case "never":
+				return nil
+			case "twice":
+				return errors.Join(next(ctx, "Arith.Add", args, reply), next(ctx, "Arith.Add", args, reply))
+			case "panic":
+				panic("out of tea")
+			case "goexit":
+				runtime.Goexit()
+			case "own":
+				return Errorf(CodeAborted, "own")
+			}
+			return next(ctx, m, args, reply)
+		})}})
+	tests := []struct {
+		method string
+		code   Code
+		reply  int
+	}{
+		{"never", CodeOK, 0}, {"twice", CodeOK, 3}, {"own", CodeAborted, 0}, {"Arith.Add", CodeOK, 3},
+		{"panic", CodeInternal, 0}, {"goexit", CodeInternal, 0},
+	}
+	for _, test := range tests {
+		t.Run(test.method, func(t *testing.T) {
+			var reply Reply
+			call := client.Go(test.method, Args{1, 2}, &reply, nil)
+			if <-call.Done; CodeOf(call.Error) != test.code || reply.C != test.reply {
+				t.Errorf("Go: %d, %v", reply.C, call.Error)
+			}
+			if test.code == CodeInternal {
+				return // of a Call, that is the caller's to see
+			}
+			reply.C = 0
+			if err := client.Call(context.Background(), test.method, Args{1, 2}, &reply); CodeOf(err) != test.code || reply.C != test.reply {
+				t.Errorf("Call: %d, %v", reply.C, err)
+			}
+		})
+	}
+	t.Run("a Call panics in its caller", func(t *testing.T) {
+		defer func() {
+			if p := recover(); p != "out of tea" {
+				t.Errorf("recovered %v", p)
+			}
+		}()
+		client.Call(context.Background(), "panic", Args{}, nil)
+	})
+}
+
+// Interceptors see the call's context: its metadata, its peer, its deadline.
+func TestInterceptors_Context(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	seen := make(chan string, 1)
+	e.Interceptors = []Interceptor{intercept(func(ctx context.Context, next CallFunc, m string, args, reply any) error {
+		peer, ok := PeerFrom(ctx)
+		_, deadline := ctx.Deadline()
+		seen <- fmt.Sprint(m, MetadataFrom(ctx)["k"], ok && peer.Addr != nil, deadline)
+		return next(ctx, m, args, reply)
+	})}
+	client := e.dial(nil)
+	ctx, cancel := context.WithTimeout(WithMetadata(context.Background(), Metadata{"k": "v"}), 1<<40)
+	defer cancel()
+	for _, m := range []string{"Arith.Add", "Arith.Nope"} {
+		client.Call(ctx, m, Args{}, nil)
+		want := m + "vtrue true"
+		if m == "Arith.Nope" {
+			want = UnknownMethod + "vtrue true"
+		}
+		if got := <-seen; got != want {
+			t.Errorf("%s: interceptor sees %q, want %q", m, got, want)
+		}
+	}
+}
