@@ -365,13 +365,20 @@ func (c *Client) reply(h *codec.Header) {
 	}
 	p := c.claim(h.Seq)
 	err := replyError(h, c.link.extended)
+	md := Metadata(h.Frame().Metadata)
+	if unfit := md.validate(); unfit != nil {
+		md = nil
+		if err == nil {
+			err = newError(CodeInternal, InClient, RanYes, "rpc client: reply", unfit)
+		}
+	}
 	if p == nil || err != nil {
 		c.link.readBody(nil)
 	} else if err = c.link.readBody(p.target()); err != nil {
 		err = newError(CodeInternal, InClient, RanYes, "rpc client: reading body", err)
 	}
 	if p != nil {
-		p.deliver(h.Frame().Metadata, err)
+		p.deliver(md, err)
 	}
 }
 

@@ -200,7 +200,11 @@ func (c *conn) release() {
 // readCall reads the body of a request. A request that can't be met is a call
 // as well: one that is answered with the reason.
 func (c *conn) readCall(h *codec.Header) *call {
-	k := &call{conn: c, seq: h.Seq, serviceMethod: h.ServiceMethod, metadata: h.Frame().Metadata}
+	k := &call{conn: c, seq: h.Seq, serviceMethod: h.ServiceMethod}
+	unfit := Metadata(h.Frame().Metadata).validate()
+	if unfit == nil {
+		k.metadata = h.Frame().Metadata
+	}
 	k.method = c.server.registry.method(h.ServiceMethod)
 	if k.method == nil {
 		c.link.readBody(nil)
@@ -212,7 +216,7 @@ func (c *conn) readCall(h *codec.Header) *call {
 	argp, k.argv = k.method.newArgs()
 	err := c.link.readBody(argp.Interface())
 	if err == nil {
-		err = k.metadata.validate()
+		err = unfit
 	}
 	if err != nil {
 		k.refused = newError(CodeInvalidArgument, InServer, RanNever, "rpc server: arguments of "+h.ServiceMethod, err)
