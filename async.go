@@ -72,6 +72,8 @@ func (a *asyncCall) deliver(_ Metadata, err error) {
 	a.client.strobe(a.call)
 }
 
+func (a *asyncCall) recall() bool { return false } // its caller may know already
+
 // strobe announces that call is done, without blocking.
 func (c *Client) strobe(call *Call) {
 	select {

@@ -51,6 +51,10 @@ type pending interface {
 
 	// deliver ends the wait. It is called once, and does not block.
 	deliver(md Metadata, err error)
+
+	// recall takes back what is being delivered, because the sender knows
+	// better. It reports false if it is too late for that.
+	recall() bool
 }
 
 // NewClient returns a Client on conn, which is the Client's from now on, also
@@ -184,6 +188,11 @@ func (w *waiter) deliver(md Metadata, err error) {
 	w.done <- struct{}{}
 }
 
+func (w *waiter) recall() bool {
+	<-w.done
+	return true
+}
+
 // send registers a call and sends it. If it fails, the call was never sent and
 // p will not hear of it.
 func (c *Client) send(ctx context.Context, serviceMethod string, args any, p pending) error {
@@ -196,7 +205,9 @@ func (c *Client) send(ctx context.Context, serviceMethod string, args any, p pen
 		return err
 	}
 	h.Seq = seq
-	if err := c.link.send(ctx, h, args); err != nil && c.claim(seq) != nil {
+	// The connection may end meanwhile, and the call with it, as one that may
+	// have run.
+	if err := c.link.send(ctx, h, args); err != nil && (c.claim(seq) != nil || p.recall()) {
 		return c.unsent(ctx, err)
 	}
 	c.link.flush(others)
@@ -298,6 +309,8 @@ func (c *Client) unsent(ctx context.Context, err error) error {
 		return contextError(err, InClient, RanNever)
 	case c.link.ctx.Err() != nil:
 		return newError(CodeUnavailable, OnLink, RanNever, "rpc client: not sent", fmt.Errorf("%w: %w", ErrShutdown, c.link.cause()))
+	case err == errLeft:
+		return newError(CodeUnavailable, InClient, RanNever, "rpc client", err)
 	case errors.Is(err, codec.ErrTooLarge):
 		return newError(CodeResourceExhausted, InClient, RanNever, "rpc client", err)
 	}

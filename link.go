@@ -38,6 +38,7 @@ type link struct {
 	cancel context.CancelCauseFunc
 
 	header codec.Header // of the message whose turn it is
+	left   bool         // a Goaway has been sent; for the one whose turn it is
 
 	mu       sync.Mutex // guards what follows
 	controls []control  // to be sent
@@ -132,14 +133,19 @@ func (l *link) cause() error { return context.Cause(l.ctx) }
 
 // send puts a message on its way; flush must follow. It waits, under ctx, for
 // room and for its turn, but not for the peer to read. If it fails, nothing
-// has been sent.
+// has been sent. It fails with errLeft for a call behind a Goaway.
 func (l *link) send(ctx context.Context, h codec.Header, body any) error {
 	if err := l.out.Begin(ctx); err != nil {
 		return err
 	}
 	defer l.out.End()
+	if l.left && h.Frame().Kind == codec.Call {
+		return errLeft
+	}
 	return l.write(h, body)
 }
+
+var errLeft = fmt.Errorf("%w: the server is shutting down", ErrShutdown)
 
 // flush sees to it that what has been sent leaves. With yield set, what others
 // are about to send goes along.
@@ -252,6 +258,7 @@ func (l *link) sendBatch(batch []control) {
 		if err := l.write(c.header(), nil); err != nil {
 			l.log.Warn("rpc: control message not sent", "kind", c.kind, "err", err)
 		}
+		l.left = l.left || c.kind == codec.Goaway
 	}
 	l.out.End()
 	l.flush(false)
