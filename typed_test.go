@@ -123,7 +123,9 @@ func TestTyped_AnyCaller(t *testing.T) {
 
 type callerFunc CallFunc
 
-func (f callerFunc) Call(ctx context.Context, m string, args, reply any) error { return f(ctx, m, args, reply) }
+func (f callerFunc) Call(ctx context.Context, m string, args, reply any) error {
+	return f(ctx, m, args, reply)
+}
 
 // Base has a method to be promoted.
 type Base struct{}

@@ -1,0 +1,411 @@
+package geerpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"geerpc/codec"
+)
+
+// drainRound has callers call in loops over two connections, shuts the server
+// down under them, and checks that each call either succeeded, having run
+// once, or never ran.
+func drainRound(t *testing.T, transport string, c codec.Type) {
+	e := newEnv(t, transport, c)
+	var mu sync.Mutex
+	ran := map[int]int{} // guarded by mu
+	RegisterFunc(e.Server, "Test.Run", func(_ context.Context, args Args) (Reply, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		ran[args.A]++
+		return Reply{args.A}, nil
+	})
+	var succeeded sync.Map
+	var calls atomic.Int64
+	var callers sync.WaitGroup
+	for range 2 {
+		client := e.dial(nil)
+		for range 3 {
+			callers.Go(func() {
+				for {
+					n := int(calls.Add(1))
+					var reply Reply
+					err := client.Call(context.Background(), "Test.Run", Args{A: n}, &reply)
+					var typed *Error
+					switch {
+					case err == nil && reply.C == n:
+						succeeded.Store(n, true)
+					case errors.As(err, &typed) && typed.Ran == RanNever && typed.Code == CodeUnavailable:
+						return
+					default:
+						t.Errorf("call %d: reply %d, %v, ran %v: %v", n, reply.C, CodeOf(err), typed.Ran, err)
+						return
+					}
+				}
+			})
+		}
+	}
+	for calls.Load() < 20 {
+		<-time.After(10 * time.Microsecond) // let them get going
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := e.Shutdown(ctx); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	callers.Wait()
+	for n := range int(calls.Load()) {
+		n++
+		_, ok := succeeded.Load(n)
+		if got := ran[n]; ok && got != 1 || !ok && got != 0 {
+			t.Errorf("call %d: succeeded %v, ran %d times", n, ok, got)
+		}
+	}
+}
+
+// D42: Shutdown under load. The race is between a caller that has registered
+// its call and not sent it yet, and the goaway that arrives meanwhile: whatever
+// the client sends behind its own goaway the server is entitled to drop with
+// the connection, and the caller would have to be told "maybe".
+func TestD42_ShutdownUnderLoad(t *testing.T) {
+	for transport, rounds := range map[string]int{"pipe": 1000, "tcp": 100, "tls": 30} {
+		t.Run(transport, func(t *testing.T) {
+			for i := range rounds {
+				t.Run("", func(t *testing.T) { drainRound(t, transport, codecs[i%len(codecs)]) })
+				if t.Failed() {
+					t.Fatalf("in round %d, %s", i, codecs[i%len(codecs)])
+				}
+			}
+		})
+	}
+}
+
+// D42: calls in flight are served to their end, however long that takes, and
+// new ones are turned away meanwhile.
+func TestD42_CallsInFlight(t *testing.T) {
+	each(t, func(t *testing.T, e *env) {
+		release, running := make(chan struct{}), make(chan struct{}, 1)
+		RegisterFunc(e.Server, "Test.Wait", func(ctx context.Context, _ Args) (Reply, error) {
+			running <- struct{}{}
+			<-release
+			return Reply{42}, ctx.Err()
+		})
+		client := e.dial(nil)
+		var reply Reply
+		call := client.Go("Test.Wait", Args{}, &reply, nil)
+		<-running
+		done := make(chan error, 1)
+		go func() { done <- e.Shutdown(context.Background()) }()
+		eventually(t, "client has heard", func() bool { return !client.IsAvailable() })
+		err := client.Call(context.Background(), "Arith.Add", Args{}, nil)
+		wantError(t, err, CodeUnavailable, InClient, RanNever)
+		if !errors.Is(err, ErrShutdown) {
+			t.Errorf("%v is not ErrShutdown", err)
+		}
+		if _, err := e.tryDial(nil); err == nil {
+			t.Error("a new connection was accepted")
+		}
+		select {
+		case err := <-done:
+			t.Fatalf("Shutdown has returned %v with a call in flight", err)
+		default:
+		}
+		close(release)
+		if <-call.Done; call.Error != nil || reply.C != 42 {
+			t.Errorf("the call in flight: %d, %v", reply.C, call.Error)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if err := client.Call(context.Background(), "Arith.Add", Args{}, nil); !errors.Is(err, ErrShutdown) {
+			t.Errorf("after Shutdown: %v", err)
+		}
+	})
+}
+
+// A client that goes on calling after it has said goaway is answered
+// "unavailable, never ran", and what it had sent before is served.
+func TestDrain_CallsBehindGoaway(t *testing.T) {
+	e := newEnv(t, "tcp", framedJSON)
+	p := e.byHand(allKinds...)
+	p.send(handBlock(1), handFrame{kind: codec.Goaway}, handAdd(2, 1, 1))
+	if f := p.next(); f.seq != 2 || Code(f.code) != CodeUnavailable || Ran(f.ran) != RanNever {
+		t.Fatalf("behind the goaway: %+v", f)
+	}
+	p.send(handFrame{kind: codec.Cancel, seq: 1})
+	if f := p.next(); f.seq != 1 || Code(f.code) != CodeCanceled {
+		t.Fatalf("before the goaway: %+v", f)
+	}
+	if _, err := p.read(); err != io.EOF {
+		t.Fatalf("then: %v, want EOF", err)
+	}
+}
+
+// During Shutdown a client is served until it has heard: calls that it sent
+// before it says goaway count.
+func TestDrain_CallsBeforeGoaway(t *testing.T) {
+	e := newEnv(t, "tcp", framedJSON)
+	p := e.byHand(allKinds...)
+	done := make(chan error, 1)
+	go func() { done <- e.Shutdown(context.Background()) }()
+	if f := p.next(); f.kind != codec.Goaway {
+		t.Fatalf("%+v, want a goaway", f)
+	}
+	p.send(handAdd(1, 1, 1))
+	if f := p.next(); f.seq != 1 || f.sum(t) != 2 {
+		t.Fatalf("a call that crossed the goaway: %+v", f)
+	}
+	p.send(handAdd(2, 2, 2), handFrame{kind: codec.Goaway})
+	if f := p.next(); f.seq != 2 || f.sum(t) != 4 {
+		t.Fatalf("the last call: %+v", f)
+	}
+	if f, err := p.read(); err != io.EOF {
+		t.Fatalf("then: %+v, %v, want EOF", f, err)
+	}
+	p.conn.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// D43: each order in which a server can be ended.
+func TestD43_Ends(t *testing.T) {
+	blocked := func(t *testing.T, e *env) (*Client, *Call) {
+		running := make(chan struct{}, 1)
+		RegisterFunc(e.Server, "Test.Block", func(ctx context.Context, _ Args) (Reply, error) {
+			running <- struct{}{}
+			<-ctx.Done()
+			return Reply{}, ctx.Err()
+		})
+		client := e.dial(nil)
+		call := client.Go("Test.Block", Args{}, nil, nil)
+		<-running
+		return client, call
+	}
+	tests := map[string]func(t *testing.T, e *env){
+		"Shutdown twice": func(t *testing.T, e *env) {
+			e.dial(nil)
+			for range 2 {
+				if err := e.Shutdown(context.Background()); err != nil {
+					t.Error(err)
+				}
+			}
+		},
+		"two Shutdowns at a time": func(t *testing.T, e *env) {
+			e.dial(nil)
+			var wg sync.WaitGroup
+			for range 2 {
+				wg.Go(func() {
+					if err := e.Shutdown(context.Background()); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+		},
+		"Close during Shutdown": func(t *testing.T, e *env) {
+			client, call := blocked(t, e)
+			done := make(chan error, 1)
+			go func() { done <- e.Shutdown(context.Background()) }()
+			eventually(t, "client has heard", func() bool { return !client.IsAvailable() })
+			e.Close()
+			if err := <-done; err != nil {
+				t.Errorf("Shutdown: %v", err)
+			}
+			<-call.Done
+			wantError(t, call.Error, CodeUnavailable, OnLink, RanMaybe)
+		},
+		"Close twice": func(t *testing.T, e *env) {
+			_, call := blocked(t, e)
+			if err := errors.Join(e.Close(), e.Close()); err != nil {
+				t.Error(err)
+			}
+			<-call.Done
+			wantError(t, call.Error, CodeUnavailable, OnLink, RanMaybe)
+		},
+		"Shutdown with an expired context": func(t *testing.T, e *env) {
+			_, call := blocked(t, e)
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			if err := e.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+				t.Errorf("Shutdown: %v", err)
+			}
+			<-call.Done
+			wantError(t, call.Error, CodeUnavailable, OnLink, RanMaybe)
+		},
+		"context ends during Shutdown": func(t *testing.T, e *env) {
+			client, call := blocked(t, e)
+			ctx, cancel := context.WithCancel(context.Background())
+			done := make(chan error, 1)
+			go func() { done <- e.Shutdown(ctx) }()
+			eventually(t, "client has heard", func() bool { return !client.IsAvailable() })
+			cancel()
+			if err := <-done; !errors.Is(err, context.Canceled) {
+				t.Errorf("Shutdown: %v", err)
+			}
+			<-call.Done
+			wantError(t, call.Error, CodeUnavailable, OnLink, RanMaybe)
+		},
+		"silent connections": func(t *testing.T, e *env) {
+			var silent []net.Conn
+			for range 5 {
+				silent = append(silent, e.bare())
+			}
+			e.dial(nil) // they have been accepted before it
+			if err := e.Shutdown(context.Background()); err != nil {
+				t.Error(err)
+			}
+			for _, conn := range silent {
+				conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+				if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("a silent connection: %v", err)
+				}
+			}
+		},
+		"Shutdown of an idle server": func(t *testing.T, e *env) {
+			e.start()
+			if err := e.Shutdown(context.Background()); err != nil {
+				t.Error(err)
+			}
+			if err := <-e.served; err != ErrServerClosed {
+				t.Errorf("Serve: %v", err)
+			}
+			e.served <- nil // for the cleanup
+		},
+	}
+	for name, test := range tests {
+		for _, transport := range []string{"pipe", "tcp", "tls"} {
+			t.Run(name+"/"+transport, func(t *testing.T) { test(t, newEnv(t, transport, codec.GobType)) })
+		}
+	}
+}
+
+// D43: a server that has been ended serves no more, whichever way it is asked.
+func TestD43_BeforeServe(t *testing.T) {
+	for name, end := range map[string]func(*Server) error{
+		"Shutdown": func(s *Server) error { return s.Shutdown(context.Background()) },
+		"Close":    (*Server).Close,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := NewServer()
+			if err := end(s); err != nil {
+				t.Fatal(err)
+			}
+			lis := NewPipeListener()
+			if err := s.Serve(lis); err != ErrServerClosed {
+				t.Errorf("Serve: %v", err)
+			}
+			if _, err := lis.Accept(); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("the listener is still open: %v", err)
+			}
+			near, far := net.Pipe()
+			go s.ServeConn(far) // ends with the connection
+			_, err := NewClient(near, nil)
+			if err == nil || CodeOf(err) != CodeUnavailable {
+				t.Errorf("ServeConn: %v", err)
+			}
+		})
+	}
+}
+
+// Drain of a client that knows no goaway: what was read is answered, then the
+// stream is half-closed, then what else comes is dropped.
+func TestDrain_PlainClient(t *testing.T) {
+	for _, transport := range []string{"tcp", "unix", "tls", "pipe"} {
+		t.Run(transport, func(t *testing.T) {
+			e := newEnv(t, transport, codec.GobType)
+			release, running := make(chan struct{}), make(chan struct{}, 10)
+			RegisterFunc(e.Server, "Test.Wait", func(context.Context, Args) (Reply, error) {
+				running <- struct{}{}
+				<-release
+				return Reply{42}, nil
+			})
+			client := e.dial(&Option{Legacy: true})
+			replies := make([]Reply, 10)
+			var calls []*Call
+			for i := range replies {
+				calls = append(calls, client.Go("Test.Wait", Args{}, &replies[i], nil))
+				<-running
+			}
+			done := make(chan error, 1)
+			go func() { done <- e.Shutdown(context.Background()) }()
+			eventually(t, "the server drains", func() bool { return e.conns.closing() })
+			close(release)
+			for i, call := range calls {
+				if <-call.Done; call.Error != nil || replies[i].C != 42 {
+					t.Errorf("call %d: %d, %v", i, replies[i].C, call.Error)
+				}
+			}
+			if err := <-done; err != nil {
+				t.Errorf("Shutdown: %v", err)
+			}
+		})
+	}
+}
+
+// D37 of time: a connection without a call for the idle timeout is asked to
+// leave, one with a call is not.
+func TestIdleTimeout(t *testing.T) {
+	for _, legacy := range []bool{false, true} {
+		t.Run(fmt.Sprintf("legacy=%v", legacy), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newEnv(t, "pipe", codec.GobType)
+				e.IdleTimeout = time.Minute
+				client := e.dial(&Option{Legacy: legacy})
+				start := time.Now()
+				add := func() error { return client.Call(context.Background(), "Arith.Add", Args{}, nil) }
+				for range 3 {
+					time.Sleep(50 * time.Second)
+					if err := add(); err != nil {
+						t.Fatalf("after %v: %v", time.Since(start), err)
+					}
+				}
+				ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+				defer cancel()
+				if err := client.Call(ctx, "Arith.Block", Args{}, nil); !errors.Is(err, context.DeadlineExceeded) {
+					t.Fatalf("a long call: %v", err)
+				}
+				if legacy {
+					return // its method goes on: nobody has told it
+				}
+				time.Sleep(50 * time.Second)
+				if err := add(); err != nil {
+					t.Fatalf("50 s after a long call: %v", err)
+				}
+				time.Sleep(time.Minute + time.Second)
+				if client.IsAvailable() {
+					t.Error("still available a minute after the last call")
+				}
+				if err := add(); !errors.Is(err, ErrShutdown) || CodeOf(err) != CodeUnavailable {
+					t.Errorf("after the idle timeout: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// A goodbye is no accident: nothing is logged for it on either side.
+func TestDrain_IsQuiet(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	logger, log := listenIn()
+	e.Logger = logger
+	client := e.dial(&Option{Logger: logger})
+	if err := client.Call(context.Background(), "Arith.Add", Args{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if s := log.String(); strings.TrimSpace(s) != "" {
+		t.Errorf("logged: %s", s)
+	}
+}
