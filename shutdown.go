@@ -42,7 +42,7 @@ func (s *connSet) add(c *conn) bool {
 	var victim *conn
 	if most := c.server.MaxConns; most > 0 && len(s.conns) >= most+extraSilent {
 		for other := range s.conns {
-			if !other.heard.Load() {
+			if !other.heard.Load() && other.link.ctx.Err() == nil {
 				victim = other
 				break
 			}
