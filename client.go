@@ -87,7 +87,7 @@ func newClient(ctx context.Context, conn net.Conn, opt Option) (*Client, error) 
 		c.link.close()
 		return nil, err
 	}
-	if c.link.kinds.has(codec.Ping) {
+	if c.link.kinds.has(codec.Ping) && opt.PingInterval > 0 {
 		dead := opt.PingInterval + opt.PingTimeout
 		if opt.PingTimeout == 0 {
 			dead = 0
