@@ -115,6 +115,7 @@ func (c *conn) read() error {
 	if err := skipNewline(c.link.in); err != nil {
 		return err
 	}
+	defer c.submit()
 	var h codec.Header
 	for {
 		if err := c.link.readHeader(&h); err != nil {
@@ -132,6 +133,7 @@ func (c *conn) dispatch(h *codec.Header) error {
 	if kind == codec.Call {
 		return c.request(h)
 	}
+	c.submit() // what follows may be about the calls that came before it
 	if err := c.link.readBody(nil); err != nil {
 		return fmt.Errorf("body of %v: %w", kind, err)
 	}
@@ -249,6 +251,9 @@ func (c *conn) begin(k *call) {
 // submit puts the incoming calls in the queue and sees to it that a worker
 // looks.
 func (c *conn) submit() {
+	if len(c.incoming) == 0 {
+		return
+	}
 	wake := false
 	c.update(func(s *connState) {
 		for i, k := range c.incoming {
