@@ -1,0 +1,70 @@
+package registry
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"geerpc/internal/leak"
+)
+
+func TestMain(m *testing.M) { leak.Main(m) }
+
+// ask makes a request of a registry, without a network.
+func ask(h http.Handler, method, addr, interval string) *http.Response {
+	req := httptest.NewRequest(method, defaultPath, nil)
+	if addr != "" {
+		req.Header.Set(serverHeader, addr)
+	}
+	if interval != "" {
+		req.Header.Set(intervalHeader, interval)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, req)
+	return w.Result()
+}
+
+// list returns what a registry tells.
+func list(h http.Handler) string {
+	return ask(h, http.MethodGet, "", "").Header.Get(serversHeader)
+}
+
+// A wire is an http.RoundTripper that hands requests to a handler in the same
+// goroutine, so that time in a synctest bubble goes on. It notes the time of
+// each request, and may treat it otherwise.
+type wire struct {
+	handler http.Handler
+
+	mu    sync.Mutex // guards what follows
+	times []time.Time
+	fault func(n int, req *http.Request) (*http.Response, error) // nil response and error: no fault
+}
+
+// client returns a client on the wire.
+func (w *wire) client() *http.Client { return &http.Client{Transport: w} }
+
+// RoundTrip implements http.RoundTripper.
+func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
+	w.mu.Lock()
+	w.times = append(w.times, time.Now())
+	n, fault := len(w.times)-1, w.fault
+	w.mu.Unlock()
+	if fault != nil {
+		if resp, err := fault(n, req); resp != nil || err != nil {
+			return resp, err
+		}
+	}
+	recorder := httptest.NewRecorder()
+	w.handler.ServeHTTP(recorder, req)
+	resp := recorder.Result()
+	resp.Request = req
+	return resp, nil
+}
+
+func (w *wire) sent() []time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]time.Time(nil), w.times...)
+}
