@@ -25,6 +25,7 @@ type Client struct {
 	call        CallFunc // invoke, in the interceptors
 	maxInFlight int      // what the server allows; 0: no limit
 	done        chan struct{}
+	waiters     sync.Pool // of the Client, not of the process: a channel made in a synctest bubble must not leave it
 
 	mu       sync.Mutex // guards what follows
 	seq      uint64
@@ -80,6 +81,7 @@ func newClient(ctx context.Context, conn net.Conn, opt Option) (*Client, error) 
 		freed:   make(chan struct{}, 1),
 		done:    make(chan struct{}),
 	}
+	c.waiters.New = func() any { return &waiter{done: make(chan struct{}, 1)} }
 	c.call = chain(opt.Interceptors, c.invoke)
 	c.link = newLink(conn, limits{opt.MaxMessageBytes, opt.FlushTimeout, opt.Logger})
 	if err := c.greet(ctx); err != nil {
@@ -135,7 +137,7 @@ func (c *Client) Call(ctx context.Context, serviceMethod string, args, reply any
 
 // invoke makes a call and waits for it.
 func (c *Client) invoke(ctx context.Context, serviceMethod string, args, reply any) error {
-	w := waiters.Get().(*waiter)
+	w := c.waiters.Get().(*waiter)
 	w.reply = reply
 	err := c.send(ctx, serviceMethod, args, w)
 	if err == nil {
@@ -145,7 +147,7 @@ func (c *Client) invoke(ctx context.Context, serviceMethod string, args, reply a
 		putReplyMetadata(ctx, w.md)
 	}
 	*w = waiter{done: w.done} // nobody else has it any more
-	waiters.Put(w)
+	c.waiters.Put(w)
 	return err
 }
 
@@ -176,8 +178,6 @@ type waiter struct {
 	err   error
 	done  chan struct{} // capacity 1
 }
-
-var waiters = sync.Pool{New: func() any { return &waiter{done: make(chan struct{}, 1)} }}
 
 func (w *waiter) begin(seq uint64) { w.seq = seq }
 
