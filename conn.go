@@ -133,7 +133,7 @@ func (c *conn) dispatch(h *codec.Header) error {
 	if kind == codec.Call {
 		return c.request(h)
 	}
-	c.submit() // what follows may be about the calls that came before it
+	c.submit() // the calls before it, which it may be about
 	if err := c.link.readBody(nil); err != nil {
 		return fmt.Errorf("body of %v: %w", kind, err)
 	}
@@ -151,8 +151,9 @@ func (c *conn) dispatch(h *codec.Header) error {
 // maxTogether is how many requests are read before the first of them runs.
 const maxTogether = 32
 
-// request reads a call and has it run, or refused. An error ends the
-// connection.
+// request reads a call and has it run, or refused. As long as more messages
+// are at hand requests are kept together, for waking a worker costs more than
+// reading a small request. An error ends the connection.
 func (c *conn) request(h *codec.Header) error {
 	k := c.readCall(h)
 	refusal, err := c.takeSlot()
@@ -163,7 +164,10 @@ func (c *conn) request(h *codec.Header) error {
 		k.cleanUp()
 		c.refuse(k.seq, refusal)
 	default:
-		c.begin(k)
+		c.incoming = append(c.incoming, k)
+	}
+	if len(c.incoming) >= maxTogether || !c.link.ready() {
+		c.submit()
 	}
 	return err
 }
@@ -236,16 +240,6 @@ func (c *conn) handleTimeout() time.Duration {
 		return theirs
 	}
 	return mine
-}
-
-// begin puts a call in the queue for the workers. As long as more requests are
-// at hand they are kept together, for waking a worker costs more than reading
-// a small request.
-func (c *conn) begin(k *call) {
-	c.incoming = append(c.incoming, k)
-	if len(c.incoming) >= maxTogether || !c.link.ready() {
-		c.submit()
-	}
 }
 
 // submit puts the incoming calls in the queue and sees to it that a worker
