@@ -1,0 +1,110 @@
+package xclient
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"geerpc"
+)
+
+func TestBroadcast(t *testing.T) {
+	w := newWorld(t)
+	names := []string{"a", "b", "c"}
+	var addrs []string
+	for _, name := range names {
+		addrs = append(addrs, w.start(name))
+	}
+	xc := w.client(NewMultiServerDiscovery(addrs))
+	for range 20 {
+		var reply string
+		if err := xc.Broadcast(context.Background(), "Work.Name", 0, &reply); err != nil {
+			t.Fatal(err)
+		}
+		if len(reply) != 1 || !strings.Contains("abc", reply) {
+			t.Fatalf("reply is %q", reply)
+		}
+		if err := xc.Broadcast(context.Background(), "Work.Name", 0, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range names {
+		if n := w.host(name).work.calls.Load(); n != 40 {
+			t.Errorf("%s was called %d times, want 40", name, n)
+		}
+	}
+}
+
+// TestA32_OneOfManyFails: the others are cancelled, and each is reported, the
+// cause first.
+func TestA32_OneOfManyFails(t *testing.T) {
+	w := newWorld(t)
+	xc := w.client(NewMultiServerDiscovery([]string{w.start("a"), w.start("b"), w.start("c")}))
+	reply := "untouched"
+	err := xc.Broadcast(context.Background(), "Work.FailAt", "b", &reply)
+	wantError(t, err, geerpc.CodeFailedPrecondition, geerpc.InMethod, geerpc.RanYes)
+	if !strings.HasPrefix(err.Error(), "pipe@b: b is not in the mood") {
+		t.Errorf("the first to fail is not the first to be named: %v", err)
+	}
+	for _, addr := range []string{"pipe@a: ", "pipe@b: ", "pipe@c: "} {
+		if strings.Count("\n"+err.Error(), "\n"+addr) != 1 {
+			t.Errorf("%q does not begin one line: %v", addr, err)
+		}
+	}
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("the others don't count as cancelled: %v", err)
+	}
+	if reply != "untouched" {
+		t.Errorf("nobody answered, the reply is %q", reply)
+	}
+}
+
+// TestA32_ReplyBesideAnError: one server has answered, one can't be reached.
+func TestA32_ReplyBesideAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		opt := &geerpc.Option{ConnectTimeout: time.Second, Dialer: w.DialContext}
+		w.hang("dead", true)
+		xc := NewXClient(NewMultiServerDiscovery([]string{"pipe@dead", w.start("a")}), RandomSelect, opt)
+		defer xc.Close()
+		var reply string
+		err := xc.Broadcast(context.Background(), "Work.Name", 0, &reply)
+		wantError(t, err, geerpc.CodeDeadlineExceeded, geerpc.OnLink, geerpc.RanNever)
+		if !strings.HasPrefix(err.Error(), "pipe@dead: ") || !strings.Contains(err.Error(), "connect timeout") || reply != "a" {
+			t.Errorf("reply %q, %v", reply, err)
+		}
+	})
+}
+
+// TestG71_BroadcastWhereOneHangs ends with its context.
+func TestG71_BroadcastWhereOneHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		a, b := w.start("a"), w.start("b")
+		close(w.host("a").work.gate)
+		xc := w.client(NewMultiServerDiscovery([]string{a, b}))
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		var reply string
+		begin := time.Now()
+		err := xc.Broadcast(ctx, "Work.Wait", 0, &reply)
+		if took := time.Since(begin); took != time.Second || !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+			t.Errorf("%v after %s", err, took)
+		}
+		if !strings.HasPrefix(err.Error(), "pipe@b: ") || strings.Contains(err.Error(), "pipe@a") || reply != "a" {
+			t.Errorf("reply %q, %v", reply, err)
+		}
+	})
+}
+
+func TestBroadcastReplyThatIsNoPointer(t *testing.T) {
+	xc := NewXClient(NewMultiServerDiscovery([]string{"pipe@a"}), RandomSelect, nil)
+	defer xc.Close()
+	for _, reply := range []any{"", (*string)(nil), map[string]int{}} {
+		err := xc.Broadcast(context.Background(), "Work.Name", 0, reply)
+		wantError(t, err, geerpc.CodeInvalidArgument, geerpc.InClient, geerpc.RanNever)
+	}
+}

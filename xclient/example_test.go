@@ -1,0 +1,79 @@
+package xclient_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net"
+	"net/http/httptest"
+	"time"
+
+	"geerpc"
+	"geerpc/registry"
+	"geerpc/xclient"
+)
+
+// serve runs a server of Calc until stop is called.
+func serve() (addr string, stop func() error) {
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := geerpc.NewServer()
+	if err := server.Register(new(Calc)); err != nil {
+		log.Fatal(err)
+	}
+	go server.Accept(lis)
+	return "tcp@" + lis.Addr().String(), server.Close
+}
+
+// Two servers are called in turn, and then both at once.
+func Example() {
+	a, stopA := serve()
+	defer stopA()
+	b, stopB := serve()
+	defer stopB()
+
+	d := xclient.NewMultiServerDiscovery([]string{a, b})
+	xc := xclient.NewXClient(d, xclient.RoundRobinSelect, nil)
+	defer xc.Close()
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var sum int
+	for i := range 3 {
+		if err := xc.Call(ctx, "Calc.Plus", Pair{i, 1}, &sum); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(sum)
+	}
+	if err := xc.Broadcast(ctx, "Calc.Plus", Pair{2, 2}, &sum); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("both say", sum)
+	// Output:
+	// 1
+	// 2
+	// 3
+	// both say 4
+}
+
+// Servers register, and clients find them.
+func ExampleNewGeeRegistryDiscovery() {
+	r := httptest.NewServer(registry.New(time.Minute))
+	defer r.Close()
+
+	addr, stop := serve()
+	defer stop()
+	registration := registry.Heartbeat(r.URL, addr, 0)
+	defer registration.Close()
+
+	xc := xclient.NewXClient(xclient.NewGeeRegistryDiscovery(r.URL, 0), xclient.RandomSelect, nil)
+	defer xc.Close()
+	var sum int
+	if err := xc.Call(context.Background(), "Calc.Plus", Pair{1, 2}, &sum); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(sum)
+	// Output: 3
+}
