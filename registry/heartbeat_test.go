@@ -209,6 +209,10 @@ func TestA25_Close(t *testing.T) {
 			t.Errorf("after Close: %q", got)
 		}
 		sent := len(w.sent())
+		time.Sleep(5 * time.Second) // less than a beat would keep it
+		if got := list(w.handler); got != "" {
+			t.Errorf("the beat under way came after Close: %q", got)
+		}
 		time.Sleep(time.Hour)
 		if n := len(w.sent()); n != sent || list(w.handler) != "" {
 			t.Errorf("%d more requests after Close, list %q", n-sent, list(w.handler))
@@ -219,22 +223,25 @@ func TestA25_Close(t *testing.T) {
 // TestA26_LostBeat loses every second beat, by an error or in the most
 // expensive way, by hanging; the server must never be missing.
 func TestA26_LostBeat(t *testing.T) {
-	for _, hang := range []bool{false, true} {
+	for _, c := range []struct {
+		interval time.Duration
+		hang     bool
+	}{{0, false}, {0, true}, {3 * time.Second, true}} { // the last may hang for a whole interval
 		synctest.Test(t, func(t *testing.T) {
 			w := &wire{handler: New(time.Minute), fault: func(n int, req *http.Request) (*http.Response, error) {
 				if n%2 == 0 || req.Method != http.MethodPost {
 					return nil, nil
 				}
-				if hang {
+				if c.hang {
 					<-req.Context().Done()
 				}
 				return nil, errors.New("lost")
 			}}
-			reg := heartbeat(w.client(), "http://registry", "tcp@a:1", 0)
+			reg := heartbeat(w.client(), "http://registry", "tcp@a:1", c.interval)
 			defer reg.Close()
 			for begin := time.Now(); time.Since(begin) < time.Hour; time.Sleep(time.Second / 3) {
 				if list(w.handler) != "tcp@a:1" {
-					t.Fatalf("missing after %s", time.Since(begin))
+					t.Fatalf("%+v: missing after %s", c, time.Since(begin))
 				}
 			}
 		})

@@ -100,6 +100,23 @@ func TestG71_BroadcastWhereOneHangs(t *testing.T) {
 	})
 }
 
+func TestBroadcastTakesTheFirstReply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		xc := w.client(NewMultiServerDiscovery([]string{w.start("a"), w.start("b")}))
+		var reply string
+		done := make(chan error, 1)
+		go func() { done <- xc.Broadcast(context.Background(), "Work.Wait", 0, &reply) }()
+		synctest.Wait()
+		close(w.host("b").work.gate)
+		synctest.Wait()
+		close(w.host("a").work.gate)
+		if err := <-done; err != nil || reply != "b" {
+			t.Errorf("reply %q, %v; want b, which was first", reply, err)
+		}
+	})
+}
+
 func TestBroadcastReplyThatIsNoPointer(t *testing.T) {
 	xc := NewXClient(NewMultiServerDiscovery([]string{"pipe@a"}), RandomSelect, nil)
 	defer xc.Close()
