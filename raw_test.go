@@ -1,0 +1,208 @@
+package geerpc
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"geerpc/codec"
+)
+
+// Peers made by hand, for what a well-behaved one never does.
+
+// patient is how long a test waits for what should come at once.
+const patient = 10 * time.Second
+
+// unsaid returns a connection to e's server on which nothing has been said yet.
+func (e *env) unsaid() net.Conn {
+	e.t.Helper()
+	e.start()
+	ctx, cancel := context.WithTimeout(context.Background(), patient)
+	defer cancel()
+	t := transport{network: e.lis.Addr().Network(), http: e.transport == "http"}
+	conn, err := t.connect(ctx, e.lis.Addr().String(), &e.option)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	conn.SetDeadline(time.Now().Add(patient))
+	e.t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// A codecPeer is a client that has shaken hands and whose codec is driven by
+// hand.
+type codecPeer struct {
+	net.Conn
+	codec.Codec
+	ack ack
+}
+
+func (p *codecPeer) Close() error { return p.Conn.Close() }
+
+// handshake says hello as our client does, changed by edit, and reads the
+// answer.
+func (e *env) handshake(edit func(*hello)) *codecPeer {
+	e.t.Helper()
+	p := &codecPeer{Conn: e.unsaid()}
+	h := hello{MagicNumber: MagicNumber, CodecType: e.codec, Version: protocolVersion, Ack: true, Extended: true, Kinds: kinds}
+	if edit != nil {
+		edit(&h)
+	}
+	sayLine(e.t, p.Conn, h)
+	hearLine(e.t, p.Conn, &p.ack)
+	if p.ack.OK {
+		newCodec, err := codec.Lookup(h.CodecType)
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		p.Codec = newCodec(p.Conn)
+		if p.ack.Extended {
+			p.Codec = p.Codec.(codec.Extended).Extend()
+		}
+	}
+	return p
+}
+
+// call sends a request.
+func (p *codecPeer) call(t testing.TB, serviceMethod string, seq uint64, args any) {
+	t.Helper()
+	if err := p.Write(&codec.Header{ServiceMethod: serviceMethod, Seq: seq}, args); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Write resolves what Conn and Codec both have.
+func (p *codecPeer) Write(h *codec.Header, body any) error { return p.Codec.Write(h, body) }
+
+// reply reads a reply into body, unless it is an error, which it returns.
+func (p *codecPeer) reply(t testing.TB, body any) (seq uint64, err error) {
+	t.Helper()
+	var h codec.Header
+	if err := p.ReadHeader(&h); err != nil {
+		t.Fatal("reading a reply: ", err)
+	}
+	err = replyError(&h, p.ack.Extended)
+	if err != nil {
+		body = nil
+	}
+	if err := p.ReadBody(body); err != nil {
+		t.Fatal("reading a reply: ", err)
+	}
+	return h.Seq, err
+}
+
+// sayLine writes v as a line of JSON.
+func sayLine(t testing.TB, conn io.Writer, v any) {
+	t.Helper()
+	line, err := json.Marshal(v)
+	if err == nil {
+		_, err = conn.Write(append(line, '\n'))
+	}
+	if err != nil {
+		t.Error("saying a line: ", err)
+	}
+}
+
+// hearLine reads a line of JSON into v, and nothing behind it.
+func hearLine(t testing.TB, conn io.Reader, v any) {
+	t.Helper()
+	var line []byte
+	for b := make([]byte, 1); b[0] != '\n'; line = append(line, b[0]) {
+		if _, err := conn.Read(b); err != nil {
+			t.Errorf("hearing a line: %v, after %q", err, line)
+			return
+		}
+	}
+	if err := json.Unmarshal(line, v); err != nil {
+		t.Errorf("hearing a line: %v, in %q", err, line)
+	}
+}
+
+// expectClosed reads until the other end hangs up, and returns what came.
+func expectClosed(t testing.TB, conn net.Conn) string {
+	t.Helper()
+	rest, err := io.ReadAll(conn)
+	if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+		t.Fatal("the connection was not closed")
+	}
+	return string(rest)
+}
+
+// A logCount is a slog.Handler that keeps messages.
+type logCount struct {
+	mu    sync.Mutex // guards lines
+	lines []string
+}
+
+func (l *logCount) Enabled(context.Context, slog.Level) bool { return true }
+func (l *logCount) WithAttrs([]slog.Attr) slog.Handler       { return l }
+func (l *logCount) WithGroup(string) slog.Handler            { return l }
+
+func (l *logCount) Handle(_ context.Context, r slog.Record) error {
+	line := r.Message
+	r.Attrs(func(a slog.Attr) bool { line += " " + a.String(); return true })
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, line)
+	return nil
+}
+
+func (l *logCount) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]string(nil), l.lines...)
+}
+
+// idle waits until e's server has no connection left.
+func (e *env) idle() {
+	e.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patient)
+	defer cancel()
+	if e.conns.wait(ctx) != nil {
+		e.t.Fatal("connections are left on the server")
+	}
+}
+
+// double listens on TCP and gives each connection to serve, which closes it.
+func double(t testing.TB, serve func(net.Conn)) (addr string) {
+	t.Helper()
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	serveDouble(t, lis, serve)
+	return lis.Addr().String()
+}
+
+// serveDouble is double on a listener that there is. All ends with the test.
+func serveDouble(t testing.TB, lis net.Listener, serve func(net.Conn)) {
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			conn, err := lis.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				stop := context.AfterFunc(t.Context(), func() { conn.Close() })
+				defer stop()
+				defer conn.Close()
+				serve(conn)
+			})
+		}
+	})
+	t.Cleanup(func() { lis.Close(); wg.Wait() })
+}
+
+// welcome is the server's half of a handshake that goes well.
+func welcome(t testing.TB, conn net.Conn) {
+	t.Helper()
+	var h hello
+	hearLine(t, conn, &h)
+	sayLine(t, conn, ack{OK: true, Version: protocolVersion, Extended: true, Kinds: kinds})
+}
