@@ -164,6 +164,9 @@ func (l *link) write(h codec.Header, body any) (err error) {
 		}
 		l.header = codec.Header{}
 	}()
+	if body == nil && !l.whole && h.Frame().Kind == codec.Reply {
+		body = struct{}{} // what GeeRPC sends with an error: codecs made for it need not know nil
+	}
 	l.header = h
 	return l.codec.Write(&l.header, body)
 }
