@@ -406,11 +406,11 @@ func (c *Client) slowReply(h *codec.Header) {
 	var fresh reflect.Value
 	if p == nil || err != nil || p.target() == nil {
 		c.link.readBody(nil)
-	} else if t := reflect.TypeOf(p.target()); t.Kind() != reflect.Pointer {
+	} else if v := reflect.ValueOf(p.target()); v.Kind() != reflect.Pointer || v.IsNil() {
 		c.link.readBody(nil)
-		err = Errorf(CodeInvalidArgument, "rpc client: reading body: the reply is a %s and no pointer", t)
+		err = newError(CodeInternal, InClient, RanYes, "rpc client: reading body", errNoPointer)
 	} else {
-		fresh = reflect.New(t.Elem())
+		fresh = reflect.New(v.Type().Elem())
 		if err = c.link.readBody(fresh.Interface()); err != nil {
 			err = newError(CodeInternal, InClient, RanYes, "rpc client: reading body", err)
 		}
@@ -423,6 +423,8 @@ func (c *Client) slowReply(h *codec.Header) {
 	}
 	p.deliver(nil, err)
 }
+
+var errNoPointer = errors.New("the reply must be a pointer to something")
 
 // goaway stops new calls, tells the server that none will come after those it
 // has got by then, and leaves when they are answered.
