@@ -1,0 +1,216 @@
+package geerpc
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/gob"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"geerpc/codec"
+)
+
+// A wholeCodec is a codec as programs written for GeeRPC have them: it sends
+// the Header as it is, knows nothing of our layouts, buffers its output and
+// closes the connection when something can't be encoded.
+type wholeCodec struct {
+	rwc io.ReadWriteCloser
+	in  *gob.Decoder
+	out *gob.Encoder
+	buf *bufio.Writer
+}
+
+const wholeType codec.Type = "test/whole-gob"
+
+func newWholeCodec(rwc io.ReadWriteCloser) codec.Codec {
+	c := &wholeCodec{rwc: rwc, in: gob.NewDecoder(rwc), buf: bufio.NewWriter(rwc)}
+	c.out = gob.NewEncoder(c.buf)
+	return c
+}
+
+func init() { codec.NewCodecFuncMap[wholeType] = newWholeCodec }
+
+func (c *wholeCodec) ReadHeader(h *codec.Header) error { return c.in.Decode(h) }
+func (c *wholeCodec) ReadBody(body any) error          { return c.in.Decode(body) }
+func (c *wholeCodec) Close() error                     { return c.rwc.Close() }
+
+func (c *wholeCodec) Write(h *codec.Header, body any) error {
+	err := c.out.Encode(h)
+	if err == nil {
+		err = c.out.Encode(body)
+	}
+	c.buf.Flush()
+	if err != nil {
+		c.Close()
+	}
+	return err
+}
+
+// eachWhole runs f over every transport with a codec of the user's own.
+func eachWhole(t *testing.T, f func(t *testing.T, e *env)) {
+	for _, transport := range transports {
+		t.Run(transport, func(t *testing.T) { f(t, newEnv(t, transport, wholeType)) })
+	}
+}
+
+// TestOwnCodec_Calls has a codec of the user's own on both sides: calls, errors
+// of every origin, a reply nobody wants, and a call whose caller leaves.
+func TestOwnCodec_Calls(t *testing.T) {
+	eachWhole(t, func(t *testing.T, e *env) {
+		client := e.dial(nil)
+		good := func(i int) {
+			t.Helper()
+			var reply Reply
+			if err := client.Call(context.Background(), "Arith.Add", Args{i, 1}, &reply); err != nil || reply.C != i+1 {
+				t.Errorf("Add(%d, 1) = %d, %v", i, reply.C, err)
+			}
+		}
+		var wg sync.WaitGroup
+		for i := range 100 {
+			wg.Go(func() { good(i) })
+		}
+		wg.Wait()
+		cases := []struct {
+			name, method string
+			args         any
+			text         string // "" is success
+		}{
+			{"method's error", "Arith.Div", Args{1, 0}, "100% of load: division by zero"},
+			{"unknown method", "Arith.Nothing", Args{}, "rpc server: can't find method Nothing"},
+			{"unknown service", "Nothing.At.All", "a string", "rpc server: can't find service Nothing.At"},
+			{"panic", "Arith.Panic", Args{}, "rpc server: method Arith.Panic panicked: out of coffee"},
+			{"nil reply", "Arith.Add", Args{1, 1}, ""},
+		}
+		for i, c := range cases {
+			err := client.Call(context.Background(), c.method, c.args, nil)
+			if c.text == "" && err != nil || c.text != "" && (err == nil || err.Error() != c.text) {
+				t.Errorf("%s: %v, want %q", c.name, err, c.text)
+			}
+			good(i)
+		}
+		err := client.Call(context.Background(), "Arith.Add", "a string", nil)
+		if err == nil {
+			t.Error("a string was taken for Args")
+		}
+		good(1)
+	})
+}
+
+// TestA10_OwnCodecReplyPointer checks that replies which can't take what comes
+// cost their own call only.
+func TestA10_OwnCodecReplyPointer(t *testing.T) {
+	eachWhole(t, func(t *testing.T, e *env) {
+		client := e.dial(nil)
+		for name, reply := range map[string]any{
+			"another type": new(chan int), "no pointer": Reply{}, "nil pointer": (*Reply)(nil),
+		} {
+			if err := client.Call(context.Background(), "Arith.Add", Args{1, 1}, reply); err == nil {
+				t.Errorf("%s: no error", name)
+			}
+			var good Reply
+			if err := client.Call(context.Background(), "Arith.Add", Args{1, 1}, &good); err != nil || good.C != 2 {
+				t.Errorf("after %s: %d, %v", name, good.C, err)
+			}
+		}
+	})
+}
+
+// TestA13_OwnCodecReplyAgainstCancel cancels calls around the time when their
+// replies arrive. Whoever loses, the reply is the caller's once Call has
+// returned: the race detector sees a decoder that is late.
+func TestA13_OwnCodecReplyAgainstCancel(t *testing.T) {
+	eachWhole(t, func(t *testing.T, e *env) { cancelRounds(t, e.dial(nil), 300) })
+}
+
+// cancelRounds makes calls that are cancelled at about the time when their
+// reply arrives, and writes to the reply as soon as Call has returned.
+func cancelRounds(t *testing.T, client *Client, rounds int) {
+	var replied, cancelled int
+	for i := range rounds {
+		ctx, cancel := context.WithCancel(context.Background())
+		timer := time.AfterFunc(time.Duration(rand.IntN(400))*time.Microsecond, cancel)
+		var reply Reply
+		err := client.Call(ctx, "Arith.Add", Args{i, 1}, &reply)
+		switch {
+		case err == nil && reply.C == i+1:
+			replied++
+		case errors.Is(err, context.Canceled) && reply.C == 0:
+			cancelled++
+		default:
+			t.Fatalf("round %d: %+v, %v", i, reply, err)
+		}
+		reply.C = -1
+		timer.Stop()
+		cancel()
+	}
+	t.Logf("%d replied, %d cancelled", replied, cancelled)
+}
+
+// TestA13_OwnCodecBodyCutInHalf stops the reply in the middle of its body. The
+// decoder has begun, and waits; the caller must be able to leave all the same
+// and to use the reply's memory while the rest arrives.
+func TestA13_OwnCodecBodyCutInHalf(t *testing.T) {
+	var out bytes.Buffer
+	enc := gob.NewEncoder(&out)
+	rest := make(chan bool)
+	server, end := net.Pipe()
+	defer server.Close()
+	server.SetDeadline(time.Now().Add(patient))
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		welcome(t, server)
+		in := newWholeCodec(server)
+		for range 2 {
+			var h codec.Header
+			if in.ReadHeader(&h) != nil || in.ReadBody(nil) != nil {
+				t.Error("no request")
+				return
+			}
+			out.Reset()
+			enc.Encode(h)
+			enc.Encode(Reply{int(h.Seq)})
+			server.Write(out.Next(out.Len() - 1))
+			<-rest
+			server.Write(out.Bytes())
+		}
+	})
+	client, err := NewClient(end, &Option{CodecType: wholeType, ConnectTimeout: patient})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	var reply Reply
+	wantError(t, client.Call(ctx, "Arith.Add", Args{}, &reply), CodeDeadlineExceeded, OnLink, RanMaybe)
+	close(rest)
+	reply.C = 100
+	var second Reply
+	if err := client.Call(context.Background(), "Arith.Add", Args{}, &second); err != nil || second.C != 2 || reply.C != 100 {
+		t.Errorf("%v, second reply %d, first %d", err, second.C, reply.C)
+	}
+	wg.Wait()
+}
+
+// TestA9_OwnCodecUnencodable checks that a codec which closes its connection
+// when a value can't be encoded costs that connection and nothing else.
+func TestA9_OwnCodecUnencodable(t *testing.T) {
+	e := newEnv(t, "tcp", wholeType)
+	client, bystander := e.dial(nil), e.dial(nil)
+	if err := client.Call(context.Background(), "Arith.Add", make(chan int), nil); err == nil {
+		t.Error("a channel was encoded")
+	}
+	eventually(t, "the client notices", func() bool { return !client.IsAvailable() })
+	if err := client.Call(context.Background(), "Arith.Add", Args{}, nil); !errors.Is(err, ErrShutdown) {
+		t.Errorf("on a broken connection: %v", err)
+	}
+	if err := bystander.Call(context.Background(), "Arith.Add", Args{}, nil); err != nil {
+		t.Error(err)
+	}
+}
