@@ -94,7 +94,11 @@ func (s *Server) Register(rcvr any) error {
 	if rcvr == nil {
 		return errors.New("rpc: register: nil has no methods")
 	}
-	name := reflect.Indirect(reflect.ValueOf(rcvr)).Type().Name()
+	t := reflect.TypeOf(rcvr) // the value may be a nil pointer
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	name := t.Name()
 	if !token.IsExported(name) {
 		return errors.New("rpc: register: type " + reflect.TypeOf(rcvr).String() + " is not exported; RegisterName takes any type")
 	}
