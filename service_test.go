@@ -1,0 +1,159 @@
+package geerpc
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+)
+
+type hiddenArgs struct{ A int }
+
+// Odd has methods of which only Good can be called.
+type Odd struct{}
+
+func (Odd) Good(int, *int) error                             { return nil }
+func (Odd) GoodContext(context.Context, *Args, *Reply) error { return nil }
+func (Odd) NoPointer(int, int) error                         { return nil }
+func (Odd) HiddenArg(hiddenArgs, *int) error                 { return nil }
+func (Odd) HiddenPointer(*hiddenArgs, *int) error            { return nil }
+func (Odd) HiddenReply(int, *hiddenArgs) error               { return nil }
+func (Odd) OneArg(int) error                                 { return nil }
+func (Odd) NoError(int, *int)                                {}
+func (Odd) TwoResults(int, *int) (int, error)                { return 0, nil }
+func (Odd) ContextLast(int, *int, context.Context) error     { return nil }
+func (Odd) Chatty(*int, *int) string                         { return "" }
+func (Odd) hidden(int, *int) error                           { return nil }
+
+// OddOnly has no method that can be called, OnPointer one on its pointer only,
+// None none at all; plainName is not exported; Promoting has a method of an
+// embedded type that is not.
+type (
+	OddOnly   struct{}
+	OnPointer struct{}
+	None      struct{}
+	plainName struct{}
+	Promoting struct{ promoted }
+	promoted  struct{}
+)
+
+func (OddOnly) NoPointer(int, int) error         { return nil }
+func (OddOnly) HiddenArg(hiddenArgs, *int) error { return nil }
+func (*OnPointer) Good(int, *int) error          { return nil }
+func (plainName) Good(int, *int) error           { return nil }
+func (promoted) Lifted(_ int, r *int) error      { *r = 7; return nil }
+
+// TestA5_UnsuitableMethods checks that methods which could not be called
+// safely are not callable, and that their neighbours are.
+func TestA5_UnsuitableMethods(t *testing.T) {
+	e := newEnv(t, "tcp", "application/gob")
+	if err := e.Register(Odd{}); err != nil {
+		t.Fatal(err)
+	}
+	client := e.dial(nil)
+	for _, name := range []string{"NoPointer", "HiddenArg", "HiddenPointer", "HiddenReply", "OneArg", "NoError", "TwoResults", "ContextLast", "Chatty", "hidden"} {
+		err := client.Call(context.Background(), "Odd."+name, 1, nil)
+		wantError(t, err, CodeNotFound, InServer, RanNever)
+	}
+	if err := client.Call(context.Background(), "Odd.Good", 1, nil); err != nil {
+		t.Error(err)
+	}
+	if err := client.Call(context.Background(), "Odd.GoodContext", Args{}, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestA6_RegistrationErrors checks that a registration which can't work says
+// why.
+func TestA6_RegistrationErrors(t *testing.T) {
+	cases := []struct {
+		name     string
+		register func(s *Server) error
+		says     []string // nil is success
+	}{
+		{"nil", func(s *Server) error { return s.Register(nil) }, []string{"nil"}},
+		{"nil pointer works", func(s *Server) error { return s.Register((*Arith)(nil)) }, nil},
+		{"unexported type", func(s *Server) error { return s.Register(plainName{}) }, []string{"plainName", "not exported", "RegisterName"}},
+		{"unexported type under a name", func(s *Server) error { return s.RegisterName("Plain", plainName{}) }, nil},
+		{"unnamed type", func(s *Server) error { return s.Register(struct{ Odd }{}) }, []string{"not exported", "RegisterName"}},
+		{"pointer to pointer", func(s *Server) error { p := new(Arith); return s.Register(&p) }, []string{"**geerpc.Arith"}},
+		{"no methods", func(s *Server) error { return s.Register(None{}) }, []string{"None", "no methods of suitable type"}},
+		{"methods on the pointer", func(s *Server) error { return s.Register(OnPointer{}) }, []string{"OnPointer", "pointer: register that"}},
+		{"and the pointer", func(s *Server) error { return s.Register(&OnPointer{}) }, nil},
+		{"no suitable method", func(s *Server) error { return s.Register(OddOnly{}) },
+			[]string{"OddOnly", "NoPointer", "reply type int is not a pointer", "HiddenArg", "hiddenArgs is not exported"}},
+		{"promoted", func(s *Server) error { return s.Register(Promoting{}) }, nil},
+		{"twice", func(s *Server) error { s.Register(Odd{}); return s.Register(Odd{}) }, []string{"service already defined", "Odd"}},
+		{"no name", func(s *Server) error { return s.RegisterName("", Odd{}) }, []string{"name"}},
+		{"allow-list", func(s *Server) error { return s.RegisterName("Odd", Odd{}, "Good") }, nil},
+		{"allow-list of an unsuitable one", func(s *Server) error { return s.RegisterName("Odd", Odd{}, "Good", "NoPointer") },
+			[]string{"NoPointer", "not a pointer"}},
+		{"allow-list of an unknown one", func(s *Server) error { return s.RegisterName("Odd", Odd{}, "Good", "Goood") }, []string{"Goood"}},
+		{"function without a dot", func(s *Server) error { return RegisterFunc(s, "Good", double0) }, []string{`"Service.Method"`}},
+		{"nil function", func(s *Server) error { return RegisterFunc[int, int](s, "F.Nil", nil) }, []string{"F.Nil", "nil"}},
+		{"function twice", func(s *Server) error { RegisterFunc(s, "F.F", double0); return RegisterFunc(s, "F.F", double0) }, []string{"already defined", "F.F"}},
+		{"function beside methods", func(s *Server) error { s.Register(Odd{}); return RegisterFunc(s, "Odd.Double", double0) }, nil},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			err := c.register(NewServer())
+			if (err == nil) != (c.says == nil) {
+				t.Fatalf("error is %v", err)
+			}
+			for _, text := range c.says {
+				if !strings.Contains(err.Error(), text) {
+					t.Errorf("error says %q, and not %q", err, text)
+				}
+			}
+		})
+	}
+}
+
+func double0(_ context.Context, n int) (int, error) { return 2 * n, nil }
+
+// TestE49_OnlyWhatIsOffered checks what can be called of what is registered.
+func TestE49_OnlyWhatIsOffered(t *testing.T) {
+	e := newEnv(t, "tcp", "application/json")
+	err := errors.Join(e.Register(Promoting{}), e.RegisterName("Narrow", Odd{}, "Good"), RegisterFunc(e.Server, "Odd.Double", double0),
+		e.RegisterName("a.dotted/<name>", Odd{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := e.dial(nil)
+	var n int
+	if err := client.Call(context.Background(), "Promoting.Lifted", 1, &n); err != nil || n != 7 {
+		t.Errorf("promoted: %d, %v", n, err)
+	}
+	if err := client.Call(context.Background(), "Odd.Double", 21, &n); err != nil || n != 42 {
+		t.Errorf("function: %d, %v", n, err)
+	}
+	for _, good := range []string{"Narrow.Good", "a.dotted/<name>.Good"} {
+		if err := client.Call(context.Background(), good, 1, nil); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	for _, bad := range []string{"Narrow.GoodContext", "Odd.hidden", "Odd.Good", "Good", "", ".", "Arith.", ".Add", "arith.Add", "Arith.Add.", "Arith..Add"} {
+		wantError(t, client.Call(context.Background(), bad, Args{}, nil), CodeNotFound, InServer, RanNever)
+	}
+}
+
+// TestRegister_WhileServing registers services from many goroutines while
+// calls are made: it may be done at any time.
+func TestRegister_WhileServing(t *testing.T) {
+	e := newEnv(t, "tcp", "application/gob")
+	client := e.dial(nil)
+	var wg sync.WaitGroup
+	for i := range 20 {
+		name := "Late" + strings.Repeat("r", i)
+		wg.Go(func() {
+			if err := e.RegisterName(name, Odd{}); err != nil {
+				t.Error(err)
+			}
+			if err := client.Call(context.Background(), name+".Good", 1, nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
