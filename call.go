@@ -80,11 +80,11 @@ func (c *call) makeContext(handle, left time.Duration) {
 	c.ctx = callContext{ctx, c}
 }
 
-// drop gives up a call that is not going to be run.
-func (c *call) drop() {
-	c.conn.release()
-	c.answered.Store(true)
+// drop gives up a call that is not going to be run. It reports false if the
+// call has been answered already, at its handle timeout.
+func (c *call) drop() bool {
 	c.cleanUp()
+	return c.answered.CompareAndSwap(false, true)
 }
 
 // cleanUp ends what arm began.

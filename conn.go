@@ -159,10 +159,9 @@ func (c *conn) request(h *codec.Header) error {
 	refusal, err := c.takeSlot()
 	switch {
 	case err != nil:
-		k.cleanUp()
+		k.drop()
 	case refusal != nil:
-		k.cleanUp()
-		c.refuse(k.seq, refusal)
+		c.refuse(k, refusal)
 	default:
 		c.incoming = append(c.incoming, k)
 	}
@@ -270,18 +269,19 @@ func (c *conn) submit() {
 	}
 	for i, k := range c.incoming {
 		if k != nil {
-			c.refuse(k.seq, k.refused)
-			k.drop()
+			c.release()
+			c.refuse(k, k.refused)
 			c.incoming[i] = nil
 		}
 	}
 	c.incoming = c.incoming[:0]
 }
 
-// refuse answers a request that does not become a call.
-func (c *conn) refuse(seq uint64, why *Error) {
-	if why != errDiscard {
-		c.link.post(control{kind: codec.Reply, seq: seq, err: why})
+// refuse answers a request that does not become a call, unless its handle
+// timeout has done so.
+func (c *conn) refuse(k *call, why *Error) {
+	if k.drop() && why != errDiscard {
+		c.link.post(control{kind: codec.Reply, seq: k.seq, err: why})
 	}
 }
 
