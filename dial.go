@@ -96,7 +96,8 @@ func (t transport) connect(ctx context.Context, address string, opt *Option) (ne
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	raw := conn // conn may be wrapped while the context ends
+	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	defer stop()
 	if t.tls || opt.TLSConfig != nil {
 		if conn, err = t.secure(ctx, conn, address, opt); err != nil {
