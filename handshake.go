@@ -244,22 +244,28 @@ func (c *conn) awaitHello() error {
 		err = errSilent
 	}
 	if err != nil {
-		return err
+		return c.reason(err)
 	}
 	c.heard.Store(true)
 	slow := time.AfterFunc(handshakeTimeout, func() { c.link.fail(errSlowHello) })
 	defer slow.Stop()
 	// Other protocols can share the port: they start with another byte.
-	if first[0] != '{' && first[0] > ' ' {
+	if bytes.IndexByte([]byte("{ \t\r\n"), first[0]) < 0 {
 		return fmt.Errorf("%w: first byte %#02x", errHandshake, first[0])
 	}
 	if err := readObject(c.link.in, &c.hello); err != nil {
-		if cause := context.Cause(c.link.ctx); cause != nil {
-			err = cause
-		}
-		return err
+		return c.reason(err)
 	}
 	return nil
+}
+
+// reason returns why the connection was closed, if it was us who did it: that
+// explains more than the error of a read on it.
+func (c *conn) reason(err error) error {
+	if cause := c.link.cause(); cause != nil {
+		return cause
+	}
+	return err
 }
 
 var (
