@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 )
 
@@ -46,19 +47,33 @@ func (s *Server) HandleHTTP() {
 }
 
 func (s *Server) handle(path string, h http.Handler) {
+	if takePath(path, h) {
+		return
+	}
+	logger := s.Logger
+	if logger == nil {
+		logger = slog.Default() // silence would leave requests misrouted
+	}
+	logger.Error("rpc server: HandleHTTP: another handler has the path and goes on getting its requests; "+
+		"put this Server on a mux or a path of its own, with Handle(path, server) and server.DebugHandler()", "path", path)
+}
+
+// taking is held while a path is looked at and taken, for http.Handle panics
+// when it is taken in between.
+var taking sync.Mutex
+
+// takePath puts h at a path of the default mux. It reports false if another
+// handler is there.
+func takePath(path string, h http.Handler) bool {
+	taking.Lock()
+	defer taking.Unlock()
 	mux := http.DefaultServeMux
 	taken, pattern := mux.Handler(&http.Request{Method: http.MethodGet, URL: &url.URL{Path: path}})
-	switch {
-	case pattern != path:
+	if pattern != path {
 		mux.Handle(path, h)
-	case taken != h:
-		logger := s.Logger
-		if logger == nil {
-			logger = slog.Default() // silence would leave requests misrouted
-		}
-		logger.Error("rpc server: HandleHTTP: another handler has the path and goes on getting its requests; "+
-			"put this Server on a mux or a path of its own, with Handle(path, server) and server.DebugHandler()", "path", path)
+		return true
 	}
+	return taken == h
 }
 
 // HandleHTTP is Server.HandleHTTP for the DefaultServer.
