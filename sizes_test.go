@@ -29,6 +29,7 @@ func TestA12_PeerThatNeverReads(t *testing.T) {
 				good := e.dial(nil)
 				client := dialDeaf(t, transport, c)
 				var wg sync.WaitGroup
+				var unsent atomic.Int64
 				large := strings.Repeat("x", 3<<20)
 				for i := range 12 {
 					wg.Go(func() {
@@ -43,12 +44,19 @@ func TestA12_PeerThatNeverReads(t *testing.T) {
 						if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > 3*time.Second {
 							t.Errorf("call %d returned after %v: %v", i, took, err)
 						}
+						var typed *Error
+						if errors.As(err, &typed) && typed.Ran == RanNever {
+							unsent.Add(1)
+						}
 					})
 				}
 				for range 20 {
 					mustAdd(t, good)
 				}
 				wg.Wait()
+				if unsent.Load() == 0 {
+					t.Error("no call waited for room: what waits for the peer is not bounded")
+				}
 				start := time.Now()
 				client.Close()
 				if took := time.Since(start); took > 3*time.Second {
