@@ -399,29 +399,44 @@ func (c *Client) reply(h *codec.Header) {
 // of a body. Meanwhile the caller may leave and take its reply along, so the
 // body goes into a value of its own first.
 func (c *Client) slowReply(h *codec.Header) {
+	var target any
 	c.mu.Lock()
-	p := c.pending[h.Seq]
+	if p := c.pending[h.Seq]; p != nil {
+		target = p.target() // not later: a caller that leaves reuses its waiter
+	}
 	c.mu.Unlock()
 	err := replyError(h, c.link.extended)
-	var fresh reflect.Value
-	if p == nil || err != nil || p.target() == nil {
-		c.link.readBody(nil)
-	} else if v := reflect.ValueOf(p.target()); v.Kind() != reflect.Pointer || v.IsNil() {
-		c.link.readBody(nil)
-		err = newError(CodeInternal, InClient, RanYes, "rpc client: reading body", errNoPointer)
-	} else {
-		fresh = reflect.New(v.Type().Elem())
-		if err = c.link.readBody(fresh.Interface()); err != nil {
-			err = newError(CodeInternal, InClient, RanYes, "rpc client: reading body", err)
-		}
+	if err != nil {
+		target = nil
 	}
-	if p = c.claim(h.Seq); p == nil {
+	fresh, bad := c.readFresh(target)
+	if bad != nil {
+		err = newError(CodeInternal, InClient, RanYes, "rpc client: reading body", bad)
+	}
+	p := c.claim(h.Seq)
+	if p == nil {
 		return
 	}
 	if err == nil && fresh.IsValid() {
 		reflect.ValueOf(p.target()).Elem().Set(fresh.Elem())
 	}
 	p.deliver(nil, err)
+}
+
+// readFresh reads a body into a new value of the type that target points to;
+// it skips the body if target is nil.
+func (c *Client) readFresh(target any) (fresh reflect.Value, err error) {
+	if target == nil {
+		c.link.readBody(nil)
+		return fresh, nil
+	}
+	v := reflect.ValueOf(target)
+	if v.Kind() != reflect.Pointer || v.IsNil() {
+		c.link.readBody(nil)
+		return fresh, errNoPointer
+	}
+	fresh = reflect.New(v.Type().Elem())
+	return fresh, c.link.readBody(fresh.Interface())
 }
 
 var errNoPointer = errors.New("the reply must be a pointer to something")

@@ -132,7 +132,7 @@ func TestA22_TwoServers(t *testing.T) {
 	}
 	second.HandleHTTP()
 	lines := log.all()
-	if len(lines) != 2 || !strings.Contains(lines[0], defaultRPCPath) || !strings.Contains(lines[1], defaultDebugPath) || !strings.Contains(lines[0], "mux.Handle") {
+	if len(lines) != 2 || !strings.Contains(lines[0], defaultRPCPath) || !strings.Contains(lines[1], defaultDebugPath) || !strings.Contains(lines[0], "Handle(path, server)") {
 		t.Errorf("the second server logged %q", lines)
 	}
 	for path, want := range map[string]http.Handler{defaultRPCPath: first, defaultDebugPath: first.DebugHandler()} {
