@@ -44,6 +44,7 @@ func (s *connSet) add(c *conn) bool {
 		for other := range s.conns {
 			if !other.heard.Load() && other.link.ctx.Err() == nil {
 				victim = other
+				delete(s.conns, other) // nobody else picks it, and it counts no more
 				break
 			}
 		}
