@@ -18,10 +18,13 @@ import (
 type Faulty struct {
 	gate    chan struct{} // closed: Stuck returns
 	running atomic.Int64  // calls of Stuck
+	begun   chan struct{} // receives from each Watch
 	ended   chan error    // what the contexts of Watch ended with
 }
 
-func newFaulty() *Faulty { return &Faulty{gate: make(chan struct{}), ended: make(chan error, 1)} }
+func newFaulty() *Faulty {
+	return &Faulty{gate: make(chan struct{}), begun: make(chan struct{}, 100), ended: make(chan error, 100)}
+}
 
 // Panic panics with a value of the kind that is asked for.
 func (*Faulty) Panic(kind string, _ *Reply) error {
@@ -75,6 +78,7 @@ func (f *Faulty) Stuck(_ int, _ *int) error {
 
 // Watch reports how its context ended.
 func (f *Faulty) Watch(ctx context.Context, _ int, _ *int) error {
+	f.begun <- struct{}{}
 	<-ctx.Done()
 	f.ended <- context.Cause(ctx)
 	return ctx.Err()
@@ -316,20 +320,36 @@ func TestA16_ServerIsTold(t *testing.T) {
 	each(t, func(t *testing.T, e *env) {
 		f := e.faulty()
 		client := e.dial(nil)
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
-		defer cancel()
-		client.Call(ctx, "Faulty.Watch", 1, nil)
+		// The method may not have begun when the time is up: then again, with more.
+		for begun, limit := false, 10*time.Millisecond; !begun; limit *= 2 {
+			ctx, cancel := context.WithTimeout(context.Background(), limit)
+			err := client.Call(ctx, "Faulty.Watch", 1, nil)
+			cancel()
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatal(err)
+			}
+			mustAdd(t, client)
+			select {
+			case <-f.begun:
+				begun = true
+			default:
+			}
+		}
 		if err := <-f.ended; !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
 			t.Errorf("after a deadline: %v", err)
 		}
-		ctx, cancel = context.WithCancel(context.Background())
-		time.AfterFunc(10*time.Millisecond, cancel)
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		go func() { // ends with the call
+			<-f.begun
+			cancel()
+		}()
 		client.Call(ctx, "Faulty.Watch", 1, nil)
 		if err := <-f.ended; err != context.Canceled {
 			t.Errorf("after a cancellation: %v", err)
 		}
 		call := client.Go("Faulty.Watch", 1, nil, nil)
-		mustAdd(t, client) // by now the call has arrived
+		<-f.begun
 		client.Close()
 		if err := <-f.ended; err == nil {
 			t.Error("the context did not end with the connection")
