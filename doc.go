@@ -31,8 +31,8 @@
 //
 // A Client is one connection, shared by any number of goroutines; [Client.Go]
 // makes a call without waiting. [Method] and [RegisterFunc] have the compiler
-// check the types of both sides. A Client never reconnects: package xclient
-// does, and finds, chooses and retries servers as well.
+// check the types of both sides. A Client never reconnects: an XClient, of
+// package xclient, does, and calls services that run on several servers.
 //
 // # Contexts
 //
