@@ -335,3 +335,60 @@ func TestC28_NegativeTimeoutByHand(t *testing.T) {
 		conn.(*net.TCPConn).SetLinger(0)
 	}
 }
+
+// Requests that arrive together are queued together. Whatever else arrives with
+// them must find them in the queue, and must not leave them out of it: a call
+// that nothing but a cancel, a ping or a refusal follows is not to wait for
+// the next one.
+func TestTogether_CallsAndOthers(t *testing.T) {
+	cancel, ping, goaway := handFrame{kind: codec.Cancel, seq: 1}, handFrame{kind: codec.Ping}, handFrame{kind: codec.Goaway}
+	var refused []handFrame // as many as are in flight, and one more
+	for seq := range uint64(9) {
+		refused = append(refused, handBlock(100+seq))
+	}
+	tests := map[string]struct {
+		frames []handFrame
+		want   map[uint64]Code // by seq
+	}{
+		"call, cancel":           {[]handFrame{handBlock(1), cancel}, map[uint64]Code{1: CodeCanceled}},
+		"calls, cancel":          {[]handFrame{handAdd(2, 1, 1), handBlock(1), handAdd(3, 1, 1), cancel}, map[uint64]Code{1: CodeCanceled, 2: CodeOK, 3: CodeOK}},
+		"call, ping":             {[]handFrame{handAdd(1, 1, 1), ping}, map[uint64]Code{1: CodeOK}},
+		"call, unknown kind":     {[]handFrame{handAdd(1, 1, 1), {kind: 99}}, map[uint64]Code{1: CodeOK}},
+		"call, goaway":           {[]handFrame{handAdd(1, 1, 1), goaway}, map[uint64]Code{1: CodeOK}},
+		"call, goaway, call":     {[]handFrame{handAdd(1, 1, 1), handBlock(4), goaway, handAdd(2, 1, 1), {kind: codec.Cancel, seq: 4}}, map[uint64]Code{1: CodeOK, 2: CodeUnavailable, 4: CodeCanceled}},
+		"calls, one too many":    {refused, map[uint64]Code{108: CodeResourceExhausted}},
+		"call, the same again":   {[]handFrame{handBlock(1), handBlock(1), cancel}, map[uint64]Code{1: CodeCanceled}},
+		"call, unknown method":   {[]handFrame{handAdd(1, 1, 1), {kind: codec.Call, seq: 2, method: "A.B"}}, map[uint64]Code{1: CodeOK, 2: CodeNotFound}},
+		"call, wrong arguments":  {[]handFrame{handAdd(1, 1, 1), {kind: codec.Call, seq: 2, method: "Arith.Add", body: "7"}}, map[uint64]Code{1: CodeOK, 2: CodeInvalidArgument}},
+		"call, cancel of others": {[]handFrame{handAdd(2, 1, 1), cancel}, map[uint64]Code{2: CodeOK}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, "tcp", framedJSON)
+			e.MaxInFlight = 8
+			p := e.byHand(allKinds...)
+			p.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+			p.send(test.frames...)
+			for len(test.want) > 0 {
+				f := p.next()
+				code, ok := test.want[f.seq]
+				switch {
+				case f.kind != codec.Reply:
+				case ok && Code(f.code) == code:
+					delete(test.want, f.seq)
+				case Code(f.code) == CodeInvalidArgument && name == "call, the same again":
+				default:
+					t.Fatalf("%+v, want %v", f, code)
+				}
+			}
+			if name == "calls, one too many" { // the others run
+				for seq := range uint64(8) {
+					p.send(handFrame{kind: codec.Cancel, seq: 100 + seq})
+					if f := p.next(); f.seq != 100+seq || Code(f.code) != CodeCanceled {
+						t.Fatalf("%+v", f)
+					}
+				}
+			}
+		})
+	}
+}
