@@ -86,7 +86,7 @@ func (f funcBodies) decode(data []byte, v any) error {
 type gobBodies struct {
 	enc gobWriter
 	dec gobReader
-	def definitionBudget
+	src gobSections
 }
 
 func (g *gobBodies) append(dst []byte, v any, room int) ([]byte, error) {
@@ -105,21 +105,17 @@ func (g *gobBodies) append(dst []byte, v any, room int) ([]byte, error) {
 }
 
 func (g *gobBodies) decode(data []byte, v any) error {
-	for rest := data; ; {
-		section, need, err := parseGobSection(rest)
-		switch {
-		case err != nil:
-			return err
-		case need > 0 || section.size > len(rest):
-			return fmt.Errorf("%w: gob value cut short", ErrCorrupt)
-		case !section.definition:
-			return g.dec.decode(data, v)
-		}
-		if err := g.def.spend(section.size); err != nil {
-			return err
-		}
-		rest = rest[section.size:]
+	g.src = data
+	value, err := g.dec.scan(&g.src, 0)
+	switch {
+	case err != nil:
+		return err
+	case value.err != nil:
+		return value.err
+	case value.end < len(data):
+		return fmt.Errorf("%w: %d bytes behind the gob value", ErrCorrupt, len(data)-value.end)
 	}
+	return g.dec.decode(value.in(data), v)
 }
 
 // A framed codec puts a length before every message and serializes only
@@ -182,14 +178,17 @@ func (c *framed) ReadBody(body any) error {
 // Write implements Codec.
 func (c *framed) Write(h *Header, body any) error {
 	message := appendFrame(c.scratch[:0], h, body != nil)
-	room, err := c.room(len(message) - lengthBytes)
+	room, err := c.room(len(message))
 	if err != nil {
 		return err
 	}
 	if body != nil {
 		if message, err = c.append(message, body, room); err != nil {
-			return err
+			return c.closeIfBroken(err)
 		}
+	}
+	if len(message) > math.MaxInt32 {
+		return tooLarge(len(message), math.MaxInt32)
 	}
 	binary.BigEndian.PutUint32(message, uint32(len(message)-lengthBytes))
 	return c.send(message)

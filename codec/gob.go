@@ -14,8 +14,7 @@ type GobCodec struct {
 	stream
 	enc  gobWriter
 	dec  gobReader
-	defs definitionBudget
-	body []byte // of the message being read
+	body gobValue // of the message being read
 
 	begun bool // the first header has been written
 }
@@ -49,61 +48,53 @@ func (c *GobCodec) Ready() bool { return false }
 // ReadHeader implements Codec. It waits for the whole message, body included.
 func (c *GobCodec) ReadHeader(h *Header) error {
 	c.next()
-	end, err := c.value(0)
+	header, err := c.dec.scan(c, 0)
 	if err != nil {
 		return err
 	}
-	if c.message, err = c.value(end); err != nil {
+	if c.body, err = c.dec.scan(c, header.end); err != nil {
 		return err
 	}
-	message := c.conn.Buffered()[:c.message]
-	c.body = message[end:]
+	c.message = c.body.end
 	var gh gobHeader
-	if err := c.dec.decode(message[:end], &gh); err != nil {
+	if err = header.err; err == nil {
+		err = c.dec.decode(header.in(c.conn.Buffered()), &gh)
+	}
+	if err != nil {
 		return fmt.Errorf("%w: header: %w", ErrCorrupt, err)
 	}
 	*h = Header{ServiceMethod: gh.ServiceMethod, Seq: gh.Seq, Error: gh.Error}
 	return nil
 }
 
-// value buffers the gob value that starts at offset start of the buffered
-// bytes, with the definitions before it, and returns where it ends.
+// section implements gobSource: it buffers a section of the message.
 // Gob itself would allocate up to 10 MiB on the word of a false length.
-func (c *GobCodec) value(start int) (end int, err error) {
-	for end = start; ; {
-		section, need, err := parseGobSection(c.conn.Buffered()[min(end, len(c.conn.Buffered())):])
+func (c *GobCodec) section(off int) (payload []byte, next int, err error) {
+	for {
+		length, n, need, err := parseGobLength(c.conn.Buffered()[off:])
 		if err != nil {
-			return 0, err
+			return nil, 0, err
 		}
-		if need > 0 {
-			if _, err := c.conn.Peek(end + need); err != nil {
-				return 0, err
+		if need == 0 {
+			next = off + n + length
+			if wire.Exceeds(next, c.conn.MaxRead) {
+				return nil, 0, tooLarge(next, c.conn.MaxRead)
 			}
-			continue
+			message, err := c.conn.Peek(next)
+			return message[min(off+n, len(message)):], next, err
 		}
-		end += section.size
-		if wire.Exceeds(end, c.conn.MaxRead) {
-			return 0, tooLarge(end, c.conn.MaxRead)
-		}
-		if section.definition {
-			if err := c.defs.spend(section.size); err != nil {
-				return 0, err
-			}
-		}
-		if _, err := c.conn.Peek(end); err != nil {
-			return 0, err
-		}
-		if !section.definition {
-			return end, nil
+		if _, err := c.conn.Peek(off + need); err != nil {
+			return nil, 0, err
 		}
 	}
 }
 
 // ReadBody implements Codec.
 func (c *GobCodec) ReadBody(body any) error {
-	data := c.body
-	c.body = nil
-	return c.dec.decode(data, body)
+	if c.body.err != nil {
+		return c.body.err
+	}
+	return c.dec.decode(c.body.in(c.conn.Buffered()), body)
 }
 
 // Write implements Codec. A nil body is sent as an empty struct.
@@ -115,20 +106,26 @@ func (c *GobCodec) Write(h *Header, body any) error {
 	if err != nil {
 		return err
 	}
-	// The body goes first, for the first header brings its own definition
-	// along, which must not be dropped with a body that fails.
+	message, err := c.encode(h, body, room)
+	if err != nil {
+		return c.closeIfBroken(err)
+	}
+	return c.send(message)
+}
+
+// encode puts a message together. The body is tried first, for the first
+// header brings its own definition along, which must not be dropped with a body
+// that fails.
+func (c *GobCodec) encode(h *Header, body any, room int) ([]byte, error) {
 	settled, err := c.enc.prepare(body, room)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	gh := gobHeader{h.ServiceMethod, h.Seq, h.Error}
 	message, err := c.enc.encode(c.scratch[:0], gh, c.begun)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c.begun = true
-	if message, err = c.enc.encode(message, body, settled); err != nil {
-		return err
-	}
-	return c.send(message)
+	return c.enc.encode(message, body, settled)
 }

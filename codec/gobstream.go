@@ -2,6 +2,7 @@ package codec
 
 import (
 	"encoding/gob"
+	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -9,10 +10,6 @@ import (
 
 	"geerpc/internal/wire"
 )
-
-// maxDefinitionBytes limits the type definitions that a peer may send on one
-// connection: a gob.Decoder keeps them all.
-const maxDefinitionBytes = 64 << 10
 
 // A gobWriter appends gob values to a buffer, as one persistent stream.
 //
@@ -26,7 +23,7 @@ type gobWriter struct {
 	out     []byte
 	defined map[reflect.Type]bool // types that can't define anything any more
 	last    reflect.Type          // the latest of them
-	broken  error                 // definitions were lost; nothing can follow
+	broken  error                 // errBroken, and why
 }
 
 // Write implements io.Writer for the encoder.
@@ -75,10 +72,15 @@ func (g *gobWriter) encode(dst []byte, v any, settled bool) ([]byte, error) {
 		}
 		return dst, nil
 	case !settled: // it went well a moment ago
-		g.broken = fmt.Errorf("gob stream lost its type definitions: %w", err)
+		g.broken = fmt.Errorf("%w: %w", errBroken, err)
+		return dst[:start], g.broken
 	}
 	return dst[:start], err
 }
+
+// errBroken means that type definitions were lost: nothing can follow, and the
+// connection is of no use.
+var errBroken = errors.New("gob stream lost its type definitions")
 
 // encodeGob turns the encoder's panics (a nil pointer, a user's GobEncode)
 // into errors: they must cost one call, not the process.
@@ -99,34 +101,45 @@ func (c *counter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A gobReader decodes gob values from byte slices that each hold one whole
-// value and the definitions before it, as one persistent stream.
+// A gobReader reads gob values from sections that have been scanned, as one
+// persistent stream.
 type gobReader struct {
-	dec *gob.Decoder
-	in  gobInput
+	schema gobSchema
+	dec    *gob.Decoder
+	in     gobInput
 }
 
-// decode decodes the value in data into v, or skips it if v is nil.
-// Whatever happens, data is consumed, and the definitions in it are learnt.
-func (g *gobReader) decode(data []byte, v any) (err error) {
+// scan finds the next value and learns the definitions that come with it, so
+// that nothing is lost if the value is skipped or can't be decoded.
+// An error ends the stream.
+func (g *gobReader) scan(src gobSource, off int) (gobValue, error) {
+	v, definitions, err := g.schema.scan(src, off)
+	if err != nil || len(definitions) == 0 {
+		return v, err
+	}
+	err = g.decode(definitions, new(struct{}))
+	if !errors.Is(err, io.ErrUnexpectedEOF) { // a value would have to follow
+		return v, fmt.Errorf("%w: gob type definition: %w", ErrCorrupt, err)
+	}
+	return v, nil
+}
+
+// decode decodes the section of a value into v, or skips it if v is nil.
+func (g *gobReader) decode(section []byte, v any) (err error) {
+	if v == nil {
+		return nil
+	}
 	if g.dec == nil {
 		g.dec = gob.NewDecoder(&g.in)
 	}
-	g.in = data
+	g.in = section
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("gob: decoding into %T panicked: %v", v, p)
 		}
 		g.in = nil
 	}()
-	err = g.dec.Decode(v)
-	if err != nil && len(g.in) > 0 {
-		g.dec.DecodeValue(reflect.Value{}) // v was unfit, and data has not been looked at
-	}
-	if err == nil && len(g.in) > 0 {
-		err = fmt.Errorf("%w: %d bytes behind the gob value", ErrCorrupt, len(g.in))
-	}
-	return err
+	return g.dec.Decode(v)
 }
 
 // A gobInput is the bytes of one value. It is an io.ByteReader, so that the
@@ -151,71 +164,6 @@ func (b *gobInput) ReadByte() (byte, error) {
 	c := (*b)[0]
 	*b = (*b)[1:]
 	return c, nil
-}
-
-// gobSection describes the gob section at the start of some bytes, a length
-// and as many bytes, which either define a type or hold a value.
-type gobSection struct {
-	size       int  // with its length
-	definition bool // and not a value
-}
-
-// parseGobSection reads the start of a section. If data is too short to tell,
-// it returns how many bytes are needed at least.
-// See "Encoding Details" in the documentation of encoding/gob.
-func parseGobSection(data []byte) (s gobSection, need int, err error) {
-	lengthSize, err := gobUintSize(data, 0)
-	if err != nil || len(data) <= lengthSize {
-		return s, lengthSize + 1, err
-	}
-	idSize, err := gobUintSize(data, lengthSize)
-	if err != nil || len(data) < lengthSize+idSize {
-		return s, lengthSize + idSize, err
-	}
-	length, id := gobUint(data[:lengthSize]), gobUint(data[lengthSize:lengthSize+idSize])
-	if length == 0 || length > 1<<40 {
-		return s, 0, fmt.Errorf("%w: gob section of %d bytes", ErrCorrupt, length)
-	}
-	// The id is a signed integer, whose lowest bit is the sign.
-	return gobSection{size: lengthSize + int(length), definition: id&1 == 1}, 0, nil
-}
-
-// gobUintSize returns how many bytes the unsigned integer at data[at] takes: a
-// byte below 128, or the negated number of bytes that follow.
-func gobUintSize(data []byte, at int) (int, error) {
-	if at >= len(data) || data[at] < 0x80 {
-		return 1, nil
-	}
-	n := -int(int8(data[at]))
-	if n > 8 {
-		return 0, fmt.Errorf("%w: gob integer of %d bytes", ErrCorrupt, n)
-	}
-	return 1 + n, nil
-}
-
-// gobUint returns the unsigned integer that data consists of.
-func gobUint(data []byte) (x uint64) {
-	if len(data) == 1 {
-		return uint64(data[0])
-	}
-	for _, b := range data[1:] {
-		x = x<<8 | uint64(b)
-	}
-	return x
-}
-
-// errDefinitions ends a connection on which a peer defines types without end.
-var errDefinitions = fmt.Errorf("%w: more than %d bytes of gob type definitions on one connection",
-	ErrTooLarge, maxDefinitionBytes)
-
-// definitionBudget counts a peer's type definitions against their limit.
-type definitionBudget int
-
-func (used *definitionBudget) spend(n int) error {
-	if *used += definitionBudget(n); *used > maxDefinitionBytes {
-		return errDefinitions
-	}
-	return nil
 }
 
 var interfaceHolders sync.Map // reflect.Type → bool

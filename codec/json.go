@@ -96,7 +96,7 @@ func (c *jsonCodec) ReadBody(body any) error {
 func (c *jsonCodec) Write(h *Header, body any) error {
 	jh := jsonHeader{ServiceMethod: h.ServiceMethod, Seq: h.Seq, Error: h.Error}
 	if f := &h.frame; c.extended {
-		if f.Kind != Call || h.ServiceMethod == "" { // without either it would be a reply
+		if f.Kind != Call || h.ServiceMethod == "" { // see jsonKind
 			jh.Kind = f.Kind.String()
 		}
 		jh.Timeout, jh.Code, jh.Where, jh.Ran, jh.Metadata = f.Timeout, f.Code, f.Where, f.Ran, f.Metadata

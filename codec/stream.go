@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"errors"
 	"io"
 
 	"geerpc/internal/wire"
@@ -35,6 +36,15 @@ func newStream(conn io.ReadWriteCloser) stream {
 
 // Close closes the connection.
 func (s *stream) Close() error { return s.conn.Close() }
+
+// closeIfBroken closes the connection if err means that nothing more can be
+// written, so that nobody waits for answers that can't come.
+func (s *stream) closeIfBroken(err error) error {
+	if errors.Is(err, errBroken) {
+		s.Close()
+	}
+	return err
+}
 
 // next drops the message that has been read.
 func (s *stream) next() {
