@@ -1,0 +1,126 @@
+package codec_test
+
+import (
+	"strings"
+	"testing"
+
+	"geerpc/codec"
+)
+
+// TestB14_JSON reads JSON that people and other languages write. The body fails
+// or not, alone: a good call behind it must be read.
+func TestB14_JSON(t *testing.T) {
+	const header, good = `{"ServiceMethod":"Service.Method","Seq":7}`, `{"Name":"good"}`
+	deep := strings.Repeat(`{"Name":`, 100_000)
+	tests := []struct {
+		name string
+		body string
+		want string // Name of the body; "" if it must fail
+	}{
+		{"duplicate keys", `{"Name":"first","Name":"second"}`, "second"},
+		{"unknown keys", `{"Nickname":"x","Name":"n"}`, "n"},
+		{"another case", `{"name":"n"}`, "n"},
+		{"bad UTF-8", "{\"Name\":\"a\xffb\"}", "a\uFFFDb"},
+		{"half a surrogate", `{"Name":"\ud800"}`, "\uFFFD"},
+		{"brackets in a string", `{"Name":"}]{[\"\\"}`, `}]{["\`},
+		{"white space", " \t\r\n {\"Name\" \t: \"n\" } \r", "n"},
+		{"huge number", `{"Name":"n","Leaf":{"N":1e400}}`, ""},
+		{"number of 10,000 digits", `{"Name":"n","Leaf":{"N":` + strings.Repeat("9", 10_000) + `}}`, ""},
+		{"raw newline in a string", "{\"Name\":\"a\n", ""},
+		{"object that does not end", "{\"Name\":\n", ""},
+		{"nesting", deep + "1" + strings.Repeat("}", 100_000), ""},
+		{"nesting that does not end", deep + "\n", ""},
+		{"wrong brackets", `{"Name":["n"}]`, ""},
+		{"a closing bracket", `]`, ""},
+		{"a word", "word\n", ""},
+		{"two scalars on a line", "1 2\n", ""},
+		{"a wrong escape", `{"Name":"\x"}`, ""},
+	}
+	each(t, []layout{jsonPlain, jsonExtended}, func(t *testing.T, l layout) {
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				// There is no newline but those that are needed.
+				c := l.open(play([]byte(header + test.body + header + good + header + good)))
+				readHeader(t, c)
+				var body plain
+				err := c.ReadBody(&body)
+				switch {
+				case test.want == "" && err == nil:
+					t.Errorf("body is %+v, want an error", body)
+				case test.want != "" && (err != nil || body.Name != test.want):
+					t.Errorf("body is %+v, %v; want %q", body, err, test.want)
+				}
+				for range 2 {
+					if got := receive[plain](t, c); got.Name != "good" {
+						t.Errorf("the next body is %+v", got)
+					}
+				}
+			})
+		}
+	})
+}
+
+// TestB14_JSONHeaders reads headers that are none: the stream ends, for who
+// sends these can't be answered.
+func TestB14_JSONHeaders(t *testing.T) {
+	tests := map[string]string{
+		"seq out of range":   `{"Seq":18446744073709551616}`,
+		"seq with a point":   `{"Seq":1.5}`,
+		"negative seq":       `{"Seq":-1}`,
+		"huge seq":           `{"Seq":1e400}`,
+		"seq in quotes":      `{"Seq":"1"}`,
+		"list":               `[]`,
+		"string":             `"Service.Method"`,
+		"number":             "1\n",
+		"nesting":            strings.Repeat("[", 100_000) + "\n",
+		"string, no end":     "\"\n",
+		"not even JSON":      "GET / HTTP/1.1\n",
+		"method is a number": `{"ServiceMethod":1}`,
+	}
+	each(t, []layout{jsonPlain, jsonExtended}, func(t *testing.T, l layout) {
+		for name, header := range tests {
+			t.Run(name, func(t *testing.T) {
+				c := l.open(play([]byte(header + "{}\n")))
+				wantIs(t, c.ReadHeader(new(codec.Header)), codec.ErrCorrupt)
+			})
+		}
+	})
+}
+
+// TestB14_WhiteSpace holds that white space without end is no way around the
+// limit.
+func TestB14_WhiteSpace(t *testing.T) {
+	c := jsonPlain.reader(strings.NewReader(strings.Repeat(" \n", 1000)), 1999)
+	wantIs(t, c.ReadHeader(new(codec.Header)), codec.ErrTooLarge)
+}
+
+// TestJSONKinds holds what peers may leave out on the extended layout, and
+// that the plain one takes no notice of what it does not negotiate.
+func TestJSONKinds(t *testing.T) {
+	tests := []struct {
+		line            string
+		extended, plain codec.Kind
+	}{
+		{`{"ServiceMethod":"A.B","Seq":1}`, codec.Call, codec.Call},
+		{`{"Seq":1}`, codec.Reply, codec.Call},
+		{`{"Seq":1,"Kind":"call"}`, codec.Call, codec.Call},
+		{`{"ServiceMethod":"A.B","Seq":1,"Kind":"reply"}`, codec.Reply, codec.Call},
+		{`{"Seq":1,"Kind":"cancel"}`, codec.Cancel, codec.Call},
+		{`{"Seq":1,"Kind":"wave"}`, 255, codec.Call},
+	}
+	for _, test := range tests {
+		for _, l := range []layout{jsonPlain, jsonExtended} {
+			var h codec.Header
+			if err := l.open(play([]byte(test.line + "{}"))).ReadHeader(&h); err != nil {
+				t.Fatal(err)
+			}
+			want := test.extended
+			if l.name == jsonPlain.name {
+				want = test.plain
+			}
+			if got := h.Frame().Kind; got != want {
+				t.Errorf("%s, %s: kind is %v, want %v", test.line, l.name, got, want)
+			}
+		}
+	}
+}
