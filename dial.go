@@ -139,20 +139,26 @@ func dialError(ctx context.Context, err error) error {
 	if errors.As(err, &typed) {
 		return err
 	}
-	code := CodeUnavailable
+	code := linkCode(err)
 	if ctx.Err() != nil {
 		code = CodeOf(ctx.Err())
 		if cause := context.Cause(ctx); !errors.Is(err, cause) {
 			err = fmt.Errorf("%w: %w", cause, err)
 		}
 	}
+	return newError(code, OnLink, RanNever, "rpc client", err)
+}
+
+// linkCode tells peers that don't trust each other, or of which only one
+// speaks TLS, from a link that merely broke.
+func linkCode(err error) Code {
 	var unverified *tls.CertificateVerificationError
 	var plain tls.RecordHeaderError
-	var alert tls.AlertError
-	if errors.As(err, &unverified) || errors.As(err, &plain) || errors.As(err, &alert) {
-		code = CodeUnauthenticated
+	var alert *net.OpError // crypto/tls wraps what the other side complained of in one
+	if errors.As(err, &unverified) || errors.As(err, &plain) || errors.As(err, &alert) && alert.Op == "remote error" {
+		return CodeUnauthenticated
 	}
-	return newError(code, OnLink, RanNever, "rpc client", err)
+	return CodeUnavailable
 }
 
 // What an HTTP server answers to CONNECT, and where it is asked.

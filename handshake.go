@@ -145,7 +145,7 @@ func (c *Client) greet(ctx context.Context) error {
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		return newError(CodeUnavailable, OnLink, RanNever, "rpc client: the server closed the connection", errNoAck)
 	}
-	return newError(CodeUnavailable, OnLink, RanNever, "rpc client: handshake", err)
+	return newError(linkCode(err), OnLink, RanNever, "rpc client: handshake", err)
 }
 
 // greetPeer says hello to a server of our own kind and takes its answer.
