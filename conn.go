@@ -37,7 +37,8 @@ type conn struct {
 
 // connState is all that changes about a conn.
 type connState struct {
-	calls    map[uint64]*call // those that have not ended, by seq
+	calls    map[uint64]*call // those that have not been answered, by seq
+	open     int              // calls that have not ended: the last answers are on their way
 	queue    callQueue        // those that wait for a worker
 	waking   bool             // a worker is about to look at them
 	done     callQueue        // those that have been run, and not been answered
@@ -52,7 +53,7 @@ type connState struct {
 func (c *conn) update(f func(s *connState)) {
 	c.mu.Lock()
 	f(&c.state)
-	finished := c.state.left && len(c.state.calls) == 0 && !c.state.finished
+	finished := c.state.left && c.state.open == 0 && !c.state.finished
 	if finished {
 		c.state.finished = true
 	}
@@ -258,6 +259,7 @@ func (c *conn) submit() {
 				s.calls = make(map[uint64]*call)
 			}
 			s.calls[k.seq] = k
+			s.open++
 			s.queue.push(k)
 			c.incoming[i] = nil
 		}
@@ -324,7 +326,7 @@ func (c *conn) take(arriving bool) (k *call) {
 		}
 		k = s.queue.pop()
 		rest = s.queue.first != nil
-		others = len(s.calls) > 0
+		others = s.open > 0
 		if c.server.Ordered {
 			s.waking = k != nil // nobody else until this one is done
 		} else if rest && !s.waking {
@@ -368,12 +370,15 @@ func (c *conn) settle(k *call) {
 func (c *conn) nextDone(settled *call) (batch *call) {
 	c.update(func(s *connState) {
 		for k := settled; k != nil; k = k.next {
-			delete(s.calls, k.seq)
+			s.open--
 		}
 		if settled != nil && c.server.IdleTimeout > 0 {
 			s.lastCall = time.Now()
 		}
 		batch = s.done.all()
+		for k := batch; k != nil; k = k.next {
+			delete(s.calls, k.seq) // once answered, the client may use the seq again
+		}
 		s.settling = batch != nil
 	})
 	return batch

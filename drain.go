@@ -32,7 +32,7 @@ func (c *conn) watchIdle() {
 	}
 	rest := c.server.IdleTimeout
 	c.update(func(s *connState) {
-		if len(s.calls) == 0 {
+		if s.open == 0 {
 			rest -= time.Since(s.lastCall)
 		}
 	})
