@@ -363,7 +363,7 @@ func (c *Client) dispatch(h *codec.Header) error {
 	}
 	switch kind {
 	case codec.Ping:
-		c.link.post(control{kind: codec.Pong})
+		c.link.answerPing()
 	case codec.Goaway:
 		c.goaway()
 	}

@@ -142,7 +142,7 @@ func (c *conn) dispatch(h *codec.Header) error {
 	case codec.Cancel:
 		c.cancelCall(h.Seq)
 	case codec.Ping:
-		c.link.post(control{kind: codec.Pong})
+		c.link.answerPing()
 	case codec.Goaway:
 		c.leave(c.link.ctx)
 	}

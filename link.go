@@ -236,6 +236,13 @@ func (l *link) enqueue(c control) bool {
 	return true
 }
 
+// answerPing answers a ping, if the peer knows the word.
+func (l *link) answerPing() {
+	if l.kinds.has(codec.Pong) {
+		l.post(control{kind: codec.Pong})
+	}
+}
+
 // sendControls sends what has been posted until nothing is left.
 func (l *link) sendControls() {
 	defer l.wg.Done()
