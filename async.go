@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+
+	"geerpc/codec"
 )
 
 // A Call is a call under way, as Go returns it.
@@ -32,12 +34,22 @@ func (c *Client) Go(serviceMethod string, args, reply any, done chan *Call) *Cal
 		go c.intercepted(call) // ends with the call, at the latest with the connection
 		return call
 	}
-	err := c.send(context.Background(), serviceMethod, args, &asyncCall{client: c, call: call})
-	if err != nil {
+	if err := c.sendAsync(call); err != nil {
 		call.Error = err
 		c.strobe(call)
 	}
 	return call
+}
+
+// sendAsync sends call before it returns: args may then be changed.
+func (c *Client) sendAsync(call *Call) error {
+	ctx, p := context.Background(), &asyncCall{client: c, call: call}
+	h := codec.Header{ServiceMethod: call.ServiceMethod}
+	others, err := c.begin(ctx, &h, p)
+	if err != nil {
+		return err
+	}
+	return c.send(ctx, h, call.Args, p, others)
 }
 
 // intercepted makes a call through the interceptors. Here they are in nobody's

@@ -20,43 +20,19 @@ import (
 //
 // A Client is made by Dial and its relatives and ends with Close.
 type Client struct {
-	opt         Option
-	link        *link
-	call        CallFunc // invoke, in the interceptors
-	maxInFlight int      // what the server allows; 0: no limit
-	done        chan struct{}
-	waiters     sync.Pool // of the Client, not of the process: a channel made in a synctest bubble must not leave it
-
-	mu       sync.Mutex // guards what follows
-	seq      uint64
-	pending  map[uint64]pending // calls in flight by seq; nil: the caller has left, the server not answered
-	waiting  int                // calls that wait for a slot
-	freed    chan struct{}      // capacity 1: there may be a free slot, look
-	closing  bool               // Close has been called
-	draining bool               // the server wants no new calls
-	shutdown bool               // the connection has gone
+	opt     Option
+	link    *link
+	call    CallFunc // invoke, in the interceptors
+	pending pendingTable
+	outbox  combiner[waiter]
+	done    chan struct{}
+	waiters sync.Pool // of the Client, not of the process: a channel made in a synctest bubble must not leave it
 }
 
 var (
 	_ Caller    = (*Client)(nil)
 	_ io.Closer = (*Client)(nil)
 )
-
-// pending is what waits for a reply.
-type pending interface {
-	// begin tells the seq, before anything is sent.
-	begin(seq uint64)
-
-	// target returns what the body is decoded into; nil skips it.
-	target() any
-
-	// deliver ends the wait. It is called once, and does not block.
-	deliver(md Metadata, err error)
-
-	// recall takes back what is being delivered, because the sender knows
-	// better. It reports false if it is too late for that.
-	recall() bool
-}
 
 // NewClient returns a Client on conn, which is the Client's from now on, also
 // if this fails. It shakes hands with the server at the other end, within
@@ -76,12 +52,12 @@ func NewClient(conn net.Conn, opt *Option) (*Client, error) {
 // newClient shakes hands within ctx.
 func newClient(ctx context.Context, conn net.Conn, opt Option) (*Client, error) {
 	c := &Client{
-		opt:     opt,
-		pending: make(map[uint64]pending),
-		freed:   make(chan struct{}, 1),
-		done:    make(chan struct{}),
+		opt:  opt,
+		done: make(chan struct{}),
 	}
-	c.waiters.New = func() any { return &waiter{done: make(chan struct{}, 1)} }
+	c.pending.freed = make(chan struct{}, 1)
+	c.pending.drained = func() { c.link.fail(errDrained) }
+	c.waiters.New = newWaiter
 	c.call = chain(opt.Interceptors, c.invoke)
 	c.link = newLink(conn, limits{opt.MaxMessageBytes, opt.FlushTimeout, opt.Logger})
 	if err := c.greet(ctx); err != nil {
@@ -104,13 +80,9 @@ func newClient(ctx context.Context, conn net.Conn, opt Option) (*Client, error) 
 // ErrShutdown. It returns when nothing of the Client is left running, or
 // ErrShutdown at once if Close has been called before.
 func (c *Client) Close() error {
-	c.mu.Lock()
-	if c.closing {
-		c.mu.Unlock()
+	if c.pending.state.Or(closing)&closing != 0 {
 		return ErrShutdown
 	}
-	c.closing = true
-	c.mu.Unlock()
 	c.link.fail(ErrShutdown)
 	<-c.done
 	return nil
@@ -119,9 +91,7 @@ func (c *Client) Close() error {
 // IsAvailable tells whether the Client takes new calls: it has not been closed,
 // the connection is there, and the server is not shutting down.
 func (c *Client) IsAvailable() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return !c.closing && !c.draining && !c.shutdown
+	return c.pending.refusal() == nil
 }
 
 // Call calls the named method, waits for its reply and returns its error. The
@@ -138,79 +108,48 @@ func (c *Client) Call(ctx context.Context, serviceMethod string, args, reply any
 // invoke makes a call and waits for it.
 func (c *Client) invoke(ctx context.Context, serviceMethod string, args, reply any) error {
 	w := c.waiters.Get().(*waiter)
-	w.reply = reply
-	err := c.send(ctx, serviceMethod, args, w)
+	w.header.ServiceMethod, w.args, w.reply = serviceMethod, args, reply
+	others, err := c.begin(ctx, &w.header, w)
+	switch {
+	case err != nil:
+	case others:
+		c.enqueue(w)
+	default:
+		err = c.send(ctx, w.header, args, w, false)
+	}
+	reusable := true
 	if err == nil {
-		err = c.await(ctx, w)
+		reusable, err = c.await(ctx, w)
 	}
 	if w.md != nil {
 		putReplyMetadata(ctx, w.md)
 	}
-	*w = waiter{done: w.done} // nobody else has it any more
-	c.waiters.Put(w)
+	if reusable {
+		w.reset()
+		c.waiters.Put(w)
+	}
 	return err
 }
 
-// await waits for w, or for ctx to end.
-func (c *Client) await(ctx context.Context, w *waiter) error {
-	if ctx.Done() == nil { // cheaper than a select
-		<-w.done
-		return w.err
+// begin completes the header of a call and registers it. It also tells whether
+// others are in flight.
+func (c *Client) begin(ctx context.Context, h *codec.Header, p pending) (others bool, err error) {
+	if err := c.putContext(ctx, h); err != nil {
+		return false, err
 	}
-	select {
-	case <-w.done:
-		return w.err
-	case <-ctx.Done():
-	}
-	if c.abandon(w.seq) {
-		return contextError(ctx.Err(), OnLink, RanMaybe)
-	}
-	<-w.done // it is being decoded already
-	return w.err
+	h.Seq, others, err = c.pending.add(ctx, p, c.link.ctx.Done())
+	return others, err
 }
 
-// A waiter is a call somebody waits for. It belongs to the caller, and, while
-// it is in pending or has been claimed, to the reader.
-type waiter struct {
-	seq   uint64
-	reply any
-	md    Metadata
-	err   error
-	done  chan struct{} // capacity 1
-}
-
-func (w *waiter) begin(seq uint64) { w.seq = seq }
-
-func (w *waiter) target() any { return w.reply }
-
-func (w *waiter) deliver(md Metadata, err error) {
-	w.md, w.err = md, err
-	w.done <- struct{}{}
-}
-
-func (w *waiter) recall() bool {
-	<-w.done
-	return true
-}
-
-// send registers a call and sends it. If it fails, the call was never sent and
-// p will not hear of it.
-func (c *Client) send(ctx context.Context, serviceMethod string, args any, p pending) error {
-	h := codec.Header{ServiceMethod: serviceMethod}
-	if err := c.putContext(ctx, &h); err != nil {
-		return err
-	}
-	seq, others, err := c.register(ctx, p)
-	if err != nil {
-		return err
-	}
-	h.Seq = seq
+// send sends a call from its caller's goroutine. If it fails, the call was
+// never sent and p will not hear of it.
+func (c *Client) send(ctx context.Context, h codec.Header, args any, p pending, yield bool) error {
 	// The connection may end meanwhile, and the call with it, as one that may
 	// have run.
-	if err := c.link.send(ctx, h, args); err != nil && (c.claim(seq) != nil || p.recall()) {
+	if err := c.link.send(ctx, h, args); err != nil && (c.pending.claim(h.Seq) != nil || p.recall()) {
 		return c.unsent(ctx, err)
 	}
-	c.link.flush(others)
+	c.link.flush(yield)
 	return nil
 }
 
@@ -237,71 +176,6 @@ func (c *Client) putContext(ctx context.Context, h *codec.Header) error {
 	return nil
 }
 
-// register takes a slot for a call, once there is one, and gives it its seq. It
-// also tells whether other calls are in flight.
-func (c *Client) register(ctx context.Context, p pending) (seq uint64, others bool, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for {
-		switch {
-		case c.closing || c.shutdown:
-			return 0, false, ErrShutdown
-		case c.draining:
-			c.wakeLocked() // the next in line has to hear of it too
-			return 0, false, newError(CodeUnavailable, InClient, RanNever, "rpc client: the server is shutting down", ErrShutdown)
-		case c.maxInFlight == 0 || len(c.pending) < c.maxInFlight:
-			c.seq++
-			p.begin(c.seq)
-			c.pending[c.seq] = p
-			c.wakeLocked() // there may be another slot
-			return c.seq, len(c.pending) > 1, nil
-		}
-		c.waiting++
-		c.mu.Unlock()
-		select {
-		case <-c.freed:
-		case <-c.link.ctx.Done():
-		case <-ctx.Done():
-			err = contextError(ctx.Err(), InClient, RanNever)
-		}
-		c.mu.Lock()
-		c.waiting--
-		if err != nil {
-			c.wakeLocked() // in case it was us who had been woken
-			return 0, false, err
-		}
-	}
-}
-
-// wakeLocked has one of those who wait for a slot look again.
-func (c *Client) wakeLocked() {
-	if c.waiting > 0 {
-		select {
-		case c.freed <- struct{}{}:
-		default:
-		}
-	}
-}
-
-// claim takes a call out of pending: whoever does so owns it, and nobody else
-// touches its reply. It returns nil if the caller has left or never was.
-func (c *Client) claim(seq uint64) pending {
-	c.mu.Lock()
-	p, ok := c.pending[seq]
-	if !ok {
-		c.mu.Unlock()
-		return nil
-	}
-	delete(c.pending, seq)
-	c.wakeLocked()
-	idle := c.draining && len(c.pending) == 0
-	c.mu.Unlock()
-	if idle {
-		c.link.fail(errDrained)
-	}
-	return p
-}
-
 // unsent returns the error of a call that could not be sent because of err.
 func (c *Client) unsent(ctx context.Context, err error) error {
 	switch {
@@ -315,22 +189,6 @@ func (c *Client) unsent(ctx context.Context, err error) error {
 		return newError(CodeResourceExhausted, InClient, RanNever, "rpc client", err)
 	}
 	return newError(CodeInvalidArgument, InClient, RanNever, "rpc client: encoding the arguments", err)
-}
-
-// abandon is for a caller that leaves: it reports false if the reply is being
-// decoded already. The slot stays taken until the server has answered, for
-// the method goes on until it has noticed.
-func (c *Client) abandon(seq uint64) bool {
-	c.mu.Lock()
-	p := c.pending[seq]
-	if p != nil {
-		c.pending[seq] = nil
-	}
-	c.mu.Unlock()
-	if p != nil && c.link.kinds.has(codec.Cancel) {
-		c.link.post(control{kind: codec.Cancel, seq: seq})
-	}
-	return p != nil
 }
 
 // receive reads until the connection ends, and then ends what is pending.
@@ -376,7 +234,7 @@ func (c *Client) reply(h *codec.Header) {
 		c.slowReply(h)
 		return
 	}
-	p := c.claim(h.Seq)
+	p := c.pending.claim(h.Seq)
 	err := replyError(h, c.link.extended)
 	md := Metadata(h.Frame().Metadata)
 	if unfit := md.validate(); unfit != nil {
@@ -399,12 +257,7 @@ func (c *Client) reply(h *codec.Header) {
 // of a body. Meanwhile the caller may leave and take its reply along, so the
 // body goes into a value of its own first.
 func (c *Client) slowReply(h *codec.Header) {
-	var target any
-	c.mu.Lock()
-	if p := c.pending[h.Seq]; p != nil {
-		target = p.target() // not later: a caller that leaves reuses its waiter
-	}
-	c.mu.Unlock()
+	target := c.pending.target(h.Seq)
 	err := replyError(h, c.link.extended)
 	if err != nil {
 		target = nil
@@ -413,7 +266,7 @@ func (c *Client) slowReply(h *codec.Header) {
 	if bad != nil {
 		err = newError(CodeInternal, InClient, RanYes, "rpc client: reading body", bad)
 	}
-	p := c.claim(h.Seq)
+	p := c.pending.claim(h.Seq)
 	if p == nil {
 		return
 	}
@@ -444,33 +297,20 @@ var errNoPointer = errors.New("the reply must be a pointer to something")
 // goaway stops new calls, tells the server that none will come after those it
 // has got by then, and leaves when they are answered.
 func (c *Client) goaway() {
-	c.mu.Lock()
-	c.draining = true
-	idle := len(c.pending) == 0
-	c.mu.Unlock()
 	c.link.post(control{kind: codec.Goaway})
-	if idle {
-		c.link.fail(errDrained)
-	}
+	c.pending.drain()
 }
 
 var errDrained = fmt.Errorf("%w: the server said goodbye", ErrShutdown)
 
 // terminate ends all pending calls, and those that wait for a slot.
 func (c *Client) terminate(cause error) {
-	c.mu.Lock()
-	c.shutdown = true
-	left := c.pending
-	c.pending = make(map[uint64]pending)
-	closing := c.closing
-	c.mu.Unlock()
-	if len(left) > 0 && !closing {
+	left := c.pending.end()
+	if len(left) > 0 && c.pending.state.Load()&closing == 0 {
 		c.opt.Logger.Warn("rpc client: connection lost", "calls", len(left), "err", cause)
 	}
 	for _, p := range left {
-		if p != nil {
-			p.deliver(nil, lostError(cause))
-		}
+		p.deliver(nil, lostError(cause))
 	}
 }
 

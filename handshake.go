@@ -167,7 +167,7 @@ func (c *Client) greetPeer() error {
 			Where: InServer, Ran: RanNever}
 	}
 	c.link.wire.MaxWrite = a.MaxMessageBytes
-	c.maxInFlight = a.MaxInFlight
+	c.pending.limit = a.MaxInFlight
 	if a.Extended && c.link.whole {
 		c.link.extend(newKindSet(a.Kinds))
 	}

@@ -64,11 +64,9 @@ func TestMaxInFlight_Waiting(t *testing.T) {
 	first, cancelFirst := context.WithCancel(context.Background())
 	blocked := make(chan error, 1)
 	go func() { blocked <- client.Call(first, "Arith.Block", Args{}, nil) }()
-	waiting := func(n int) func() bool {
+	waiting := func(n int64) func() bool {
 		return func() bool {
-			client.mu.Lock()
-			defer client.mu.Unlock()
-			return client.waiting == n && len(client.pending) == 1
+			return client.pending.waiting.Load() == n && client.pending.inFlight.Load() == 1
 		}
 	}
 	eventually(t, "slot taken", waiting(0))

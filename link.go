@@ -139,6 +139,11 @@ func (l *link) send(ctx context.Context, h codec.Header, body any) error {
 		return err
 	}
 	defer l.out.End()
+	return l.put(h, body)
+}
+
+// put is send for one whose turn it is.
+func (l *link) put(h codec.Header, body any) error {
 	if l.left && h.Frame().Kind == codec.Call {
 		return errLeft
 	}
@@ -235,6 +240,20 @@ func (l *link) enqueue(c control) bool {
 	}
 	return true
 }
+
+// enter is for a goroutine that close has to wait for, which calls leave when
+// it ends. It reports false if the link is closed.
+func (l *link) enter() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ctx.Err() != nil {
+		return false
+	}
+	l.wg.Add(1)
+	return true
+}
+
+func (l *link) leave() { l.wg.Done() }
 
 // answerPing answers a ping, if the peer knows the word.
 func (l *link) answerPing() {
