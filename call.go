@@ -33,7 +33,8 @@ type call struct {
 
 	err  error // once the method has returned
 	mute bool  // then: it has been answered already
-	next *call // in the queue that the call is in
+	next *call // in the queue of those that wait for a worker
+	job  job[call]
 }
 
 // callContext is the context of a method: it knows its call.
@@ -105,16 +106,19 @@ func (c *call) run() {
 	if c.method != nil {
 		c.method.begin()
 	}
-	err, returned := errGoexit, false
+	err, returned, exited := errGoexit, false, true
+	defer func() {
+		if exited {
+			go c.conn.work() // ends with the connection's calls
+		}
+	}()
 	defer func() {
 		p := recover()
 		if p != nil {
 			err = c.panicked(p)
 		}
 		c.finish(err)
-		if !returned && p == nil {
-			go c.conn.work() // ends with the connection's calls
-		}
+		exited = !returned && p == nil
 	}()
 	if err = c.handle(); err != nil {
 		err = asError(err) // which asks a user's error for its text
@@ -183,15 +187,27 @@ func (c *call) answer(err error) {
 		asError(err).put(&h)
 	}
 	link := c.conn.link
-	if err := link.send(link.ctx, h, body); err != nil && link.ctx.Err() == nil {
-		if body != nil {
-			c.method.failed.Add(1) // in the end it is an error
+	unsent := errReplyExit
+	defer func() { // also if a reply ends the goroutine that encodes it
+		if unsent != nil && link.ctx.Err() == nil {
+			c.apologise(h, unsent, body != nil)
 		}
-		unsendable(err).put(&h)
-		f.Metadata = nil
-		if err := link.send(link.ctx, h, nil); err != nil {
-			link.fail(fmt.Errorf("no way to answer: %w", err))
-		}
+	}()
+	unsent = link.send(link.ctx, h, body)
+}
+
+var errReplyExit = errors.New("the reply ended the goroutine that encoded it")
+
+// apologise answers in place of an answer that could not be sent.
+func (c *call) apologise(h codec.Header, unsent error, succeeded bool) {
+	if succeeded {
+		c.method.failed.Add(1) // in the end it is an error
+	}
+	unsendable(unsent).put(&h)
+	h.Frame().Metadata = nil
+	link := c.conn.link
+	if err := link.send(link.ctx, h, nil); err != nil {
+		link.fail(fmt.Errorf("no way to answer: %w", err))
 	}
 }
 

@@ -24,7 +24,9 @@ type conn struct {
 	heard   atomic.Bool // a first byte has arrived
 	greeted atomic.Bool // the handshake is done
 
-	inFlight atomic.Int64 // calls that hold a slot
+	taken    atomic.Int64 // slots so far; the reader's own, others look
+	returned atomic.Int64 // slots so far; by who settles
+	settling settling
 
 	mu       sync.Mutex // guards state; see update
 	state    connState
@@ -41,8 +43,6 @@ type connState struct {
 	open     int              // calls that have not ended: the last answers are on their way
 	queue    callQueue        // those that wait for a worker
 	waking   bool             // a worker is about to look at them
-	done     callQueue        // those that have been run, and not been answered
-	settling bool             // somebody answers them
 	left     bool             // no more calls are taken
 	finished bool
 	lastCall time.Time // with Server.IdleTimeout: when a call last ended
@@ -176,8 +176,7 @@ func (c *conn) request(h *codec.Header) error {
 // layout, which knows no limit on calls in flight, it waits for one instead.
 func (c *conn) takeSlot() (refusal *Error, err error) {
 	most := int64(c.server.maxInFlight())
-	for c.inFlight.Add(1) > most && most > 0 {
-		c.inFlight.Add(-1)
+	for most > 0 && c.inFlight() >= most {
 		if c.link.extended {
 			return &Error{Code: CodeResourceExhausted, Where: InServer, Ran: RanNever,
 				Message: fmt.Sprintf("rpc server: more than %d calls in flight on one connection", most)}, nil
@@ -189,12 +188,13 @@ func (c *conn) takeSlot() (refusal *Error, err error) {
 			return nil, c.link.cause()
 		}
 	}
+	c.taken.Store(c.taken.Load() + 1)
 	return nil, nil
 }
 
-// release gives a call's slot back.
-func (c *conn) release() {
-	c.inFlight.Add(-1)
+// release gives slots back.
+func (c *conn) release(n int) {
+	c.returned.Add(int64(n))
 	if !c.link.extended {
 		select {
 		case c.slot <- struct{}{}:
@@ -202,6 +202,11 @@ func (c *conn) release() {
 		}
 	}
 }
+
+// inFlight returns how many calls hold a slot. Slots are counted twice, so
+// that readers and workers need not pass a counter from core to core for
+// every call.
+func (c *conn) inFlight() int64 { return c.taken.Load() - c.returned.Load() }
 
 // readCall reads the body of a request. A request that can't be met is a call
 // as well: one that is answered with the reason.
@@ -271,7 +276,7 @@ func (c *conn) submit() {
 	}
 	for i, k := range c.incoming {
 		if k != nil {
-			c.release()
+			c.release(1)
 			c.refuse(k, k.refused)
 			c.incoming[i] = nil
 		}
@@ -342,48 +347,6 @@ func (c *conn) take(arriving bool) (k *call) {
 	return k
 }
 
-// settle answers a call that has been run. A worker that finds nobody settling
-// settles for all: workers that took turns at the link would spend their time
-// waiting for it.
-func (c *conn) settle(k *call) {
-	first := false
-	c.update(func(s *connState) {
-		s.done.push(k)
-		first = !s.settling
-		s.settling = true
-	})
-	if !first {
-		return
-	}
-	for batch := c.nextDone(nil); batch != nil; batch = c.nextDone(batch) {
-		for k := batch; k != nil; k = k.next {
-			c.release() // before the answer, which tells the client that the slot is free
-			if !k.mute {
-				k.answer(k.err)
-			}
-		}
-	}
-}
-
-// nextDone ends the calls that have been settled and returns those that are to
-// be. If there are none the settling is over.
-func (c *conn) nextDone(settled *call) (batch *call) {
-	c.update(func(s *connState) {
-		for k := settled; k != nil; k = k.next {
-			s.open--
-		}
-		if settled != nil && c.server.IdleTimeout > 0 {
-			s.lastCall = time.Now()
-		}
-		batch = s.done.all()
-		for k := batch; k != nil; k = k.next {
-			delete(s.calls, k.seq) // once answered, the client may use the seq again
-		}
-		s.settling = batch != nil
-	})
-	return batch
-}
-
 // A callQueue is a first-in, first-out queue of calls.
 type callQueue struct{ first, last *call }
 
@@ -401,13 +364,6 @@ func (q *callQueue) pop() *call {
 	if k != nil {
 		q.first, k.next = k.next, nil
 	}
-	return k
-}
-
-// all empties the queue and returns its first call, linked to the next.
-func (q *callQueue) all() *call {
-	k := q.first
-	q.first = nil
 	return k
 }
 

@@ -141,7 +141,7 @@ func debugConnsOf(conns []*conn) debugConns {
 	entries := make([]entry, len(conns)) // sorted by numbers that stand still
 	handshaking := 0
 	for i, c := range conns {
-		entries[i] = entry{c, c.greeted.Load(), c.inFlight.Load()}
+		entries[i] = entry{c, c.greeted.Load(), c.inFlight()}
 		if !entries[i].greeted {
 			handshaking++
 		}

@@ -145,3 +145,15 @@ func TestArgumentThatExits(t *testing.T) {
 		}
 	})
 }
+
+// A reply that ends the goroutine in which it is encoded is one bad call.
+func TestReplyThatExits(t *testing.T) {
+	each(t, func(t *testing.T, e *env) {
+		RegisterFunc(e.Server, "Test.Exit", func(context.Context, Args) (Slow, error) { return Slow{runtime.Goexit}, nil })
+		client := e.dial(nil)
+		for range 3 {
+			wantError(t, client.Call(t.Context(), "Test.Exit", Args{}, nil), CodeInternal, InMethod, RanYes)
+			mustAdd(t, client)
+		}
+	})
+}

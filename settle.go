@@ -1,0 +1,66 @@
+package geerpc
+
+import "time"
+
+// Settling is the answering of the calls that have been run: a worker that
+// finds nobody at it does it for all. Workers that took turns at the link
+// would spend their time waiting for it.
+type settling struct {
+	done     combiner[call] // those that have been run
+	batch    []*call        // those that are being answered; these are of the one who settles
+	answered int            // of batch
+}
+
+// settle has a call answered that has been run.
+func (c *conn) settle(k *call) {
+	k.job.of = k
+	if c.settling.done.add(&k.job) {
+		c.settleAll()
+	}
+}
+
+// settleAll answers until all have been.
+func (c *conn) settleAll() {
+	s, ended := &c.settling, false
+	defer func() {
+		if !ended { // a reply has ended our goroutine
+			go func() { // ends with the connection's calls
+				c.settleAll()
+				c.link.flush(false)
+			}()
+		}
+	}()
+	for !ended {
+		for s.answered < len(s.batch) {
+			k := s.batch[s.answered]
+			s.answered++
+			if !k.mute {
+				k.answer(k.err)
+			}
+		}
+		c.nextBatch()
+		ended = len(s.batch) == 0 && s.done.end()
+	}
+}
+
+// nextBatch ends the calls that have been answered and takes those that are to
+// be.
+func (c *conn) nextBatch() {
+	s := &c.settling
+	answered := len(s.batch)
+	clear(s.batch)
+	s.batch, s.answered = s.batch[:0], 0
+	for k := s.done.take(); k != nil; k = s.done.take() {
+		s.batch = append(s.batch, k)
+	}
+	c.update(func(state *connState) {
+		state.open -= answered
+		if answered > 0 && c.server.IdleTimeout > 0 {
+			state.lastCall = time.Now()
+		}
+		for _, k := range s.batch {
+			delete(state.calls, k.seq) // once answered, the client may use the seq again
+		}
+	})
+	c.release(len(s.batch)) // before the answers, which tell the client that there are slots
+}
