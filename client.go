@@ -108,21 +108,22 @@ func (c *Client) Call(ctx context.Context, serviceMethod string, args, reply any
 // invoke makes a call and waits for it.
 func (c *Client) invoke(ctx context.Context, serviceMethod string, args, reply any) error {
 	w := c.waiters.Get().(*waiter)
-	w.header.ServiceMethod, w.args, w.reply = serviceMethod, args, reply
-	others, err := c.begin(ctx, &w.header, w)
+	w.reply = reply
+	h := codec.Header{ServiceMethod: serviceMethod}
+	others, err := c.begin(ctx, &h, w)
 	switch {
 	case err != nil:
 	case others:
-		c.enqueue(w)
+		c.enqueue(w, h, args)
 	default:
-		err = c.send(ctx, w.header, args, w, false)
+		err = c.send(ctx, h, args, w, false)
 	}
 	reusable := true
 	if err == nil {
 		reusable, err = c.await(ctx, w)
 	}
-	if w.md != nil {
-		putReplyMetadata(ctx, w.md)
+	if w.replyMD != nil {
+		putReplyMetadata(ctx, w.replyMD)
 	}
 	if reusable {
 		w.reset()

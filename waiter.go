@@ -12,23 +12,37 @@ import (
 // A waiter is a call somebody waits for. It belongs to the caller, but for
 // the state; to the sender while that encodes it; and to whoever has claimed
 // it from the pending calls until it is delivered.
+//
+// It is two cache lines: what goes to the sender, and what goes to the reader.
 type waiter struct {
-	header codec.Header
-	args   any
-	reply  any
-	job    job[waiter]
-	state  atomic.Uint32
-	unsent error // why it could not be sent
-	md     Metadata
-	err    error
-	done   chan struct{} // capacity 1
+	job           job[waiter]
+	state         atomic.Uint32
+	seq           uint64
+	serviceMethod string
+	args          any
+
+	timeout  int64
+	metadata Metadata
+	reply    any
+	replyMD  Metadata
+	err      error
+	done     chan struct{} // capacity 1
+}
+
+// header returns the header of the call.
+func (w *waiter) header() codec.Header {
+	h := codec.Header{ServiceMethod: w.serviceMethod, Seq: w.seq}
+	f := h.Frame()
+	f.Timeout, f.Metadata = w.timeout, w.metadata
+	return h
 }
 
 // States of a waiter.
 const (
-	mine     = iota // no sender has it
-	queued          // one is going to have it
-	encoding        // one has it
+	mine     = iota // no sender has it, any more
+	refused         // the same, and it was not sent
+	queued          // a sender is going to have it
+	encoding        // a sender has it
 	awaited         // the same, and the caller waits for the end of that
 	left            // the caller has gone, the sender is to skip it
 )
@@ -45,12 +59,12 @@ func (w *waiter) reset() {
 	w.job.of = w
 }
 
-func (w *waiter) begin(seq uint64) { w.header.Seq = seq }
+func (w *waiter) begin(seq uint64) { w.seq = seq }
 
 func (w *waiter) target() any { return w.reply }
 
 func (w *waiter) deliver(md Metadata, err error) {
-	w.md, w.err = md, err
+	w.replyMD, w.err = md, err
 	w.done <- struct{}{}
 }
 
@@ -69,53 +83,54 @@ func (c *Client) await(ctx context.Context, w *waiter) (reusable bool, err error
 		select {
 		case <-w.done:
 		case <-ctx.Done():
-			if delivered = !c.pending.abandon(w.header.Seq); delivered {
+			if delivered = !c.pending.abandon(w.seq); delivered {
 				<-w.done // it is being decoded already
 			}
 		}
 	}
-	sent := w.part()
+	state := w.part()
+	reusable = state != left
 	switch {
-	case !sent && !delivered:
-		c.pending.claim(w.header.Seq) // no answer is going to free the slot
-		return false, contextError(ctx.Err(), InClient, RanNever)
-	case !sent && c.link.cause() != nil:
-		return false, c.unsent(ctx, c.link.cause())
+	case state != mine && !delivered:
+		c.pending.claim(w.seq) // no answer is going to free the slot
+		return reusable, contextError(ctx.Err(), InClient, RanNever)
+	case state != mine && c.link.cause() != nil:
+		return reusable, c.unsent(ctx, c.link.cause())
 	case !delivered:
 		if c.link.kinds.has(codec.Cancel) {
-			c.link.post(control{kind: codec.Cancel, seq: w.header.Seq})
+			c.link.post(control{kind: codec.Cancel, seq: w.seq})
 		}
-		return true, contextError(ctx.Err(), OnLink, RanMaybe)
-	case w.unsent != nil:
-		return true, c.unsent(ctx, w.unsent)
+		return reusable, contextError(ctx.Err(), OnLink, RanMaybe)
 	}
-	return sent, w.err
+	return reusable, w.err
 }
 
-// part takes w from the sender, even if it is being encoded. It reports false
-// if the sender has not had it yet: it still holds w, and is going to skip it.
-func (w *waiter) part() (sent bool) {
+// part takes w from the sender, even if it is being encoded, and returns what
+// has become of it: mine, refused, or left if the sender has not had it yet,
+// which still holds w and is going to skip it.
+func (w *waiter) part() (state uint32) {
 	for {
-		switch w.state.Load() {
-		case mine:
-			return true
+		switch state := w.state.Load(); state {
+		case mine, refused:
+			return state
 		case queued:
 			if w.state.CompareAndSwap(queued, left) {
-				return false
+				return left
 			}
 		case encoding:
 			if w.state.CompareAndSwap(encoding, awaited) {
 				<-w.done
-				return true
 			}
 		}
 	}
 }
 
-// enqueue has w sent together with others, by a goroutine that is at it or is
+// enqueue has the call w sent together with others, by a goroutine that is at it or is
 // started now. A caller would not do: it would be held up beyond its context
 // by arguments of others that take their time to be encoded.
-func (c *Client) enqueue(w *waiter) {
+func (c *Client) enqueue(w *waiter, h codec.Header, args any) {
+	w.serviceMethod, w.args = h.ServiceMethod, args
+	w.timeout, w.metadata = h.Frame().Timeout, h.Frame().Metadata
 	w.state.Store(queued)
 	if c.outbox.add(&w.job) && c.link.enter() {
 		go c.sendQueued() // ends when nothing is queued; Close waits
@@ -155,16 +170,20 @@ func (c *Client) encode(w *waiter) {
 	if !w.state.CompareAndSwap(queued, encoding) {
 		return
 	}
-	w.unsent = errEncoderExit
+	err := errEncoderExit
 	defer func() {
-		if w.unsent != nil && c.pending.claim(w.header.Seq) != nil {
-			w.deliver(nil, w.unsent)
+		end := uint32(mine)
+		if err != nil {
+			end = refused
+			if c.pending.claim(w.seq) != nil {
+				w.deliver(nil, c.unsent(context.Background(), err))
+			}
 		}
-		if !w.state.CompareAndSwap(encoding, mine) {
+		if w.state.Swap(end) == awaited {
 			w.done <- struct{}{}
 		}
 	}()
-	w.unsent = c.link.put(w.header, w.args)
+	err = c.link.put(w.header(), w.args)
 }
 
 var errEncoderExit = errors.New("the arguments ended the goroutine that encoded them")

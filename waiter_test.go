@@ -96,7 +96,7 @@ func TestSlowArgument_ItsCallerWaits(t *testing.T) {
 			s := c.pending.shard(2)
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			return s.calls[2] == nil
+			return s.at(2).call == nil
 		})
 		var released atomic.Bool
 		go func() { released.Store(true); c.release() }()
