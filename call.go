@@ -215,8 +215,11 @@ func (c *call) apologise(h codec.Header, unsent error, succeeded bool) {
 // the method made itself says nothing about where and whether, and one that it
 // got from a call of its own speaks of that other call.
 func methodError(err error) error {
-	var e *Error
-	if err == nil || !errors.As(err, &e) || e.Where == InMethod && e.Ran == RanYes {
+	if err == nil {
+		return nil
+	}
+	var e *Error // behind the return, for it is allocated here
+	if !errors.As(err, &e) || e.Where == InMethod && e.Ran == RanYes {
 		return err
 	}
 	return &Error{Code: e.Code, Message: err.Error(), Where: InMethod, Ran: RanYes, cause: err}

@@ -113,8 +113,9 @@ func (r *registry) debugServices() []debugService {
 // comes or goes meanwhile is counted as failed or running only.
 func (m *method) counts() (c debugCounts) {
 	c.Errors = m.failed.Load()
-	c.InFlight = m.running.Load()
-	c.Calls = m.calls.Load()
+	ended := m.ended.Load() // before begun, lest fewer than none be in flight
+	c.Calls = m.begun.Load()
+	c.InFlight = c.Calls - ended
 	return c
 }
 
