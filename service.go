@@ -46,10 +46,10 @@ func (m *method) String() string { return m.service + "." + m.name }
 func (m *method) begin() { m.begun.Add(1) }
 
 func (m *method) end(failed bool) {
+	m.ended.Add(1)
 	if failed {
 		m.failed.Add(1)
 	}
-	m.ended.Add(1)
 }
 
 // newArgs returns a pointer to decode the arguments into, and the arguments.
