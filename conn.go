@@ -149,9 +149,6 @@ func (c *conn) dispatch(h *codec.Header) error {
 	return nil
 }
 
-// maxTogether is how many requests are read before the first of them runs.
-const maxTogether = 32
-
 // request reads a call and has it run, or refused. As long as more messages
 // are at hand requests are kept together, for waking a worker costs more than
 // reading a small request. An error ends the connection.

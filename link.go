@@ -18,6 +18,11 @@ import (
 // A peer that makes us owe it more, and reads nothing, loses its connection.
 const maxControls = 16 << 10
 
+// maxTogether is how many messages wait for each other, to be sent or to be
+// handled at the price of one. If more did, the two ends of a busy connection
+// would take turns at being idle.
+const maxTogether = 32
+
 // A link is what both ends of a connection have in common: the codec, the gate
 // that messages leave through, the control messages and the one way to close.
 // It has no goroutine of its own at rest.

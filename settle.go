@@ -9,6 +9,7 @@ type settling struct {
 	done     combiner[call] // those that have been run
 	batch    []*call        // those that are being answered; these are of the one who settles
 	answered int            // of batch
+	together int            // answers since the last that was made to leave
 }
 
 // settle has a call answered that has been run.
@@ -36,6 +37,10 @@ func (c *conn) settleAll() {
 			s.answered++
 			if !k.mute {
 				k.answer(k.err)
+			}
+			if s.together++; s.together >= maxTogether {
+				s.together = 0
+				c.link.flush(false)
 			}
 		}
 		c.nextBatch()

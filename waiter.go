@@ -157,9 +157,13 @@ func (c *Client) sendQueued() {
 }
 
 func (c *Client) sendAll() {
+	sent := 0
 	for w := c.outbox.take(); w != nil; w = c.outbox.take() {
 		if c.link.out.Begin(c.link.ctx) == nil {
 			c.encode(w)
+		}
+		if sent++; sent%maxTogether == 0 {
+			c.link.flush(false)
 		}
 	}
 }
