@@ -1,0 +1,33 @@
+//go:build !race
+
+package geerpc
+
+import (
+	"context"
+	"testing"
+
+	"geerpc/codec"
+)
+
+// A call allocates no more than this on both ends together. On gob it is one
+// on the client; on the server the call, its arguments and its reply, and three
+// in reflect; and a buffer in gob for each message that is read. The race
+// detector empties pools at random: these figures are without it.
+func TestAllocationBudget(t *testing.T) {
+	budgets := map[codec.Type]float64{codec.GobType: 7, codec.JsonType: 30, framedJSON: 15}
+	for c, budget := range budgets {
+		t.Run(string(c), func(t *testing.T) {
+			client := newEnv(t, "tcp", c).dial(nil)
+			var args any = Args{1, 2}
+			var reply Reply
+			n := testing.AllocsPerRun(2000, func() {
+				if err := client.Call(context.Background(), "Arith.Add", args, &reply); err != nil {
+					t.Fatal(err)
+				}
+			})
+			if n > budget {
+				t.Errorf("%v allocations a call, the budget is %v", n, budget)
+			}
+		})
+	}
+}
