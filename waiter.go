@@ -125,9 +125,9 @@ func (w *waiter) part() (state uint32) {
 	}
 }
 
-// enqueue has the call w sent together with others, by a goroutine that is at it or is
-// started now. A caller would not do: it would be held up beyond its context
-// by arguments of others that take their time to be encoded.
+// enqueue has the call w sent together with others, by a goroutine that is at
+// it or is started now. A caller would not do: it would be held up beyond its
+// context by arguments of others that take their time to be encoded.
 func (c *Client) enqueue(w *waiter, h codec.Header, args any) {
 	w.serviceMethod, w.args = h.ServiceMethod, args
 	w.timeout, w.metadata = h.Frame().Timeout, h.Frame().Metadata
