@@ -224,7 +224,7 @@ func (c *Client) dispatch(h *codec.Header) error {
 	case codec.Ping:
 		c.link.answerPing()
 	case codec.Goaway:
-		c.goaway()
+		c.leave()
 	}
 	return nil
 }
@@ -294,15 +294,6 @@ func (c *Client) readFresh(target any) (fresh reflect.Value, err error) {
 }
 
 var errNoPointer = errors.New("the reply must be a pointer to something")
-
-// goaway stops new calls, tells the server that none will come after those it
-// has got by then, and leaves when they are answered.
-func (c *Client) goaway() {
-	c.link.post(control{kind: codec.Goaway})
-	c.pending.drain()
-}
-
-var errDrained = fmt.Errorf("%w: the server said goodbye", ErrShutdown)
 
 // terminate ends all pending calls, and those that wait for a slot.
 func (c *Client) terminate(cause error) {

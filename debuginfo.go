@@ -93,11 +93,7 @@ func (s *Server) debugInfo() *debugInfo {
 
 func (r *registry) debugServices() []debugService {
 	list := []debugService{}
-	services := r.services.Load()
-	if services == nil {
-		return list
-	}
-	for name, methods := range *services {
+	for name, methods := range r.byService() {
 		service := debugService{Name: name}
 		for _, m := range methods {
 			service.Methods = append(service.Methods, debugMethod{m.name, m.signature(), m.counts()})

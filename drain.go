@@ -2,6 +2,7 @@ package geerpc
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"geerpc/codec"
@@ -101,3 +102,30 @@ func (c *conn) hangUp() {
 	case <-c.link.ctx.Done():
 	}
 }
+
+// Shutdown ends the client in good order: new calls fail with an error that
+// wraps ErrShutdown, those in flight go on. It returns nil when they have been
+// answered and the connection is closed. If ctx ends before, it closes the
+// connection, as Close does, and returns ctx's error.
+func (c *Client) Shutdown(ctx context.Context) error {
+	c.leave()
+	var err error
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	c.Close()
+	return err
+}
+
+// leave stops new calls, tells the server that none will come after those it
+// has got by then, and closes the connection when they are answered.
+func (c *Client) leave() {
+	if c.link.kinds.has(codec.Goaway) {
+		c.link.post(control{kind: codec.Goaway})
+	}
+	c.pending.drain()
+}
+
+var errDrained = fmt.Errorf("%w: its calls were answered", ErrShutdown)

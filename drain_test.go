@@ -409,3 +409,82 @@ func TestDrain_IsQuiet(t *testing.T) {
 		t.Errorf("logged: %s", s)
 	}
 }
+
+// A client that shuts down gets its replies, and no new calls.
+func TestClientShutdown(t *testing.T) {
+	each(t, func(t *testing.T, e *env) {
+		release, running := make(chan struct{}), make(chan struct{}, 1)
+		RegisterFunc(e.Server, "Test.Wait", func(context.Context, Args) (Reply, error) {
+			running <- struct{}{}
+			<-release
+			return Reply{42}, nil
+		})
+		client := e.dial(nil)
+		var reply Reply
+		call := client.Go("Test.Wait", Args{}, &reply, nil)
+		<-running
+		done := make(chan error, 1)
+		go func() { done <- client.Shutdown(context.Background()) }()
+		eventually(t, "client takes no calls", func() bool { return !client.IsAvailable() })
+		err := client.Call(context.Background(), "Arith.Add", Args{}, nil)
+		wantError(t, err, CodeUnavailable, InClient, RanNever)
+		close(release)
+		if <-call.Done; call.Error != nil || reply.C != 42 {
+			t.Errorf("the call in flight: %d, %v", reply.C, call.Error)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if err := client.Shutdown(context.Background()); err != nil {
+			t.Errorf("the second Shutdown: %v", err)
+		}
+	})
+}
+
+// A client's Shutdown closes the connection when its context ends.
+func TestClientShutdown_Expired(t *testing.T) {
+	e := newEnv(t, "tcp", framedJSON)
+	client := e.dial(nil)
+	call := client.Go("Arith.Block", Args{}, nil, nil)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	if err := client.Shutdown(ctx); err != context.DeadlineExceeded {
+		t.Errorf("Shutdown: %v", err)
+	}
+	wantError(t, (<-call.Done).Error, CodeUnavailable, OnLink, RanMaybe)
+}
+
+// What is to happen on Shutdown happens first, while calls are still taken, and
+// once.
+func TestOnShutdown(t *testing.T) {
+	e := newEnv(t, "tcp", framedJSON)
+	client := e.dial(nil)
+	type key struct{}
+	times := 0
+	e.OnShutdown(func(ctx context.Context) {
+		times++
+		if err := client.Call(ctx, "Arith.Add", Args{}, nil); err != nil || ctx.Value(key{}) == nil {
+			t.Errorf("a call while the server prepares to leave: %v", err)
+		}
+	})
+	for range 2 {
+		if err := e.Shutdown(context.WithValue(context.Background(), key{}, true)); err != nil {
+			t.Error(err)
+		}
+	}
+	if times != 1 {
+		t.Errorf("called %d times", times)
+	}
+}
+
+func TestServices(t *testing.T) {
+	var s Server
+	if got := s.Services(); len(got) != 0 {
+		t.Errorf("a new server has %v", got)
+	}
+	s.RegisterName("B", new(Arith))
+	s.RegisterName("A", new(Arith))
+	if got := fmt.Sprint(s.Services()); got != "[A B]" {
+		t.Error(got)
+	}
+}

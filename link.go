@@ -155,7 +155,7 @@ func (l *link) put(h codec.Header, body any) error {
 	return l.write(h, body)
 }
 
-var errLeft = fmt.Errorf("%w: the server is shutting down", ErrShutdown)
+var errLeft = fmt.Errorf("%w: it is being shut down", ErrShutdown)
 
 // flush sees to it that what has been sent leaves. With yield set, what others
 // are about to send goes along.

@@ -114,7 +114,7 @@ func (s *pendingShard) remove(place *pendingPlace) {
 // The state of a Client only ever gains bits.
 const (
 	closing  = 1 << iota // Close has been called
-	draining             // the server wants no new calls
+	draining             // no new calls: Shutdown has been called, or the server wants none
 	shutdown             // the connection has gone
 )
 
@@ -126,7 +126,7 @@ func (t *pendingTable) refusal() error {
 	case state&(closing|shutdown) != 0:
 		return ErrShutdown
 	case state&draining != 0:
-		return newError(CodeUnavailable, InClient, RanNever, "rpc client: the server is shutting down", ErrShutdown)
+		return newError(CodeUnavailable, InClient, RanNever, "rpc client: being shut down", ErrShutdown)
 	}
 	return nil
 }

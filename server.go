@@ -6,8 +6,10 @@ import (
 	"go/token"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -117,6 +119,9 @@ func (s *Server) RegisterName(name string, rcvr any, methods ...string) error {
 	}
 	return s.registry.add(name, false, found...)
 }
+
+// Services returns the names of the services that are registered, in order.
+func (s *Server) Services() []string { return slices.Sorted(maps.Keys(s.registry.byService())) }
 
 // Register publishes the receiver's methods in the DefaultServer.
 func Register(rcvr any) error { return DefaultServer.Register(rcvr) }

@@ -104,6 +104,14 @@ func (r *registry) method(serviceMethod string) *method {
 	return nil
 }
 
+// byService returns the methods of each service, not to be changed.
+func (r *registry) byService() map[string][]*method {
+	if services := r.services.Load(); services != nil {
+		return *services
+	}
+	return nil
+}
+
 // missing says why there is no such method, and counts.
 func (r *registry) missing(serviceMethod string) *Error {
 	r.unknown.Add(1)
@@ -114,7 +122,7 @@ func (r *registry) missing(serviceMethod string) *Error {
 		return e
 	}
 	service, name := serviceMethod[:dot], serviceMethod[dot+1:]
-	if services := r.services.Load(); services != nil && (*services)[service] != nil {
+	if r.byService()[service] != nil {
 		e.Message = fmt.Sprintf("rpc server: can't find method %.256s", name)
 	} else {
 		e.Message = fmt.Sprintf("rpc server: can't find service %.256s", service)
@@ -128,12 +136,10 @@ func (r *registry) add(service string, more bool, methods ...*method) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	services, byName := map[string][]*method{}, map[string]*method{}
-	if old := r.services.Load(); old != nil {
-		for name, ms := range *old {
-			services[name] = ms
-			for _, m := range ms {
-				byName[m.String()] = m
-			}
+	for name, ms := range r.byService() {
+		services[name] = ms
+		for _, m := range ms {
+			byName[m.String()] = m
 		}
 	}
 	if services[service] != nil && !more {

@@ -32,7 +32,8 @@ type connSet struct {
 	stopped   chan struct{} // closed by stop; made when first needed
 	stopping  bool
 	closed    bool
-	emptied   chan struct{} // closed when conns is empty; nil if nobody waits
+	hooks     []func(context.Context) // for Shutdown to call
+	emptied   chan struct{}           // closed when conns is empty; nil if nobody waits
 }
 
 // add takes a connection in, unless the server has been closed. At the limit
@@ -183,6 +184,15 @@ func (s *connSet) stop(closed bool) []*conn {
 	return slices.Collect(maps.Keys(s.conns))
 }
 
+// takeHooks returns what Shutdown is to call first, once.
+func (s *connSet) takeHooks() []func(context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	hooks := s.hooks
+	s.hooks = nil
+	return hooks
+}
+
 // wait returns when no connection is left, or with ctx's error.
 func (s *connSet) wait(ctx context.Context) error {
 	s.mu.Lock()
@@ -203,7 +213,18 @@ func (s *connSet) wait(ctx context.Context) error {
 	}
 }
 
-// Shutdown ends the server in good order. It closes the listeners; asks each
+// OnShutdown has Shutdown call f first of all, once, with Shutdown's ctx, and
+// wait for it. That is the time to leave a registry, while calls are still
+// taken. After Shutdown has begun f is not called any more. Close doesn't call
+// it.
+func (s *Server) OnShutdown(f func(ctx context.Context)) {
+	s.conns.mu.Lock()
+	defer s.conns.mu.Unlock()
+	s.conns.hooks = append(s.conns.hooks, f)
+}
+
+// Shutdown ends the server in good order. It calls what was passed to
+// OnShutdown, and then closes the listeners; asks each
 // client to leave; goes on serving the calls that were sent before the client
 // had heard; refuses later ones with CodeUnavailable and RanNever; and closes
 // each connection when its calls are answered. New connections are refused.
@@ -212,6 +233,9 @@ func (s *connSet) wait(ctx context.Context) error {
 // closes what is left, as Close does, and returns ctx's error. It may be called
 // more than once, and before Serve.
 func (s *Server) Shutdown(ctx context.Context) error {
+	for _, f := range s.conns.takeHooks() {
+		f(ctx)
+	}
 	for _, c := range s.conns.stop(false) {
 		c.drain(ctx)
 	}
