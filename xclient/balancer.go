@@ -1,0 +1,19 @@
+package xclient
+
+import "context"
+
+// A Balancer decides to which server a call goes. Its methods may be called by
+// several goroutines at once.
+type Balancer interface {
+	// Picker returns a Picker for servers, at least one. It is called again
+	// whenever the servers that are fit for calls have changed: at a new list,
+	// when a server fails or comes back. servers keeps its order between
+	// calls, and neither it nor what is returned is ever changed.
+	Picker(servers []*Server) Picker
+}
+
+// A Picker picks one of the servers that it was made for. It is on the way of
+// every call, and called by many goroutines at once.
+type Picker interface {
+	Pick(ctx context.Context) *Server
+}

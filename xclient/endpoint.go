@@ -1,0 +1,42 @@
+package xclient
+
+import "context"
+
+// An Endpoint is a server and what is known about it.
+type Endpoint struct {
+	// Addr is what geerpc.XDial takes: tcp@10.0.0.1:9999.
+	Addr string `json:"addr"`
+
+	// Weight is the server's share of the calls in proportion to that of the
+	// others, for balancers that look at it. Less than 1 counts as 1.
+	Weight int `json:"weight,omitempty"`
+
+	// Services are the names of the services that the server offers. None:
+	// nobody knows, and it is taken to offer what is asked for.
+	Services []string `json:"services,omitempty"`
+
+	// Metadata is for balancers and whoever else wants to know more: a zone, a
+	// version.
+	Metadata map[string]string `json:"metadata,omitempty"`
+
+	// Legacy marks a server of GeeRPC's original version, to which
+	// connections are made with geerpc.Option.Legacy.
+	Legacy bool `json:"legacy,omitempty"`
+}
+
+// A List is what a Discovery knows at one time. It and all that it holds are
+// not to be changed.
+type List struct {
+	Endpoints []Endpoint
+}
+
+// An EndpointDiscovery is a Discovery that tells more of its servers than
+// their addresses. An XClient then picks by its own Balancer and not by Get.
+type EndpointDiscovery interface {
+	Discovery
+
+	// Endpoints returns the list of now: the same pointer for as long as
+	// nothing has changed, and quickly, for it is asked at every call. Only
+	// for the first list may it wait, until ctx ends.
+	Endpoints(ctx context.Context) (*List, error)
+}
