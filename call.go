@@ -115,7 +115,7 @@ func (c *call) run() {
 	defer func() {
 		p := recover()
 		if p != nil {
-			err = c.panicked(p)
+			err = c.conn.server.panicked(c.serviceMethod, p)
 		}
 		c.finish(err)
 		exited = !returned && p == nil
@@ -129,11 +129,12 @@ func (c *call) run() {
 var errGoexit error = &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,
 	Message: "rpc server: the method ended its goroutine"}
 
-func (c *call) panicked(p any) error {
-	c.conn.server.logger().Error("rpc server: method panicked",
-		"method", c.serviceMethod, "panic", p, "stack", string(debug.Stack()))
+// panicked is called by who has recovered from a method's panic.
+func (s *Server) panicked(serviceMethod string, p any) error {
+	s.logger().Error("rpc server: method panicked",
+		"method", serviceMethod, "panic", p, "stack", string(debug.Stack()))
 	return &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,
-		Message: fmt.Sprintf("rpc server: method %s panicked: %.256v", c.serviceMethod, p)}
+		Message: fmt.Sprintf("rpc server: method %s panicked: %.256v", serviceMethod, p)}
 }
 
 // handle runs the method, in the interceptors if there are any.
@@ -144,10 +145,9 @@ func (c *call) handle() error {
 	if c.ctx != nil && c.ctx.Err() != nil { // cancelled or too late before it began
 		return newError(CodeOf(c.ctx.Err()), InServer, RanNever, "rpc server: call not begun", c.ctx.Err())
 	}
-	interceptors := c.conn.server.Interceptors
 	if c.method == nil {
 		refuse := func(context.Context, string, any, any) error { return c.refused }
-		if err := chain(interceptors, refuse)(c.ctx, UnknownMethod, nil, nil); err != nil {
+		if err := chain(c.conn.server.Interceptors, refuse)(c.ctx, UnknownMethod, nil, nil); err != nil {
 			return err
 		}
 		return c.refused // there is no reply to send in its place
@@ -155,7 +155,7 @@ func (c *call) handle() error {
 	if c.refused != nil {
 		return c.refused
 	}
-	if f := c.method.handler(interceptors); f != nil {
+	if f := c.method.handler(c.conn.server); f != nil {
 		return f(c.ctx, c.serviceMethod, c.argv.Interface(), c.replyv.Interface())
 	}
 	return methodError(c.method.invoke(c.ctx, c.argv, c.replyv))
@@ -244,7 +244,7 @@ func asError(err error) *Error {
 // unsendable is the answer in place of a reply that could not be sent.
 func unsendable(err error) *Error {
 	if errors.Is(err, codec.ErrTooLarge) {
-		return newError(CodeResourceExhausted, InMethod, RanYes, "rpc server: reply", err)
+		return newError(CodeResourceExhausted, InMethod, RanYes, "rpc server: reply, for the client's Option.MaxMessageBytes", err)
 	}
 	return newError(CodeInternal, InMethod, RanYes, "rpc server: encoding the reply", err)
 }

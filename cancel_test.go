@@ -256,3 +256,30 @@ func TestDeadline_Travels(t *testing.T) {
 		e.Close()
 	})
 }
+
+// Deadline or cancellation: a method sees what its caller saw.
+func TestA16_DeadlineIsNoCancellation(t *testing.T) {
+	each(t, func(t *testing.T, e *env) {
+		ended := make(chan error, 1)
+		RegisterFunc(e.Server, "Test.Wait", func(ctx context.Context, _ Args) (Reply, error) {
+			<-ctx.Done()
+			ended <- ctx.Err()
+			return Reply{}, nil
+		})
+		client := e.dial(nil)
+		var callers sync.WaitGroup
+		for range 10 {
+			callers.Go(func() {
+				ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
+				defer cancel()
+				client.Call(ctx, "Test.Wait", Args{}, nil)
+			})
+		}
+		for range 10 {
+			if err := <-ended; err != context.DeadlineExceeded {
+				t.Errorf("at its deadline the method sees %v", err)
+			}
+		}
+		callers.Wait()
+	})
+}

@@ -135,11 +135,34 @@ func (c *Client) invoke(ctx context.Context, serviceMethod string, args, reply a
 // begin completes the header of a call and registers it. It also tells whether
 // others are in flight.
 func (c *Client) begin(ctx context.Context, h *codec.Header, p pending) (others bool, err error) {
+	if err := checkReply(p.target()); err != nil {
+		return false, err
+	}
 	if err := c.putContext(ctx, h); err != nil {
 		return false, err
 	}
 	h.Seq, others, err = c.pending.add(ctx, p, c.link.ctx.Done())
 	return others, err
+}
+
+// checkReply says whether reply can be decoded into, before the method runs.
+func checkReply(reply any) error {
+	if reply == nil {
+		return nil
+	}
+	if v := reflect.ValueOf(reply); v.Kind() != reflect.Pointer || v.IsNil() {
+		return &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever,
+			Message: fmt.Sprintf("rpc client: reply must be a pointer to decode into, or nil to drop what comes; it is %s", kindOf(v))}
+	}
+	return nil
+}
+
+// kindOf names what v is, a nil pointer included.
+func kindOf(v reflect.Value) string {
+	if v.Kind() == reflect.Pointer {
+		return "a nil " + v.Type().String()
+	}
+	return v.Type().String()
 }
 
 // send sends a call from its caller's goroutine. If it fails, the call was
@@ -187,7 +210,7 @@ func (c *Client) unsent(ctx context.Context, err error) error {
 	case err == errLeft:
 		return newError(CodeUnavailable, InClient, RanNever, "rpc client", err)
 	case errors.Is(err, codec.ErrTooLarge):
-		return newError(CodeResourceExhausted, InClient, RanNever, "rpc client", err)
+		return newError(CodeResourceExhausted, InClient, RanNever, "rpc client: arguments, for the server's Server.MaxMessageBytes", err)
 	}
 	return newError(CodeInvalidArgument, InClient, RanNever, "rpc client: encoding the arguments", err)
 }
@@ -284,16 +307,9 @@ func (c *Client) readFresh(target any) (fresh reflect.Value, err error) {
 		c.link.readBody(nil)
 		return fresh, nil
 	}
-	v := reflect.ValueOf(target)
-	if v.Kind() != reflect.Pointer || v.IsNil() {
-		c.link.readBody(nil)
-		return fresh, errNoPointer
-	}
-	fresh = reflect.New(v.Type().Elem())
+	fresh = reflect.New(reflect.TypeOf(target).Elem())
 	return fresh, c.link.readBody(fresh.Interface())
 }
-
-var errNoPointer = errors.New("the reply must be a pointer to something")
 
 // terminate ends all pending calls, and those that wait for a slot.
 func (c *Client) terminate(cause error) {

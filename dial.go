@@ -38,7 +38,7 @@ func DialContext(ctx context.Context, rpcAddr string, opts ...*Option) (*Client,
 	protocol, address, ok := strings.Cut(rpcAddr, "@")
 	if !ok || protocol == "" || address == "" {
 		return nil, &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever,
-			Message: fmt.Sprintf("rpc client err: wrong format '%s', expect protocol@addr", rpcAddr)}
+			Message: fmt.Sprintf("rpc client: wrong format %q, expect protocol@addr", rpcAddr)}
 	}
 	return dial(ctx, protocols(protocol), address, opts...)
 }
@@ -128,7 +128,7 @@ func (t transport) secure(ctx context.Context, conn net.Conn, address string, op
 	secured := tls.Client(conn, config)
 	if err := secured.HandshakeContext(ctx); err != nil {
 		conn.Close()
-		return nil, err
+		return nil, fmt.Errorf("TLS handshake with %s: %w", address, err)
 	}
 	return secured, nil
 }
@@ -149,9 +149,14 @@ func dialError(ctx context.Context, err error) error {
 	return newError(code, OnLink, RanNever, "rpc client", err)
 }
 
-// linkCode tells peers that don't trust each other, or of which only one
-// speaks TLS, from a link that merely broke.
+// linkCode tells addresses that nobody can dial, and peers that don't trust each
+// other or of which only one speaks TLS, from a link that merely broke.
 func linkCode(err error) Code {
+	var network net.UnknownNetworkError
+	var address *net.AddrError
+	if errors.As(err, &network) || errors.As(err, &address) {
+		return CodeInvalidArgument
+	}
 	var unverified *tls.CertificateVerificationError
 	var plain tls.RecordHeaderError
 	var alert *net.OpError // crypto/tls wraps what the other side complained of in one
@@ -200,7 +205,10 @@ func connectHTTP(conn net.Conn, opt *Option) (net.Conn, error) {
 	}
 	in := bufio.NewReader(io.LimitReader(conn, maxHandshakeBytes))
 	response, err := http.ReadResponse(in, &http.Request{Method: http.MethodConnect})
-	if err == nil && response.Status != connected {
+	switch {
+	case err != nil:
+		err = fmt.Errorf("no HTTP response to CONNECT; is it an HTTP server, and one with TLS if asked for? %w", err)
+	case response.Status != connected:
 		err = &Error{Code: CodeUnavailable, Where: OnLink, Ran: RanNever,
 			Message: fmt.Sprintf("rpc client: unexpected HTTP response: %.256s; is there a geerpc server at %s?", response.Status, path)}
 	}

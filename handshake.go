@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"syscall"
 	"time"
 
 	"geerpc/codec"
@@ -115,7 +117,7 @@ func skipNewline(in *wire.Reader) error {
 
 var (
 	errHandshake = errors.New("not a geerpc handshake")
-	errNoAck     = errors.New("no acknowledgement from the server; if it is GeeRPC's original version, set Option.Legacy")
+	errNoAck     = errors.New("no acknowledgement from the server; is it a geerpc server, and reached as it wants to be (TLS, HTTP)? If it is GeeRPC's original version, set Option.Legacy")
 )
 
 // greet is the client's side of the handshake, within ctx.
@@ -142,7 +144,7 @@ func (c *Client) greet(ctx context.Context) error {
 		return newError(CodeCanceled, OnLink, RanNever, "rpc client: handshake", cause)
 	case cause != nil:
 		return newError(CodeDeadlineExceeded, OnLink, RanNever, "rpc client: "+cause.Error(), errNoAck)
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET):
 		return newError(CodeUnavailable, OnLink, RanNever, "rpc client: the server closed the connection", errNoAck)
 	}
 	return newError(linkCode(err), OnLink, RanNever, "rpc client: handshake", err)
@@ -159,6 +161,9 @@ func (c *Client) greetPeer() error {
 		return err
 	}
 	var a ack
+	if err := c.recognize(); err != nil {
+		return err
+	}
 	if err := readObject(c.link.in, &a); err != nil {
 		return err
 	}
@@ -173,6 +178,25 @@ func (c *Client) greetPeer() error {
 	}
 	return skipNewline(c.link.in)
 }
+
+// recognize looks at the first byte of the answer: what other servers say to a
+// hello is known.
+func (c *Client) recognize() error {
+	first, err := c.link.in.Peek(1)
+	switch {
+	case err != nil:
+		return err
+	case first[0] == 'H':
+		return &Error{Code: CodeUnavailable, Where: OnLink, Ran: RanNever,
+			Message: "rpc client: the server speaks HTTP: use DialHTTP, or http@ in front of the address, if there is a geerpc server behind it"}
+	case first[0] == tlsAlert:
+		return &Error{Code: CodeUnauthenticated, Where: OnLink, Ran: RanNever,
+			Message: "rpc client: the server speaks TLS: set Option.TLSConfig, or use tls@ in front of the address"}
+	}
+	return nil
+}
+
+const tlsAlert = 0x15 // the content type of RFC 8446, section 5.1
 
 // greetLegacy sends the Option as an old server needs it. That server reads
 // with a json.Decoder, whose first read takes up to 512 bytes and whose buffer
@@ -197,10 +221,16 @@ func (c *Client) greetLegacy() error {
 // greet is the server's side of the handshake. It reports whether the
 // connection is to be served.
 func (c *conn) greet() error {
-	if err := c.awaitHello(); err != nil {
+	var refusal *Error
+	var unfit *json.UnmarshalTypeError
+	switch err := c.awaitHello(); {
+	case errors.As(err, &unfit):
+		refusal = &Error{Code: CodeInvalidArgument, Message: err.Error(), Where: InServer, Ran: RanNever}
+	case err != nil:
 		return err
+	default:
+		refusal = c.judge()
 	}
-	refusal := c.judge()
 	if refusal != nil {
 		if c.hello.Ack {
 			c.link.sendLine(ack{Code: refusal.Code, Error: refusal.Message})
@@ -289,6 +319,9 @@ func (c *conn) judge() *Error {
 		return refuse(CodeUnauthenticated, "the token is missing or wrong")
 	}
 	h.Token = ""
+	if len(s.Codecs) > 0 && !slices.Contains(s.Codecs, h.CodecType) {
+		return refuse(CodeInvalidArgument, "codec type %.64q is not for this server, which takes %q", h.CodecType, s.Codecs)
+	}
 	newCodec, err := codec.Lookup(h.CodecType)
 	if err != nil {
 		return refuse(CodeInvalidArgument, "%s", err)

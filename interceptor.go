@@ -23,6 +23,9 @@ type CallFunc func(ctx context.Context, serviceMethod string, args, reply any) e
 // A client's interceptors are in its Option, a server's in Server. Calls of
 // methods that do not exist pass a server's interceptors as well, under the
 // name [UnknownMethod], so that names a peer makes up never become labels.
+// A method that panics returns to them as the error that the client gets. They
+// are not called for arguments that can't be decoded, and for calls that are
+// refused before their method is looked at.
 //
 // With interceptors, Client.Go runs its call on a goroutine of its own.
 type Interceptor func(next CallFunc) CallFunc

@@ -248,3 +248,15 @@ func TestInterceptors_Context(t *testing.T) {
 		}
 	}
 }
+
+// A method that panics returns to the interceptors as any other that fails.
+func TestInterceptors_Panic(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	var tr trail
+	e.Interceptors = []Interceptor{tr.interceptor("a")}
+	err := e.dial(nil).Call(context.Background(), "Arith.Panic", Args{}, nil)
+	wantError(t, err, CodeInternal, InMethod, RanYes)
+	if seen := tr.take(); len(seen) != 2 || seen[1] != "a< internal" {
+		t.Errorf("seen: %q", seen)
+	}
+}

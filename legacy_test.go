@@ -134,7 +134,7 @@ func TestLegacy_OldClientStaysOnTheOldWire(t *testing.T) {
 	}
 	var raw bytes.Buffer
 	dec := gob.NewDecoder(iotest.OneByteReader(io.TeeReader(conn, &raw)))
-	want := map[uint64]string{7: "100% of load: division by zero", 8: "rpc server: can't find method Nothing"}
+	want := map[uint64]string{7: "100% of load: division by zero", 8: "rpc server: can't find method Nothing of service Arith"}
 	for range 2 {
 		var h oldHeader
 		if err := dec.Decode(&h); err != nil {

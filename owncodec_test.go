@@ -82,7 +82,7 @@ func TestOwnCodec_Calls(t *testing.T) {
 			text         string // "" is success
 		}{
 			{"method's error", "Arith.Div", Args{1, 0}, "100% of load: division by zero"},
-			{"unknown method", "Arith.Nothing", Args{}, "rpc server: can't find method Nothing"},
+			{"unknown method", "Arith.Nothing", Args{}, "rpc server: can't find method Nothing of service Arith"},
 			{"unknown service", "Nothing.At.All", "a string", "rpc server: can't find service Nothing.At"},
 			{"panic", "Arith.Panic", Args{}, "rpc server: method Arith.Panic panicked: out of coffee"},
 			{"nil reply", "Arith.Add", Args{1, 1}, ""},

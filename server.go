@@ -11,6 +11,8 @@ import (
 	"reflect"
 	"slices"
 	"time"
+
+	"geerpc/codec"
 )
 
 // The defaults of a server.
@@ -38,6 +40,10 @@ type Server struct {
 	// of GeeRPC's original version are kept out. It is as secret as the
 	// connection it is sent over.
 	Token string
+
+	// Codecs are the codecs that clients may choose. None: all that are
+	// registered.
+	Codecs []codec.Type
 
 	// HandleTimeout limits each call as Option.HandleTimeout does; the shorter
 	// one counts. Zero or negative: no limit.
@@ -89,8 +95,8 @@ var DefaultServer = NewServer()
 //	func (T) Method(args A, reply *R) error
 //	func (T) Method(ctx context.Context, args A, reply *R) error
 //
-// Promoted methods count. Others are left out; it is an error if none
-// remains, if the type is not exported, and if the name is taken. Register may
+// Promoted methods count. Others are left out, and who calls one is told why;
+// it is an error if none remains, if the type is not exported, and if the name is taken. Register may
 // be called at any time, from any goroutine.
 func (s *Server) Register(rcvr any) error {
 	if rcvr == nil {
@@ -113,11 +119,15 @@ func (s *Server) RegisterName(name string, rcvr any, methods ...string) error {
 	if rcvr == nil || name == "" {
 		return errors.New("rpc: register: a name and a value are needed")
 	}
-	found, err := methodsOf(name, rcvr, methods)
+	found, unfit, err := methodsOf(name, rcvr, methods)
 	if err != nil {
 		return err
 	}
-	return s.registry.add(name, false, found...)
+	if err := s.registry.add(name, false, found...); err != nil {
+		return err
+	}
+	s.registry.leaveOut(name, unfit)
+	return nil
 }
 
 // Services returns the names of the services that are registered, in order.

@@ -76,11 +76,17 @@ func (m *method) newReply() reflect.Value {
 }
 
 // handler returns the method in the server's interceptors, or nil if there are
-// none. They are set before the first call.
-func (m *method) handler(interceptors []Interceptor) CallFunc {
+// none. They are set before the first call. The interceptors see a panic of the
+// method as the error that the caller gets.
+func (m *method) handler(s *Server) CallFunc {
 	m.once.Do(func() {
-		if len(interceptors) > 0 {
-			m.handle = chain(interceptors, func(ctx context.Context, _ string, args, reply any) error {
+		if len(s.Interceptors) > 0 {
+			m.handle = chain(s.Interceptors, func(ctx context.Context, _ string, args, reply any) (err error) {
+				defer func() {
+					if p := recover(); p != nil {
+						err = s.panicked(m.String(), p)
+					}
+				}()
 				return methodError(m.invoke(ctx, reflect.ValueOf(args), reflect.ValueOf(reply)))
 			})
 		}
@@ -94,7 +100,8 @@ type registry struct {
 	mu       sync.Mutex // held by writers
 	services atomic.Pointer[map[string][]*method]
 	methods  atomic.Pointer[map[string]*method]
-	unknown  atomic.Int64 // calls to methods that are missing
+	unknown  atomic.Int64     // calls to methods that are missing
+	unfit    map[string]error // methods that were left out, and why; guarded by mu
 }
 
 func (r *registry) method(serviceMethod string) *method {
@@ -122,12 +129,39 @@ func (r *registry) missing(serviceMethod string) *Error {
 		return e
 	}
 	service, name := serviceMethod[:dot], serviceMethod[dot+1:]
-	if r.byService()[service] != nil {
-		e.Message = fmt.Sprintf("rpc server: can't find method %.256s", name)
-	} else {
+	if r.byService()[service] == nil {
 		e.Message = fmt.Sprintf("rpc server: can't find service %.256s", service)
+		return e
+	}
+	e.Message = fmt.Sprintf("rpc server: can't find method %.256s of service %s", name, service)
+	if why := r.whyUnfit(serviceMethod); why != nil {
+		e.Message += fmt.Sprintf(": it was left out, for it %v", why)
 	}
 	return e
+}
+
+func (r *registry) whyUnfit(serviceMethod string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.unfit[serviceMethod]
+}
+
+// leaveOut notes why methods of a service can't be called.
+func (r *registry) leaveOut(service string, methods []unfitMethod) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.unfit == nil {
+		r.unfit = make(map[string]error)
+	}
+	for _, m := range methods {
+		r.unfit[service+"."+m.name] = m.why
+	}
+}
+
+// An unfitMethod is an exported method that can't be called.
+type unfitMethod struct {
+	name string
+	why  error
 }
 
 // add publishes methods of one service, all or none. With more set, a service
@@ -159,10 +193,8 @@ func (r *registry) add(service string, more bool, methods ...*method) error {
 
 // methodsOf returns the callable methods of rcvr. Of those that only names, if
 // any, each must be callable; otherwise one must be at least.
-func methodsOf(service string, rcvr any, only []string) ([]*method, error) {
+func methodsOf(service string, rcvr any, only []string) (found []*method, unfit []unfitMethod, err error) {
 	v := reflect.ValueOf(rcvr)
-	var found []*method
-	var unfit []error
 	for i := range v.NumMethod() {
 		m := v.Type().Method(i)
 		if len(only) > 0 && !slices.Contains(only, m.Name) {
@@ -170,19 +202,19 @@ func methodsOf(service string, rcvr any, only []string) ([]*method, error) {
 		}
 		made, err := newMethod(service, m, v)
 		if err != nil {
-			unfit = append(unfit, fmt.Errorf("method %s: %w", m.Name, err))
+			unfit = append(unfit, unfitMethod{m.Name, err})
 			continue
 		}
 		found = append(found, made)
 	}
 	if len(found) == 0 || len(only) > 0 && len(found) < len(only) {
-		return nil, unsuitable(service, v.Type(), only, unfit)
+		return nil, nil, unsuitable(service, v.Type(), only, unfit)
 	}
-	return found, nil
+	return found, unfit, nil
 }
 
 // unsuitable says why a type can't be registered.
-func unsuitable(service string, t reflect.Type, only []string, unfit []error) error {
+func unsuitable(service string, t reflect.Type, only []string, unfit []unfitMethod) error {
 	hint := ""
 	if t.Kind() != reflect.Pointer && reflect.PointerTo(t).NumMethod() > t.NumMethod() {
 		hint = "; it has methods on its pointer: register that"
@@ -190,16 +222,19 @@ func unsuitable(service string, t reflect.Type, only []string, unfit []error) er
 	if len(only) > 0 {
 		hint += fmt.Sprintf("; asked for %q", only)
 	}
-	return fmt.Errorf("rpc: service %s: type %s has no methods of suitable type, func(args A, reply *R) error or with a context.Context in front%s%w",
+	return fmt.Errorf("rpc: service %s: type %s has no methods of suitable type, func(args A, reply *R) error or with a context.Context in front%s%s",
 		service, t, hint, causes(unfit))
 }
 
-// causes lists errors behind a message.
-func causes(errs []error) error {
-	if len(errs) == 0 {
-		return errors.New("")
+// causes lists why methods are unfit, behind a message.
+func causes(unfit []unfitMethod) string {
+	var list strings.Builder
+	separator := ": "
+	for _, m := range unfit {
+		fmt.Fprintf(&list, "%smethod %s %v", separator, m.name, m.why)
+		separator = "; "
 	}
-	return fmt.Errorf(": %w", errors.Join(errs...))
+	return list.String()
 }
 
 // newMethod makes a method of one of rcvr's, if it is suitable.
@@ -213,13 +248,13 @@ func newMethod(service string, m reflect.Method, rcvr reflect.Value) (*method, e
 	argType, replyType := t.In(t.NumIn()-2), t.In(t.NumIn()-1)
 	switch {
 	case t.NumOut() != 1 || t.Out(0) != errorType:
-		return nil, errors.New("must return an error and nothing else")
+		return nil, errors.New("does not return an error and nothing else")
 	case replyType.Kind() != reflect.Pointer:
-		return nil, fmt.Errorf("reply type %s is not a pointer", replyType)
+		return nil, fmt.Errorf("has the reply type %s, which is not a pointer", replyType)
 	case !exportedOrBuiltin(argType):
-		return nil, fmt.Errorf("argument type %s is not exported", argType)
+		return nil, fmt.Errorf("has the argument type %s, which is not exported", argType)
 	case !exportedOrBuiltin(replyType):
-		return nil, fmt.Errorf("reply type %s is not exported", replyType)
+		return nil, fmt.Errorf("has the reply type %s, which is not exported", replyType)
 	}
 	made := &method{service: service, name: m.Name, argType: argType, replyType: replyType, wantsContext: wantsContext}
 	made.invoke = func(ctx context.Context, argv, replyv reflect.Value) error {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"geerpc/codec"
 )
 
 type hiddenArgs struct{ A int }
@@ -82,7 +84,7 @@ func TestA6_RegistrationErrors(t *testing.T) {
 		{"methods on the pointer", func(s *Server) error { return s.Register(OnPointer{}) }, []string{"OnPointer", "pointer: register that"}},
 		{"and the pointer", func(s *Server) error { return s.Register(&OnPointer{}) }, nil},
 		{"no suitable method", func(s *Server) error { return s.Register(OddOnly{}) },
-			[]string{"OddOnly", "NoPointer", "reply type int is not a pointer", "HiddenArg", "hiddenArgs is not exported"}},
+			[]string{"OddOnly", "NoPointer", "has the reply type int, which is not a pointer", "HiddenArg", "hiddenArgs, which is not exported"}},
 		{"promoted", func(s *Server) error { return s.Register(Promoting{}) }, nil},
 		{"twice", func(s *Server) error { s.Register(Odd{}); return s.Register(Odd{}) }, []string{"service already defined", "Odd"}},
 		{"no name", func(s *Server) error { return s.RegisterName("", Odd{}) }, []string{"name"}},
@@ -157,3 +159,21 @@ func TestRegister_WhileServing(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// Who calls a method that was left out is told why.
+func TestLeftOutMethod(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	if err := e.RegisterName("Mixed", new(mixed)); err != nil {
+		t.Fatal(err)
+	}
+	err := e.dial(nil).Call(context.Background(), "Mixed.NoPointer", Args{}, nil)
+	wantError(t, err, CodeNotFound, InServer, RanNever)
+	if !strings.Contains(err.Error(), "method NoPointer of service Mixed: it was left out, for it has the reply type int, which is not a pointer") {
+		t.Error(err)
+	}
+}
+
+type mixed struct{}
+
+func (*mixed) Good(int, *int) error     { return nil }
+func (*mixed) NoPointer(int, int) error { return nil }

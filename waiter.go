@@ -97,7 +97,8 @@ func (c *Client) await(ctx context.Context, w *waiter) (reusable bool, err error
 	case state != mine && c.link.cause() != nil:
 		return reusable, c.unsent(ctx, c.link.cause())
 	case !delivered:
-		if c.link.kinds.has(codec.Cancel) {
+		// The server knows the deadline; a cancellation could only overtake it.
+		if _, told := ctx.Deadline(); c.link.kinds.has(codec.Cancel) && !(told && ctx.Err() == context.DeadlineExceeded) {
 			c.link.post(control{kind: codec.Cancel, seq: w.seq})
 		}
 		return reusable, contextError(ctx.Err(), OnLink, RanMaybe)

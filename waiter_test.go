@@ -44,7 +44,8 @@ func newBusyClient(t *testing.T, e *env) *busyClient {
 	eventually(t, "a call in flight", func() bool { return c.pending.inFlight.Load() == 1 })
 
 	encoding, released := make(chan struct{}), make(chan struct{})
-	c.release = func() { close(released) }
+	c.release = sync.OnceFunc(func() { close(released) })
+	t.Cleanup(c.release)
 	args := Slow{sync.OnceFunc(func() { close(encoding); <-released })}
 	ctx, cancel := context.WithCancel(t.Context())
 	c.cancel = cancel
@@ -69,7 +70,7 @@ func TestSlowArgument_OthersLeave(t *testing.T) {
 	each(t, func(t *testing.T, e *env) {
 		c := newBusyClient(t, e)
 		ctx, cancel := context.WithCancel(t.Context())
-		leaves := c.queue(t, ctx, nil)
+		leaves := c.queue(t, ctx, new(Reply))
 		var reply Reply
 		stays := c.queue(t, t.Context(), &reply)
 		cancel()
@@ -112,7 +113,7 @@ func TestSlowArgument_ItsCallerWaits(t *testing.T) {
 func TestSlowArgument_ConnectionLost(t *testing.T) {
 	each(t, func(t *testing.T, e *env) {
 		c := newBusyClient(t, e)
-		queued := c.queue(t, t.Context(), nil)
+		queued := c.queue(t, t.Context(), new(Reply))
 		c.link.fail(io.ErrClosedPipe)
 		err := <-queued
 		wantError(t, err, CodeUnavailable, OnLink, RanNever)

@@ -16,6 +16,7 @@ type jsonCodec struct {
 	stream
 	extended bool
 	body     []byte // of the message being read
+	unfit    error  // what is wrong with its header, if that does no harm to others
 }
 
 // jsonHeader is a Header as it stands on the line. The fields behind Error are
@@ -60,8 +61,16 @@ func (c *jsonCodec) ReadHeader(h *Header) error {
 	message := c.conn.Buffered()[:c.message]
 	c.body = message[end:]
 	var jh jsonHeader
-	if err := json.Unmarshal(message[:end], &jh); err != nil {
-		return fmt.Errorf("%w: header: %w", ErrCorrupt, err)
+	if c.unfit = json.Unmarshal(message[:end], &jh); c.unfit != nil {
+		// A field of the wrong type is the error of this message alone, if it
+		// is clear which one that is. ReadBody is going to tell.
+		var id struct {
+			ServiceMethod, Kind string
+			Seq                 uint64
+		}
+		if err := json.Unmarshal(message[:end], &id); err != nil {
+			return fmt.Errorf("%w: header: %w", ErrCorrupt, err)
+		}
 	}
 	*h = Header{ServiceMethod: jh.ServiceMethod, Seq: jh.Seq, Error: jh.Error}
 	if c.extended {
@@ -86,8 +95,11 @@ func jsonKind(jh *jsonHeader) Kind {
 func (c *jsonCodec) ReadBody(body any) error {
 	data := c.body
 	c.body = nil
-	if body == nil {
+	switch {
+	case body == nil:
 		return nil
+	case c.unfit != nil:
+		return fmt.Errorf("header: %w", c.unfit)
 	}
 	return json.Unmarshal(data, body)
 }

@@ -1,6 +1,7 @@
 package codec_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -123,4 +124,30 @@ func TestJSONKinds(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A field of the header that has the wrong type costs its message only, as long
+// as it is clear which message that is.
+func TestB15_JSONHeaderTypes(t *testing.T) {
+	const good = `{"ServiceMethod":"Service.Method","Seq":7}{"Name":"good"}`
+	each(t, []layout{jsonPlain, jsonExtended}, func(t *testing.T, l layout) {
+		for _, field := range []string{`"Metadata":{"x":5}`, `"Timeout":"1s"`, `"Error":7`, `"Code":300`} {
+			c := l.open(play([]byte(`{"ServiceMethod":"S.M",` + field + `,"Seq":7}{"Name":"n"}` + "\n" + good)))
+			var h codec.Header
+			var body plain
+			if err := c.ReadHeader(&h); err != nil || h.Seq != 7 || h.ServiceMethod != "S.M" {
+				t.Errorf("%s: %+v, %v", field, h, err)
+			} else if err := c.ReadBody(&body); err == nil {
+				t.Errorf("%s: no error", field)
+			} else if got := receive[plain](t, c); got.Name != "good" {
+				t.Errorf("%s: the next body is %+v", field, got)
+			}
+		}
+		for _, field := range []string{`"Seq":"7"`, `"Seq":-1`, `"ServiceMethod":1`} {
+			c := l.open(play([]byte(`{"Seq":7,` + field + `}{"Name":"n"}` + "\n" + good)))
+			if err := c.ReadHeader(new(codec.Header)); !errors.Is(err, codec.ErrCorrupt) {
+				t.Errorf("%s: %v", field, err)
+			}
+		}
+	})
 }
