@@ -92,9 +92,10 @@ func (s *pendingShard) grow() {
 	}
 }
 
-// get returns the place of a call, or nil if there is no such call.
+// get returns the place of a call, or nil if there is no such call. The seq may
+// be a peer's invention, and 0 is what stands in a place without a call.
 func (s *pendingShard) get(seq uint64) *pendingPlace {
-	if s.calls == 0 {
+	if s.calls == 0 || seq == 0 {
 		return nil
 	}
 	if place := s.at(seq); place.seq == seq {

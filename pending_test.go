@@ -41,6 +41,29 @@ func TestPendingTable_SlowCall(t *testing.T) {
 	}
 }
 
+// A reply with the seq 0, which no call has, leaves the calls alone: a place
+// without a call has that seq too.
+func TestPendingTable_SeqZero(t *testing.T) {
+	table := newPendingTable(0)
+	calls := make(map[uint64]*waiter)
+	for range 10 * pendingShards {
+		w := new(waiter)
+		seq, _, _ := table.add(t.Context(), w, nil)
+		calls[seq] = w
+		if table.claim(0) != nil || table.abandon(0) || table.target(0) != nil {
+			t.Fatal("there is a call with seq 0")
+		}
+	}
+	if n := table.inFlight.Load(); n != int64(len(calls)) {
+		t.Errorf("%d slots taken by %d calls", n, len(calls))
+	}
+	for seq, w := range calls {
+		if table.claim(seq) != w {
+			t.Errorf("call %d is lost", seq)
+		}
+	}
+}
+
 // However many calls there are, each is found, and afterwards little is kept.
 func TestPendingTable_Many(t *testing.T) {
 	const many = 10_000
