@@ -2,6 +2,7 @@ package geerpc
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 )
@@ -20,4 +21,21 @@ func TestCalls(t *testing.T) {
 		}
 		wg.Wait()
 	})
+}
+
+// A link that fails refuses messages at once and ends its context a moment
+// later. A call in between failed as one whose arguments can't be encoded.
+func TestCallWhileLinkFails(t *testing.T) {
+	client := newEnv(t, "pipe", framedJSON).dial(nil)
+	cancel, refused, failed := client.link.cancel, make(chan struct{}), make(chan struct{})
+	client.link.cancel = func(err error) { <-refused; cancel(err) }
+	go func() { client.link.fail(errors.New("cut")); close(failed) }()
+	eventually(t, "the failure", func() bool { return client.link.out.Err() != nil })
+	err := client.Call(t.Context(), "Arith.Add", Args{1, 1}, nil)
+	close(refused)
+	<-failed
+	wantError(t, err, CodeUnavailable, OnLink, RanNever)
+	if !errors.Is(err, ErrShutdown) {
+		t.Error(err)
+	}
 }

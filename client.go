@@ -205,7 +205,7 @@ func (c *Client) unsent(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return contextError(err, InClient, RanNever)
-	case c.link.ctx.Err() != nil:
+	case c.link.cause() != nil:
 		return newError(CodeUnavailable, OnLink, RanNever, "rpc client: not sent", fmt.Errorf("%w: %w", ErrShutdown, c.link.cause()))
 	case err == errLeft:
 		return newError(CodeUnavailable, InClient, RanNever, "rpc client", err)

@@ -133,8 +133,9 @@ func (l *link) close() {
 	}
 }
 
-// cause returns why the link was closed, or nil.
-func (l *link) cause() error { return context.Cause(l.ctx) }
+// cause returns why the link was closed, or nil. It knows it when fail returns,
+// while ctx may end a moment later: in another goroutine, whose fail was first.
+func (l *link) cause() error { return l.out.Err() }
 
 // send puts a message on its way; flush must follow. It waits, under ctx, for
 // room and for its turn, but not for the peer to read. If it fails, nothing
