@@ -168,9 +168,17 @@ func kindOf(v reflect.Value) string {
 // send sends a call from its caller's goroutine. If it fails, the call was
 // never sent and p will not hear of it.
 func (c *Client) send(ctx context.Context, h codec.Header, args any, p pending, yield bool) error {
+	returned := false
+	defer func() {
+		if !returned { // the arguments have ended the caller's goroutine
+			c.pending.claim(h.Seq)
+		}
+	}()
 	// The connection may end meanwhile, and the call with it, as one that may
 	// have run.
-	if err := c.link.send(ctx, h, args); err != nil && (c.pending.claim(h.Seq) != nil || p.recall()) {
+	err := c.link.send(ctx, h, args)
+	returned = true
+	if err != nil && (c.pending.claim(h.Seq) != nil || p.recall()) {
 		return c.unsent(ctx, err)
 	}
 	c.link.flush(yield)

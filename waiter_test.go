@@ -158,3 +158,23 @@ func TestReplyThatExits(t *testing.T) {
 		}
 	})
 }
+
+// An argument that ends its caller's goroutine, for no other call is in flight
+// and the caller encodes it, keeps no slot.
+func TestArgumentThatExits_Alone(t *testing.T) {
+	each(t, func(t *testing.T, e *env) {
+		client := e.dial(nil)
+		for _, call := range []func(){
+			func() { client.Call(t.Context(), "Arith.Add", Slow{runtime.Goexit}, nil) },
+			func() { client.Go("Arith.Add", Slow{runtime.Goexit}, nil, nil) },
+		} {
+			ended := make(chan struct{})
+			go func() { defer close(ended); call() }()
+			<-ended
+			if n := client.pending.inFlight.Load(); n != 0 {
+				t.Errorf("%d slots are taken", n)
+			}
+			mustAdd(t, client)
+		}
+	})
+}
