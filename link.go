@@ -165,12 +165,14 @@ func (l *link) flush(yield bool) { l.out.Flush(yield) }
 // write encodes a message, between Begin and End. The codec may be a user's,
 // and so may what a body does when it is encoded.
 func (l *link) write(h codec.Header, body any) (err error) {
-	before := l.out.Total()
+	before, returned := l.out.Total(), false
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("encoding %T panicked: %v", body, p)
 		}
-		if err != nil && l.out.Total() != before {
+		// A codec that was cut short may hold half a message, and send it with
+		// the next; but those that have the whole message at hand drop it.
+		if cut := !returned && !l.whole; cut || err != nil && l.out.Total() != before {
 			l.fail(fmt.Errorf("message sent in part: %w", err))
 		}
 		l.header = codec.Header{}
@@ -179,8 +181,13 @@ func (l *link) write(h codec.Header, body any) (err error) {
 		body = struct{}{} // what GeeRPC sends with an error: codecs made for it need not know nil
 	}
 	l.header = h
-	return l.codec.Write(&l.header, body)
+	err = errExit // should Write not return
+	err = l.codec.Write(&l.header, body)
+	returned = true
+	return err
 }
+
+var errExit = errors.New("what was encoded ended its goroutine")
 
 // readHeader reads the next header. Its error ends the link.
 func (l *link) readHeader(h *codec.Header) (err error) {

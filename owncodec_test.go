@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -212,5 +213,34 @@ func TestA9_OwnCodecUnencodable(t *testing.T) {
 	}
 	if err := bystander.Call(context.Background(), "Arith.Add", Args{}, nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// cutShort is a value that panics, or ends its goroutine, when it is encoded.
+type cutShort struct{ how func() }
+
+func (c cutShort) GobEncode() ([]byte, error) { c.how(); return nil, nil }
+func (*cutShort) GobDecode([]byte) error      { return nil }
+
+// A value that cuts the encoding short leaves its header behind in the buffer
+// of a codec of the user's own. The next message would make a body for it, so
+// the connection ends before that.
+func TestOwnCodec_CutShort(t *testing.T) {
+	for name, how := range map[string]func(){"panic": func() { panic("no") }, "exit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, "pipe", wholeType)
+			RegisterFunc(e.Server, "Test.Cut", func(context.Context, Args) (cutShort, error) { return cutShort{how}, nil })
+			client := e.dial(nil)
+			wantError(t, client.Call(t.Context(), "Test.Cut", Args{}, new(Reply)), CodeUnavailable, OnLink, RanMaybe)
+
+			client = e.dial(nil)
+			ended := make(chan struct{})
+			go func() { // which how may end
+				defer close(ended)
+				client.Call(t.Context(), "Arith.Add", cutShort{how}, nil)
+			}()
+			<-ended
+			eventually(t, "the end of the connection", func() bool { return !client.IsAvailable() })
+		})
 	}
 }
