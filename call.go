@@ -120,10 +120,11 @@ func (c *call) run() {
 		c.finish(err)
 		exited = !returned && p == nil
 	}()
-	if err = c.handle(); err != nil {
-		err = asError(err) // which asks a user's error for its text
+	failure := c.handle()
+	if failure != nil {
+		failure = asError(failure) // which asks a user's error for its text
 	}
-	returned = true
+	err, returned = failure, true
 }
 
 var errGoexit error = &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,

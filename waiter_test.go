@@ -178,3 +178,18 @@ func TestArgumentThatExits_Alone(t *testing.T) {
 		}
 	})
 }
+
+// textThatExits is an error that ends the goroutine of who asks for its text.
+type textThatExits struct{}
+
+func (textThatExits) Error() string { runtime.Goexit(); return "" }
+
+// A method's error whose text ends the goroutine is one bad call.
+func TestErrorThatExits(t *testing.T) {
+	each(t, func(t *testing.T, e *env) {
+		RegisterFunc(e.Server, "Test.Exit", func(context.Context, Args) (Reply, error) { return Reply{}, textThatExits{} })
+		client := e.dial(nil)
+		wantError(t, client.Call(t.Context(), "Test.Exit", Args{}, nil), CodeInternal, InMethod, RanYes)
+		mustAdd(t, client)
+	})
+}
