@@ -232,6 +232,20 @@ func TestWriter_SlowReader(t *testing.T) {
 	}
 }
 
+// A wrapper may show the connection beneath it and have no deadlines itself.
+func TestWriter_WrapperWithoutDeadlines(t *testing.T) {
+	w := NewWriter(wrapper{io.Discard}, time.Second, func(err error) { t.Error(err) })
+	w.Begin(t.Context())
+	w.Write([]byte("message"))
+	w.End()
+	w.Flush(false)
+	w.Drain(t.Context())
+}
+
+type wrapper struct{ io.Writer }
+
+func (wrapper) Unwrap() net.Conn { return new(net.TCPConn) }
+
 func TestWriter_FailWakesAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()

@@ -71,7 +71,7 @@ func NewWriter(conn io.Writer, limit time.Duration, onError func(error)) *Writer
 	w := &Writer{conn: conn, limit: limit, onError: onError, failed: make(chan struct{})}
 	w.turn.freed = make(chan struct{}, 1)
 	w.deadline, _ = conn.(interface{ SetWriteDeadline(time.Time) error })
-	w.inline = resumable(conn)
+	w.inline = w.deadline != nil && resumable(conn)
 	return w
 }
 
