@@ -260,3 +260,28 @@ func TestInterceptors_Panic(t *testing.T) {
 		t.Errorf("seen: %q", seen)
 	}
 }
+
+// TestInterceptors_BrokenOne has an interceptor that panics when it is to wrap
+// a method, as nil does. A sync.Once has done its work even if that panicked:
+// the second call must not find a method without interceptors.
+func TestInterceptors_BrokenOne(t *testing.T) {
+	deny := intercept(func(context.Context, CallFunc, string, any, any) error {
+		return Errorf(CodePermissionDenied, "not for you")
+	})
+	for name, broken := range map[string]Interceptor{
+		"nil":    nil,
+		"panic":  func(CallFunc) CallFunc { panic("out of tea") },
+		"goexit": func(CallFunc) CallFunc { runtime.Goexit(); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, "pipe", codec.GobType)
+			e.Interceptors = []Interceptor{deny, broken}
+			client := e.dial(nil)
+			for i := range 3 {
+				if err := client.Call(context.Background(), "Arith.Add", Args{}, nil); CodeOf(err) != CodeInternal {
+					t.Errorf("call %d: %v", i, err)
+				}
+			}
+		})
+	}
+}

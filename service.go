@@ -81,6 +81,7 @@ func (m *method) newReply() reflect.Value {
 func (m *method) handler(s *Server) CallFunc {
 	m.once.Do(func() {
 		if len(s.Interceptors) > 0 {
+			m.handle = refuseAll // if an interceptor panics now, it must not be as if there were none
 			m.handle = chain(s.Interceptors, func(ctx context.Context, _ string, args, reply any) (err error) {
 				defer func() {
 					if p := recover(); p != nil {
@@ -92,6 +93,11 @@ func (m *method) handler(s *Server) CallFunc {
 		}
 	})
 	return m.handle
+}
+
+func refuseAll(context.Context, string, any, any) error {
+	return &Error{Code: CodeInternal, Where: InServer, Ran: RanNever,
+		Message: "rpc server: an interceptor panicked when it was to wrap the method"}
 }
 
 // A registry holds what a server offers. Reading costs a load and a look-up;
