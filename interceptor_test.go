@@ -261,6 +261,33 @@ func TestInterceptors_Panic(t *testing.T) {
 	}
 }
 
+// TestInterceptors_NilArgs has interceptors pass on arguments that are nil,
+// because the method's argument is an interface and the client sent nothing.
+func TestInterceptors_NilArgs(t *testing.T) {
+	e := newEnv(t, "pipe", codec.JsonType)
+	e.Interceptors = []Interceptor{func(next CallFunc) CallFunc { return next }}
+	if err := e.RegisterName("Value", Anything{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := RegisterFunc(e.Server, "Func.IsNil", func(_ context.Context, v any) (bool, error) { return v == nil, nil }); err != nil {
+		t.Fatal(err)
+	}
+	client := e.dial(nil)
+	for _, method := range []string{"Value.IsNil", "Func.IsNil"} {
+		for _, args := range []any{nil, "something"} {
+			var isNil bool
+			if err := client.Call(context.Background(), method, args, &isNil); err != nil || isNil != (args == nil) {
+				t.Errorf("%s of %v: %v, %v", method, args, isNil, err)
+			}
+		}
+	}
+}
+
+// Anything has a method that takes anything.
+type Anything struct{}
+
+func (Anything) IsNil(v any, reply *bool) error { *reply = v == nil; return nil }
+
 // TestInterceptors_BrokenOne has an interceptor that panics when it is to wrap
 // a method, as nil does. A sync.Once has done its work even if that panicked:
 // the second call must not find a method without interceptors.

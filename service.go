@@ -75,6 +75,15 @@ func (m *method) newReply() reflect.Value {
 	return replyv
 }
 
+// argsOf returns args as invoke takes them: nil, which an argument that is an
+// interface may be, as a value of the declared type.
+func (m *method) argsOf(args any) reflect.Value {
+	if args == nil {
+		return reflect.New(m.argType).Elem()
+	}
+	return reflect.ValueOf(args)
+}
+
 // handler returns the method in the server's interceptors, or nil if there are
 // none. They are set before the first call. The interceptors see a panic of the
 // method as the error that the caller gets.
@@ -88,7 +97,7 @@ func (m *method) handler(s *Server) CallFunc {
 						err = s.panicked(m.String(), p)
 					}
 				}()
-				return methodError(m.invoke(ctx, reflect.ValueOf(args), reflect.ValueOf(reply)))
+				return methodError(m.invoke(ctx, m.argsOf(args), reflect.ValueOf(reply)))
 			})
 		}
 	})
