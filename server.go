@@ -199,13 +199,14 @@ func (s *Server) ServeConn(rwc io.ReadWriteCloser) {
 			s.workers.release()
 		}
 	}()
-	if err := handshakeTLS(rwc); err != nil {
+	err := handshakeTLS(rwc)
+	c.peer = peerOf(rwc) // if that failed, too: it is logged who it was
+	if err != nil {
 		s.rejected(c, err)
 		c.link.fail(err)
 		c.link.close()
 		return
 	}
-	c.peer = peerOf(rwc)
 	c.serve()
 }
 

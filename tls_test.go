@@ -4,7 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"io"
+	"log/slog"
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,4 +93,28 @@ func TestE46_StalledTLSHandshake(t *testing.T) {
 			t.Errorf("closed after %v, want %v", took, handshakeTimeout)
 		}
 	})
+}
+
+// TestRejectedTLS_Peer speaks something else than TLS: the log says who did.
+func TestRejectedTLS_Peer(t *testing.T) {
+	lis := listen(t)
+	defer lis.Close()
+	client, err := net.Dial("tcp", lis.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	conn, err := lis.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(client, "GET / HTTP/1.0\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	log := new(logCount)
+	server := &Server{Logger: slog.New(log)}
+	server.ServeConn(tls.Server(conn, &tls.Config{}))
+	if lines := log.all(); len(lines) != 1 || !strings.Contains(lines[0], client.LocalAddr().String()) {
+		t.Errorf("logged %q, want the address %s", lines, client.LocalAddr())
+	}
 }
