@@ -196,13 +196,13 @@ func (e *Error) put(h *codec.Header) {
 }
 
 // replyError returns the error that is in the header of a reply, or nil.
-// extended tells whether the header says more than its text.
+// extended tells whether the header may say more than its text.
 func replyError(h *codec.Header, extended bool) error {
 	f := h.Frame()
 	switch {
 	case h.Error == "" && f.Code == 0:
 		return nil
-	case extended:
+	case extended && f.Code != 0:
 		return &Error{Code: Code(f.Code), Message: h.Error, Where: Where(f.Where), Ran: Ran(f.Ran)}
 	}
 	return &Error{Code: CodeUnknown, Message: h.Error, Where: InServer, Ran: RanMaybe}

@@ -113,6 +113,9 @@ func TestError_OverTheWire(t *testing.T) {
 			}
 		})
 	}
+	if err := replyError(&codec.Header{Error: "broken"}, true); CodeOf(err) != CodeUnknown || err.Error() != "broken" {
+		t.Errorf("a text without a code, as a peer may send it: %v, code %v", err, CodeOf(err))
+	}
 	if err := replyError(&codec.Header{}, true); err != nil {
 		t.Errorf("a reply without an error: %v", err)
 	}

@@ -168,10 +168,13 @@ func (c *Client) greetPeer() error {
 		return err
 	}
 	if !a.OK {
+		if a.Code == CodeOK { // no error is that
+			a.Code = CodeUnknown
+		}
 		return &Error{Code: a.Code, Message: "rpc client: the server refused the connection: " + a.Error,
 			Where: InServer, Ran: RanNever}
 	}
-	c.link.wire.MaxWrite = a.MaxMessageBytes
+	c.link.wire.MaxWrite = max(a.MaxMessageBytes, 0)
 	c.pending.limit = a.MaxInFlight
 	if a.Extended && c.link.whole {
 		c.link.extend(newKindSet(a.Kinds))

@@ -1,6 +1,7 @@
 package geerpc
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -367,5 +368,36 @@ func TestA17_SharedOption(t *testing.T) {
 	wg.Wait()
 	if !reflect.DeepEqual(before, *shared) {
 		t.Errorf("the option was changed: %+v", *shared)
+	}
+}
+
+// TestAck_OfOthers is the acknowledgement of a server that somebody else wrote:
+// it may leave out a code, and say "no limit" as our fields do.
+func TestAck_OfOthers(t *testing.T) {
+	dial := func(answer string) (*Client, error) {
+		near, far := net.Pipe()
+		t.Cleanup(func() { far.Close() })
+		go func() { // ends with the connection
+			lines := bufio.NewReader(far)
+			lines.ReadBytes('\n')
+			io.WriteString(far, answer+"\n")
+			lines.ReadByte() // of the call
+			far.Write(handFrame{kind: codec.Reply, seq: 1, body: "7"}.bytes())
+		}()
+		return NewClient(near, &Option{CodecType: framedJSON, ConnectTimeout: 10 * time.Second})
+	}
+	if _, err := dial(`{"OK":false,"Error":"not today"}`); CodeOf(err) != CodeUnknown {
+		t.Errorf("refused without a code: %v, code %v", err, CodeOf(err))
+	}
+	client, err := dial(`{"OK":true,"MaxMessageBytes":-1}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var reply int
+	if err := client.Call(ctx, "Any.Method", 1, &reply); err != nil || reply != 7 {
+		t.Errorf("without limits: %d, %v", reply, err)
 	}
 }
