@@ -175,6 +175,27 @@ func TestB12_Definitions(t *testing.T) {
 	}
 }
 
+// TestB12_LongDefinition defines one type, of as many fields as the message has
+// bytes: it is refused before it has been taken down.
+func TestB12_LongDefinition(t *testing.T) {
+	const n = 4 << 20
+	definition := section(define(bodyID, 3, []byte{1}, gobUint(n), make([]byte, n)))
+	each(t, gobLayouts, func(t *testing.T, l layout) {
+		stream := (&forger{layout: l}).message(t, definition)
+		c := l.reader(bytes.NewReader(stream), 2*n)
+		allocated := allocated(func() {
+			err := c.ReadHeader(new(codec.Header))
+			if err == nil {
+				err = c.ReadBody(new(leaf3))
+			}
+			wantIs(t, err, codec.ErrTooLarge)
+		})
+		if allocated > 6*n { // a buffer that grew
+			t.Errorf("allocated %d bytes for a message of %d", allocated, len(stream))
+		}
+	})
+}
+
 func floodDefinitions(t *testing.T, l layout, body func(first int64) []byte) {
 	conn := new(tape)
 	c := l.open(conn)

@@ -147,7 +147,11 @@ func (w *gobWalk) describe(t *gobType, field int) {
 	case field == 0:
 		w.nameAndID()
 	case field == 1 && t.kind == gobStruct:
-		for n := w.uint(); n > 0 && w.err == nil; n-- {
+		n := w.uint()
+		if n > maxDefinitionBytes { // a field takes a byte at least
+			w.in, w.err = nil, errDefinitions
+		}
+		for ; n > 0 && w.err == nil; n-- {
 			t.parts = append(t.parts, w.nameAndID())
 		}
 	case field == 1 && t.kind < gobEncoder, field == 2 && t.kind == gobMap:
