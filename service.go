@@ -264,6 +264,8 @@ func newMethod(service string, m reflect.Method, rcvr reflect.Value) (*method, e
 	switch {
 	case t.NumOut() != 1 || t.Out(0) != errorType:
 		return nil, errors.New("does not return an error and nothing else")
+	case argType == contextType:
+		return nil, errors.New("takes a context and no arguments")
 	case replyType.Kind() != reflect.Pointer:
 		return nil, fmt.Errorf("has the reply type %s, which is not a pointer", replyType)
 	case !exportedOrBuiltin(argType):

@@ -25,6 +25,7 @@ func (Odd) OneArg(int) error                                 { return nil }
 func (Odd) NoError(int, *int)                                {}
 func (Odd) TwoResults(int, *int) (int, error)                { return 0, nil }
 func (Odd) ContextLast(int, *int, context.Context) error     { return nil }
+func (Odd) ContextOnly(context.Context, *int) error          { return nil }
 func (Odd) Chatty(*int, *int) string                         { return "" }
 func (Odd) hidden(int, *int) error                           { return nil }
 
@@ -54,7 +55,7 @@ func TestA5_UnsuitableMethods(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := e.dial(nil)
-	for _, name := range []string{"NoPointer", "HiddenArg", "HiddenPointer", "HiddenReply", "OneArg", "NoError", "TwoResults", "ContextLast", "Chatty", "hidden"} {
+	for _, name := range []string{"NoPointer", "HiddenArg", "HiddenPointer", "HiddenReply", "OneArg", "NoError", "TwoResults", "ContextLast", "ContextOnly", "Chatty", "hidden"} {
 		err := client.Call(context.Background(), "Odd."+name, 1, nil)
 		wantError(t, err, CodeNotFound, InServer, RanNever)
 	}
