@@ -112,7 +112,7 @@ func ExampleServer() {
 	// <nil>
 	// rpc: service already defined: Calculator
 	// <nil>
-	// rpc server: can't find method Divide of service Arith
+	// rpc server: can't find method Divide of service Sums
 }
 
 // What a call failed with tells what to do about it.
