@@ -10,7 +10,7 @@ import (
 
 // A Call is a call under way, as Go returns it.
 type Call struct {
-	Seq           uint64     // of the request on its connection; 0 if it was never sent
+	Seq           uint64     // of the request on its connection; 0 if it was never sent, or by interceptors
 	ServiceMethod string     // format "Service.Method"
 	Args          any        // the argument of the method
 	Reply         any        // the reply of the method, a pointer
@@ -35,7 +35,7 @@ func (c *Client) Go(serviceMethod string, args, reply any, done chan *Call) *Cal
 		return call
 	}
 	if err := c.sendAsync(call); err != nil {
-		call.Error = err
+		call.Seq, call.Error = 0, err
 		c.strobe(call)
 	}
 	return call
@@ -96,7 +96,7 @@ func (c *Client) strobe(call *Call) {
 	go func() { // ends when the call is received or the Client closed
 		select {
 		case call.Done <- call:
-		case <-c.done:
+		case <-c.closed:
 		}
 	}()
 }

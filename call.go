@@ -20,7 +20,8 @@ type call struct {
 	serviceMethod string
 	method        *method // nil: there is none of that name
 	argv, replyv  reflect.Value
-	refused       *Error // why the method can't be called, or nil
+	refused       *Error      // why the method can't be called, or nil
+	begun         atomic.Bool // the method, in interceptors
 	metadata      Metadata
 	reply         metadataBox
 
@@ -113,12 +114,14 @@ func (c *call) run() {
 		}
 	}()
 	defer func() {
-		p := recover()
-		if p != nil {
-			err = c.conn.server.panicked(c.serviceMethod, p)
-		}
 		c.finish(err)
-		exited = !returned && p == nil
+		exited = !returned
+	}()
+	defer func() {
+		if p := recover(); p != nil {
+			err = c.conn.server.panicked(c.serviceMethod, p) // which asks a user's value for its text
+			returned = true
+		}
 	}()
 	failure := c.handle()
 	if failure != nil {
@@ -149,7 +152,7 @@ func (c *call) handle() error {
 	if c.method == nil {
 		refuse := func(context.Context, string, any, any) error { return c.refused }
 		if err := chain(c.conn.server.Interceptors, refuse)(c.ctx, UnknownMethod, nil, nil); err != nil {
-			return err
+			return c.intercepted(err)
 		}
 		return c.refused // there is no reply to send in its place
 	}
@@ -157,7 +160,7 @@ func (c *call) handle() error {
 		return c.refused
 	}
 	if f := c.method.handler(c.conn.server); f != nil {
-		return f(c.ctx, c.serviceMethod, c.argv.Interface(), c.replyv.Interface())
+		return c.intercepted(f(c.ctx, c.serviceMethod, c.argv.Interface(), c.replyv.Interface()))
 	}
 	return methodError(c.method.invoke(c.ctx, c.argv, c.replyv))
 }
@@ -212,6 +215,16 @@ func (c *call) apologise(h codec.Header, unsent error, succeeded bool) {
 	}
 }
 
+// intercepted returns an error that came out of interceptors as one of this
+// call. What an interceptor says of where and whether means another call, or
+// nothing; whether the method has begun is what counts.
+func (c *call) intercepted(err error) error {
+	if err == nil || c.begun.Load() {
+		return methodError(err)
+	}
+	return &Error{Code: CodeOf(err), Message: err.Error(), Where: InServer, Ran: RanNever, cause: err}
+}
+
 // methodError returns the error of a method as one of this call: an Error that
 // the method made itself says nothing about where and whether, and one that it
 // got from a call of its own speaks of that other call.
@@ -220,7 +233,7 @@ func methodError(err error) error {
 		return nil
 	}
 	var e *Error // behind the return, for it is allocated here
-	if !errors.As(err, &e) || e.Where == InMethod && e.Ran == RanYes {
+	if !errors.As(err, &e) || e == nil || e.Where == InMethod && e.Ran == RanYes {
 		return err
 	}
 	return &Error{Code: e.Code, Message: err.Error(), Where: InMethod, Ran: RanYes, cause: err}
@@ -229,7 +242,7 @@ func methodError(err error) error {
 // asError types what a method returned. Its text stays as it is.
 func asError(err error) *Error {
 	var e *Error
-	if !errors.As(err, &e) {
+	if !errors.As(err, &e) || e == nil {
 		return &Error{Code: CodeOf(err), Message: err.Error(), Where: InMethod, Ran: RanYes}
 	}
 	code := e.Code

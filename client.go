@@ -25,8 +25,9 @@ type Client struct {
 	call    CallFunc // invoke, in the interceptors
 	pending pendingTable
 	outbox  combiner[waiter]
-	done    chan struct{}
-	waiters sync.Pool // of the Client, not of the process: a channel made in a synctest bubble must not leave it
+	done    chan struct{} // closed when nothing is read any more
+	closed  chan struct{} // closed by Close
+	waiters sync.Pool     // of the Client, not of the process: a channel made in a synctest bubble must not leave it
 }
 
 var (
@@ -52,8 +53,9 @@ func NewClient(conn net.Conn, opt *Option) (*Client, error) {
 // newClient shakes hands within ctx.
 func newClient(ctx context.Context, conn net.Conn, opt Option) (*Client, error) {
 	c := &Client{
-		opt:  opt,
-		done: make(chan struct{}),
+		opt:    opt,
+		done:   make(chan struct{}),
+		closed: make(chan struct{}),
 	}
 	c.pending.freed = make(chan struct{}, 1)
 	c.pending.drained = func() { c.link.fail(errDrained) }
@@ -83,6 +85,7 @@ func (c *Client) Close() error {
 	if c.pending.state.Or(closing)&closing != 0 {
 		return ErrShutdown
 	}
+	close(c.closed)
 	c.link.fail(ErrShutdown)
 	<-c.done
 	return nil
@@ -138,10 +141,15 @@ func (c *Client) begin(ctx context.Context, h *codec.Header, p pending) (others 
 	if err := checkReply(p.target()); err != nil {
 		return false, err
 	}
-	if err := c.putContext(ctx, h); err != nil {
+	if err := c.putMetadata(ctx, h); err != nil {
 		return false, err
 	}
 	h.Seq, others, err = c.pending.add(ctx, p, c.link.ctx.Done())
+	if err == nil {
+		if err = c.putTimeout(ctx, h); err != nil && c.pending.claim(h.Seq) == nil {
+			p.recall() // the connection has ended meanwhile, and the call with it
+		}
+	}
 	return others, err
 }
 
@@ -185,8 +193,21 @@ func (c *Client) send(ctx context.Context, h codec.Header, args any, p pending, 
 	return nil
 }
 
-// putContext puts into h what ctx has to say to the server.
-func (c *Client) putContext(ctx context.Context, h *codec.Header) error {
+// putTimeout puts into h how much time is left, now.
+func (c *Client) putTimeout(ctx context.Context, h *codec.Header) error {
+	deadline, ok := ctx.Deadline()
+	if !ok || !c.link.extended {
+		return nil
+	}
+	f := h.Frame()
+	if f.Timeout = int64(time.Until(deadline)); f.Timeout <= 0 {
+		return contextError(context.DeadlineExceeded, InClient, RanNever)
+	}
+	return nil
+}
+
+// putMetadata puts the metadata of a call into h, unless it is too late for it.
+func (c *Client) putMetadata(ctx context.Context, h *codec.Header) error {
 	if err := ctx.Err(); err != nil {
 		return contextError(err, InClient, RanNever)
 	}
@@ -194,11 +215,6 @@ func (c *Client) putContext(ctx context.Context, h *codec.Header) error {
 		return nil
 	}
 	f := h.Frame()
-	if deadline, ok := ctx.Deadline(); ok {
-		if f.Timeout = int64(time.Until(deadline)); f.Timeout <= 0 {
-			return contextError(context.DeadlineExceeded, InClient, RanNever)
-		}
-	}
 	if md := callMetadata(ctx); md != nil {
 		if err := md.validate(); err != nil {
 			return &Error{Code: CodeInvalidArgument, Message: err.Error(), Where: InClient, Ran: RanNever}
@@ -225,17 +241,27 @@ func (c *Client) unsent(ctx context.Context, err error) error {
 
 // receive reads until the connection ends, and then ends what is pending.
 func (c *Client) receive() {
-	defer close(c.done)
+	err := errReaderExit // unless the loop is left
+	defer func() {
+		c.link.fail(err)
+		c.terminate(c.link.cause())
+		c.link.close()
+		close(c.done)
+	}()
+	err = c.readAll()
+}
+
+// readAll reads until the connection ends, and returns why it did.
+func (c *Client) readAll() error {
 	var h codec.Header
-	var err error
-	for err == nil {
-		if err = c.link.readHeader(&h); err == nil {
-			err = c.dispatch(&h)
+	for {
+		if err := c.link.readHeader(&h); err != nil {
+			return err
+		}
+		if err := c.dispatch(&h); err != nil {
+			return err
 		}
 	}
-	c.link.fail(err)
-	c.terminate(c.link.cause())
-	c.link.close()
 }
 
 // dispatch handles one message. An error ends the connection.
@@ -266,7 +292,6 @@ func (c *Client) reply(h *codec.Header) {
 		c.slowReply(h)
 		return
 	}
-	p := c.pending.claim(h.Seq)
 	err := replyError(h, c.link.extended)
 	md := Metadata(h.Frame().Metadata)
 	if unfit := md.validate(); unfit != nil {
@@ -275,13 +300,18 @@ func (c *Client) reply(h *codec.Header) {
 			err = newError(CodeInternal, InClient, RanYes, "rpc client: reply", unfit)
 		}
 	}
+	p := c.pending.claim(h.Seq)
 	if p == nil || err != nil {
 		c.link.readBody(nil)
-	} else if err = c.link.readBody(p.target()); err != nil {
-		err = newError(CodeInternal, InClient, RanYes, "rpc client: reading body", err)
+		if p != nil {
+			p.deliver(md, err)
+		}
+		return
 	}
-	if p != nil {
-		p.deliver(md, err)
+	err = errReaderExit
+	defer func() { p.deliver(md, err) }() // also if the reply ends our goroutine
+	if err = c.link.readBody(p.target()); err != nil {
+		err = newError(CodeInternal, InClient, RanYes, "rpc client: reading body", err)
 	}
 }
 

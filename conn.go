@@ -14,7 +14,7 @@ import (
 )
 
 // A conn is a connection being served. One goroutine reads it and starts the
-// calls; they answer by themselves, through the link.
+// calls, workers run them, and one worker at a time answers for all.
 type conn struct {
 	server  *Server
 	link    *link
@@ -25,7 +25,7 @@ type conn struct {
 	greeted atomic.Bool // the handshake is done
 
 	taken    atomic.Int64 // slots so far; the reader's own, others look
-	returned atomic.Int64 // slots so far; by who settles
+	returned atomic.Int64 // slots so far
 	settling settling
 
 	mu       sync.Mutex // guards state; see update
@@ -45,7 +45,9 @@ type connState struct {
 	waking   bool             // a worker is about to look at them
 	left     bool             // no more calls are taken
 	finished bool
-	lastCall time.Time // with Server.IdleTimeout: when a call last ended
+
+	idle     *time.Timer // with Server.IdleTimeout: runs watchIdle
+	lastCall time.Time   // then: when a call last ended
 }
 
 // update is the gate through which state changes, and the one place that
@@ -83,17 +85,23 @@ func newConn(s *Server, rwc io.ReadWriteCloser) *conn {
 // serve serves the connection until the client has hung up and its calls are
 // answered, or the connection has failed and its methods have returned.
 func (c *conn) serve() {
-	err := c.greet()
-	if err == nil {
-		c.greeted.Store(true)
-		if c.server.conns.closing() { // Shutdown may have passed by
-			c.drain(c.link.ctx)
-		}
-		c.keepAlive()
-		err = c.read()
-	} else {
-		c.server.rejected(c, err)
+	err := errReaderExit // unless read returns
+	defer func() { c.end(err) }()
+	if refusal := c.greet(); refusal != nil {
+		c.server.rejected(c, refusal)
+		err = refusal
+		return
 	}
+	c.greeted.Store(true)
+	if c.server.conns.closing() { // Shutdown may have passed by
+		c.drain(c.link.ctx)
+	}
+	c.keepAlive()
+	err = c.read()
+}
+
+// end is what remains to be done when nothing is read any more because of err.
+func (c *conn) end(err error) {
 	close(c.ended)
 	if err != io.EOF || c.link.extended {
 		// It is gone, or broken. (On the plain layout the end of the stream
@@ -101,9 +109,15 @@ func (c *conn) serve() {
 		c.link.fail(err)
 		c.server.lost(c)
 	}
-	c.update(func(s *connState) { s.left = true })
+	c.update(func(s *connState) {
+		s.left = true
+		if s.idle != nil {
+			s.idle.Stop()
+			s.idle = nil
+		}
+	})
 	<-c.finished
-	c.link.out.Drain(c.link.ctx)
+	c.link.drain(c.link.ctx)
 	c.link.fail(errDone)
 	c.link.close()
 	c.leaving.Wait()

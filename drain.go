@@ -20,8 +20,10 @@ func (c *conn) keepAlive() {
 		c.link.watch(0, limit(c.server.ReadTimeout, DefaultReadTimeout))
 	}
 	if idle := c.server.IdleTimeout; idle > 0 {
-		c.update(func(s *connState) { s.lastCall = time.Now() })
-		time.AfterFunc(idle, c.watchIdle)
+		c.update(func(s *connState) {
+			s.lastCall = time.Now()
+			s.idle = time.AfterFunc(idle, c.watchIdle) // end stops it
+		})
 	}
 }
 
@@ -41,7 +43,11 @@ func (c *conn) watchIdle() {
 		c.drain(c.link.ctx)
 		return
 	}
-	time.AfterFunc(rest, c.watchIdle)
+	c.update(func(s *connState) {
+		if s.idle != nil {
+			s.idle.Reset(rest)
+		}
+	})
 }
 
 // drain asks the client to leave. One that knows the word goaway is served
@@ -82,7 +88,7 @@ func (c *conn) leave(ctx context.Context) {
 		case <-ctx.Done():
 		case <-c.link.ctx.Done():
 		}
-		c.link.out.Drain(ctx)
+		c.link.drain(ctx)
 		c.hangUp()
 		c.link.fail(errDone)
 	}()

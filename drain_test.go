@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -487,4 +488,70 @@ func TestServices(t *testing.T) {
 	if got := fmt.Sprint(s.Services()); got != "[A B]" {
 		t.Error(got)
 	}
+}
+
+// What is refused is told before the server hangs up.
+func TestDrain_RefusalBeforeGoaway(t *testing.T) {
+	e := newEnv(t, "tcp", framedJSON)
+	for range 200 {
+		p := e.byHand(allKinds...)
+		p.send(handBlock(1), handAdd(1, 1, 2), handFrame{kind: codec.Cancel, seq: 1}, handFrame{kind: codec.Goaway})
+		n := 0
+		for {
+			if _, err := p.read(); err != nil {
+				break
+			}
+			n++
+		}
+		if n != 2 { // the blocked call, which was cancelled, and the second of its seq
+			t.Fatalf("%d answers, want 2", n)
+		}
+		p.conn.Close()
+	}
+}
+
+// A connection that comes while the server drains and says nothing does not
+// hold up Shutdown for minutes.
+func TestD43_SilentConnectionWhileDraining(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, "pipe", framedJSON)
+		c := e.dial(nil)
+		call := c.Go("Arith.Block", Args{}, nil, nil)
+		synctest.Wait()
+		begin := time.Now()
+		shut := make(chan error, 1)
+		go func() { shut <- e.Shutdown(context.Background()) }()
+		synctest.Wait()
+		near, far := net.Pipe()
+		defer near.Close()
+		go e.ServeConn(far)
+		synctest.Wait()
+		c.Close()
+		<-call.Done
+		if err := <-shut; err != nil || time.Since(begin) > 5*time.Second {
+			t.Errorf("Shutdown: %v after %v", err, time.Since(begin))
+		}
+	})
+}
+
+// A connection that has been closed is not kept for IdleTimeout.
+func TestIdleTimeout_KeepsNothing(t *testing.T) {
+	e := newEnv(t, "pipe", framedJSON)
+	e.IdleTimeout = time.Hour
+	c := e.dial(nil)
+	mustAdd(t, c)
+	freed := make(chan struct{})
+	_, _, conns := e.conns.snapshot()
+	runtime.AddCleanup(conns[0], func(int) { close(freed) }, 0)
+	conns = nil
+	c.Close()
+	eventually(t, "the connection collected", func() bool {
+		runtime.GC()
+		select {
+		case <-freed:
+			return true
+		default:
+			return false
+		}
+	})
 }

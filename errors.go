@@ -127,6 +127,9 @@ type Error struct {
 
 // Error returns e.Message, or the code in words if there is no message.
 func (e *Error) Error() string {
+	if e == nil {
+		return "<nil>"
+	}
 	if e.Message == "" {
 		return e.Code.String()
 	}
@@ -134,10 +137,18 @@ func (e *Error) Error() string {
 }
 
 // Unwrap returns what caused the error on this side, or nil.
-func (e *Error) Unwrap() error { return e.cause }
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.cause
+}
 
 // Is makes errors.Is recognize the context's errors by their code.
 func (e *Error) Is(target error) bool {
+	if e == nil {
+		return false
+	}
 	switch target {
 	case context.DeadlineExceeded:
 		return e.Code == CodeDeadlineExceeded
@@ -161,7 +172,7 @@ func CodeOf(err error) Code {
 	switch {
 	case err == nil:
 		return CodeOK
-	case errors.As(err, &e):
+	case errors.As(err, &e) && e != nil:
 		return e.Code
 	case errors.Is(err, context.DeadlineExceeded):
 		return CodeDeadlineExceeded

@@ -120,3 +120,13 @@ func TestError_OverTheWire(t *testing.T) {
 		t.Errorf("a reply without an error: %v", err)
 	}
 }
+
+// An error on the wire that has no code is one all the same.
+func TestError_FlagWithoutCode(t *testing.T) {
+	c, p := handServer(t, nil)
+	go func() {
+		p.next()
+		p.conn.Write([]byte{0, 0, 0, 7, 1, 4, 1, 0, 2, 1, 0})
+	}()
+	wantError(t, c.Call(t.Context(), "Arith.Add", Args{}, nil), CodeUnknown, Where(2), Ran(1))
+}

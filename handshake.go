@@ -12,6 +12,7 @@ import (
 	"slices"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"geerpc/codec"
 	"geerpc/internal/wire"
@@ -130,11 +131,13 @@ func (c *Client) greet(ctx context.Context) error {
 		return newError(CodeInternal, InClient, RanNever, "rpc client", err)
 	}
 	stop := context.AfterFunc(ctx, func() { c.link.fail(context.Cause(ctx)) })
-	defer stop()
 	if c.opt.Legacy {
 		err = c.greetLegacy()
 	} else {
 		err = c.greetPeer()
+	}
+	if !stop() && err == nil { // the connection is being closed by now
+		err = context.Cause(ctx)
 	}
 	var refused *Error
 	switch cause := context.Cause(ctx); {
@@ -152,12 +155,22 @@ func (c *Client) greet(ctx context.Context) error {
 
 // greetPeer says hello to a server of our own kind and takes its answer.
 func (c *Client) greetPeer() error {
-	if err := c.link.sendLine(hello{
+	line, err := json.Marshal(hello{
 		MagicNumber: MagicNumber, CodecType: c.opt.CodecType,
 		ConnectTimeout: c.opt.ConnectTimeout, HandleTimeout: c.opt.HandleTimeout,
 		Version: protocolVersion, Ack: true, Extended: c.link.whole, Kinds: kinds,
 		MaxMessageBytes: c.opt.MaxMessageBytes, Token: c.opt.Token,
-	}); err != nil {
+	})
+	if err == nil && len(line) > maxHandshakeBytes {
+		err = fmt.Errorf("hello of %d bytes, a server takes %d: choose a shorter Token or CodecType", len(line), maxHandshakeBytes)
+	}
+	if err == nil && !utf8.ValidString(c.opt.Token) {
+		err = errors.New("the Token is not valid UTF-8, and would not arrive as it is: encode it")
+	}
+	if err != nil {
+		return newError(CodeInvalidArgument, InClient, RanNever, "rpc client", err)
+	}
+	if err := c.link.sendLine(line); err != nil {
 		return err
 	}
 	var a ack
@@ -236,7 +249,7 @@ func (c *conn) greet() error {
 	}
 	if refusal != nil {
 		if c.hello.Ack {
-			c.link.sendLine(ack{Code: refusal.Code, Error: refusal.Message})
+			c.answer(ack{Code: refusal.Code, Error: refusal.Message})
 			c.link.out.Drain(c.link.ctx)
 		}
 		return refusal
@@ -249,20 +262,25 @@ func (c *conn) greet() error {
 	if extended {
 		c.link.extend(newKindSet(c.hello.Kinds))
 	}
-	return c.link.sendLine(ack{OK: true, Version: protocolVersion, Extended: extended, Kinds: kinds,
+	return c.answer(ack{OK: true, Version: protocolVersion, Extended: extended, Kinds: kinds,
 		MaxMessageBytes: c.link.wire.MaxRead, MaxInFlight: c.server.maxInFlight()})
 }
 
-// sendLine sends v as a line of JSON.
-func (l *link) sendLine(v any) error {
-	line, err := json.Marshal(v)
+// answer sends the acknowledgement.
+func (c *conn) answer(a ack) error {
+	line, err := json.Marshal(a)
 	if err != nil {
 		return err
 	}
+	return c.link.sendLine(line)
+}
+
+// sendLine sends a line of the handshake.
+func (l *link) sendLine(line []byte) error {
 	if err := l.out.Begin(l.ctx); err != nil {
 		return err
 	}
-	_, err = l.out.Write(append(line, '\n'))
+	_, err := l.out.Write(append(line, '\n'))
 	l.out.End()
 	l.flush(false)
 	return err
@@ -271,7 +289,11 @@ func (l *link) sendLine(v any) error {
 // awaitHello reads the client's hello: as long as the connection is silent it
 // costs a timer and no buffer, from the first byte on it has 10 s.
 func (c *conn) awaitHello() error {
-	silent := time.AfterFunc(silentTimeout, func() { c.link.fail(errSilent) })
+	limit := silentTimeout
+	if c.server.conns.closing() { // whoever speaks now is told so, others need not wait
+		limit = closeGrace
+	}
+	silent := time.AfterFunc(limit, func() { c.link.fail(errSilent) })
 	first, err := c.link.in.Peek(1)
 	if !silent.Stop() && err == nil {
 		err = errSilent
@@ -302,7 +324,7 @@ func (c *conn) reason(err error) error {
 }
 
 var (
-	errSilent    = fmt.Errorf("silent for %v", silentTimeout)
+	errSilent    = errors.New("silent for too long")
 	errSlowHello = fmt.Errorf("no complete handshake within %v", handshakeTimeout)
 )
 

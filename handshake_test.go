@@ -401,3 +401,15 @@ func TestAck_OfOthers(t *testing.T) {
 		t.Errorf("without limits: %d, %v", reply, err)
 	}
 }
+
+// A token that can't arrive as it is is refused where it is set.
+func TestE48_UnfitToken(t *testing.T) {
+	for name, token := range map[string]string{"long": strings.Repeat("x", maxHandshakeBytes), "not text": "\xff\xfe\x01"} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, "pipe", codec.GobType)
+			e.Token = token
+			_, err := e.tryDial(&Option{Token: token})
+			wantError(t, err, CodeInvalidArgument, InClient, RanNever)
+		})
+	}
+}

@@ -63,10 +63,15 @@ func (s *Server) handle(path string, h http.Handler) {
 var taking sync.Mutex
 
 // takePath puts h at a path of the default mux. It reports false if another
-// handler is there.
-func takePath(path string, h http.Handler) bool {
+// handler is there, or a pattern that the mux can't tell from the path.
+func takePath(path string, h http.Handler) (ok bool) {
 	taking.Lock()
 	defer taking.Unlock()
+	defer func() {
+		if recover() != nil { // Handle panics
+			ok = false
+		}
+	}()
 	mux := http.DefaultServeMux
 	taken, pattern := mux.Handler(&http.Request{Method: http.MethodGet, URL: &url.URL{Path: path}})
 	if pattern != path {

@@ -197,3 +197,17 @@ func TestA22_OwnMux(t *testing.T) {
 		client.Close()
 	}
 }
+
+// A pattern that the default mux can't tell from the path is reported, too.
+func TestA22_ConflictingPattern(t *testing.T) {
+	old := http.DefaultServeMux
+	defer func() { http.DefaultServeMux = old }()
+	http.DefaultServeMux = http.NewServeMux()
+	http.HandleFunc("GET /", func(http.ResponseWriter, *http.Request) {})
+	var log strings.Builder
+	s := &Server{Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	s.HandleHTTP()
+	if !strings.Contains(log.String(), "another handler has the path") {
+		t.Errorf("log: %q", log.String())
+	}
+}

@@ -312,3 +312,37 @@ func TestInterceptors_BrokenOne(t *testing.T) {
 		})
 	}
 }
+
+// What an interceptor returns tells a client whether the method ran, whatever
+// it says itself: a retry depends on it.
+func TestInterceptors_WhetherItRan(t *testing.T) {
+	elsewhere := &Error{Code: CodeUnavailable, Message: "another call", Where: InClient, Ran: RanNever}
+	cases := []struct {
+		name      string
+		intercept Interceptor
+		where     Where
+		ran       Ran
+		code      Code
+	}{
+		{"its own error before", intercept(func(context.Context, CallFunc, string, any, any) error {
+			return &Error{Code: CodePermissionDenied, Message: "no", Where: InMethod, Ran: RanYes}
+		}), InServer, RanNever, CodePermissionDenied},
+		{"a plain error before", intercept(func(context.Context, CallFunc, string, any, any) error {
+			return errors.New("no")
+		}), InServer, RanNever, CodeUnknown},
+		{"another call's error behind", intercept(func(ctx context.Context, next CallFunc, m string, args, reply any) error {
+			next(ctx, m, args, reply)
+			return elsewhere
+		}), InMethod, RanYes, CodeUnavailable},
+		{"a foreign context", intercept(func(_ context.Context, next CallFunc, m string, args, reply any) error {
+			return next(context.Background(), m, args, reply)
+		}), InServer, RanNever, CodeUnknown},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			e := newEnv(t, "pipe", framedJSON)
+			e.Interceptors = []Interceptor{c.intercept}
+			wantError(t, e.dial(nil).Call(t.Context(), "Arith.Add", Args{}, nil), c.code, c.where, c.ran)
+		})
+	}
+}

@@ -380,3 +380,20 @@ func TestD37_SilentGoFirst(t *testing.T) {
 		return err == nil
 	})
 }
+
+// Connections that have begun to shake hands count as little as silent ones.
+func TestD37_HalfHandshakes(t *testing.T) {
+	e := newEnv(t, "pipe", codec.GobType)
+	e.MaxConns = 1
+	e.start()
+	for range 3 * extraSilent {
+		conn, err := e.option.Dialer(t.Context(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		go conn.Write([]byte("{")) // ends with the connection
+	}
+	eventually(t, "at most the allowed connections", func() bool { return e.debugInfo().Connections.Open <= 1+extraSilent })
+	mustAdd(t, e.dial(nil))
+}

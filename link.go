@@ -51,6 +51,8 @@ type link struct {
 	sending  bool       // a goroutine sends them
 	watchdog *time.Timer
 
+	controlling sync.Mutex // held from taking controls until they are sent
+
 	wg sync.WaitGroup // goroutines that send controls
 }
 
@@ -223,6 +225,10 @@ func (l *link) readBody(body any) (err error) {
 	return l.codec.ReadBody(body)
 }
 
+// errReaderExit is why a link fails whose reader a body has ended.
+var errReaderExit error = &Error{Code: CodeInternal, Where: InClient, Ran: RanYes,
+	Message: "rpc: decoding a body ended the goroutine that reads the connection"}
+
 // post has a control message sent, without waiting: readers post, and a reader
 // that waited for the peer to read could wait for ever.
 func (l *link) post(c control) {
@@ -278,17 +284,31 @@ func (l *link) answerPing() {
 // sendControls sends what has been posted until nothing is left.
 func (l *link) sendControls() {
 	defer l.wg.Done()
-	for {
-		l.mu.Lock()
-		batch := l.controls
-		l.controls, l.pong = nil, false
+	for l.sendPosted(true) {
+	}
+}
+
+// sendPosted sends what has been posted, if anything has.
+func (l *link) sendPosted(ours bool) bool {
+	l.controlling.Lock()
+	defer l.controlling.Unlock()
+	l.mu.Lock()
+	batch := l.controls
+	l.controls, l.pong = nil, false
+	if ours { // nobody else sends, so post has to start somebody
 		l.sending = len(batch) > 0
-		l.mu.Unlock()
-		if len(batch) == 0 {
-			return
-		}
+	}
+	l.mu.Unlock()
+	if len(batch) > 0 {
 		l.sendBatch(batch)
 	}
+	return len(batch) > 0
+}
+
+// drain returns when all that has been sent or posted has left, or ctx ends.
+func (l *link) drain(ctx context.Context) {
+	l.sendPosted(false)
+	l.out.Drain(ctx)
 }
 
 // sendBatch sends controls in one go. It does nothing once the link is closed.

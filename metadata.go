@@ -49,7 +49,7 @@ func WithReplyMetadata(ctx context.Context, md Metadata) context.Context {
 
 // putReplyMetadata puts the metadata of a reply where its caller wants it.
 func putReplyMetadata(ctx context.Context, md Metadata) {
-	if into, ok := ctx.Value(replyMetadataKey{}).(Metadata); ok {
+	if into, ok := ctx.Value(replyMetadataKey{}).(Metadata); ok && into != nil {
 		maps.Copy(into, md)
 	}
 }

@@ -198,3 +198,13 @@ func TestMetadata_PlainPeer(t *testing.T) {
 		t.Errorf("%d pairs there, %d back, %v", reply.C, len(got), err)
 	}
 }
+
+func TestReplyMetadata_NilMap(t *testing.T) {
+	e := newEnv(t, "pipe", codec.GobType)
+	RegisterFunc(e.Server, "Test.Meta", func(ctx context.Context, _ Args) (Reply, error) {
+		return Reply{}, SetReplyMetadata(ctx, "a", "b")
+	})
+	if err := e.dial(nil).Call(WithReplyMetadata(t.Context(), nil), "Test.Meta", Args{}, nil); err != nil {
+		t.Error(err)
+	}
+}

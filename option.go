@@ -24,7 +24,8 @@ const (
 )
 
 // An Option is how a client wants its connection. The first four fields are
-// GeeRPC's and go to the server in the handshake; the rest stays on this side.
+// GeeRPC's and go to the server in the handshake, and so do Token and
+// MaxMessageBytes; the rest stays on this side.
 // An Option is copied by whatever takes one and may be shared by many Dials.
 type Option struct {
 	MagicNumber int        // set by Dial; 0 will do
@@ -56,7 +57,8 @@ type Option struct {
 	// HTTPPath is where DialHTTP sends its CONNECT; empty: /_geeprc_.
 	HTTPPath string `json:"-"`
 
-	// Token is presented to a server that asks for one.
+	// Token is presented to a server that asks for one: text, in UTF-8, of
+	// some kilobytes at most.
 	Token string `json:"-"`
 
 	// MaxMessageBytes limits a reply's size. Zero: 4 MiB; negative: no limit.

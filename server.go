@@ -123,7 +123,7 @@ func (s *Server) RegisterName(name string, rcvr any, methods ...string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.registry.add(name, false, found...); err != nil {
+	if err := s.registry.add(name, true, found...); err != nil {
 		return err
 	}
 	s.registry.leaveOut(name, unfit)

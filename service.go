@@ -97,12 +97,19 @@ func (m *method) handler(s *Server) CallFunc {
 						err = s.panicked(m.String(), p)
 					}
 				}()
+				c := callFrom(ctx)
+				if c == nil { // nobody could tell whether the method has run
+					return errForeignContext
+				}
+				c.begun.Store(true)
 				return methodError(m.invoke(ctx, m.argsOf(args), reflect.ValueOf(reply)))
 			})
 		}
 	})
 	return m.handle
 }
+
+var errForeignContext = errors.New("rpc server: an interceptor called next with a context that is not made from its own")
 
 func refuseAll(context.Context, string, any, any) error {
 	return &Error{Code: CodeInternal, Where: InServer, Ran: RanNever,
@@ -115,8 +122,10 @@ type registry struct {
 	mu       sync.Mutex // held by writers
 	services atomic.Pointer[map[string][]*method]
 	methods  atomic.Pointer[map[string]*method]
-	unknown  atomic.Int64     // calls to methods that are missing
-	unfit    map[string]error // methods that were left out, and why; guarded by mu
+	unknown  atomic.Int64 // calls to methods that are missing
+
+	unfit  map[string]error // methods that were left out, and why; guarded by mu
+	values map[string]bool  // services that have a value; guarded by mu
 }
 
 func (r *registry) method(serviceMethod string) *method {
@@ -179,9 +188,9 @@ type unfitMethod struct {
 	why  error
 }
 
-// add publishes methods of one service, all or none. With more set, a service
-// that exists gets them in addition.
-func (r *registry) add(service string, more bool, methods ...*method) error {
+// add publishes methods of one service, all or none: those of a value, of
+// which a service has one at most, or a function.
+func (r *registry) add(service string, value bool, methods ...*method) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	services, byName := map[string][]*method{}, map[string]*method{}
@@ -191,7 +200,7 @@ func (r *registry) add(service string, more bool, methods ...*method) error {
 			byName[m.String()] = m
 		}
 	}
-	if services[service] != nil && !more {
+	if value && r.values[service] {
 		return errors.New("rpc: service already defined: " + service)
 	}
 	for _, m := range methods {
@@ -203,6 +212,12 @@ func (r *registry) add(service string, more bool, methods ...*method) error {
 	services[service] = append(slices.Clone(services[service]), methods...)
 	r.services.Store(&services)
 	r.methods.Store(&byName)
+	if value {
+		if r.values == nil {
+			r.values = make(map[string]bool)
+		}
+		r.values[service] = true
+	}
 	return nil
 }
 
@@ -222,22 +237,24 @@ func methodsOf(service string, rcvr any, only []string) (found []*method, unfit 
 		}
 		found = append(found, made)
 	}
-	if len(found) == 0 || len(only) > 0 && len(found) < len(only) {
-		return nil, nil, unsuitable(service, v.Type(), only, unfit)
+	for _, name := range only {
+		if !slices.ContainsFunc(found, func(m *method) bool { return m.name == name }) && !v.MethodByName(name).IsValid() {
+			unfit = append(unfit, unfitMethod{name, errors.New("does not exist")})
+		}
+	}
+	if len(found) == 0 || len(only) > 0 && len(unfit) > 0 {
+		return nil, nil, unsuitable(service, v.Type(), unfit)
 	}
 	return found, unfit, nil
 }
 
 // unsuitable says why a type can't be registered.
-func unsuitable(service string, t reflect.Type, only []string, unfit []unfitMethod) error {
+func unsuitable(service string, t reflect.Type, unfit []unfitMethod) error {
 	hint := ""
 	if t.Kind() != reflect.Pointer && reflect.PointerTo(t).NumMethod() > t.NumMethod() {
 		hint = "; it has methods on its pointer: register that"
 	}
-	if len(only) > 0 {
-		hint += fmt.Sprintf("; asked for %q", only)
-	}
-	return fmt.Errorf("rpc: service %s: type %s has no methods of suitable type, func(args A, reply *R) error or with a context.Context in front%s%s",
+	return fmt.Errorf("rpc: service %s: type %s lacks methods of suitable type, func(args A, reply *R) error or with a context.Context in front%s%s",
 		service, t, hint, causes(unfit))
 }
 

@@ -81,7 +81,7 @@ func TestA6_RegistrationErrors(t *testing.T) {
 		{"unexported type under a name", func(s *Server) error { return s.RegisterName("Plain", plainName{}) }, nil},
 		{"unnamed type", func(s *Server) error { return s.Register(struct{ Odd }{}) }, []string{"not exported", "RegisterName"}},
 		{"pointer to pointer", func(s *Server) error { p := new(Arith); return s.Register(&p) }, []string{"**geerpc.Arith"}},
-		{"no methods", func(s *Server) error { return s.Register(None{}) }, []string{"None", "no methods of suitable type"}},
+		{"no methods", func(s *Server) error { return s.Register(None{}) }, []string{"None", "lacks methods of suitable type"}},
 		{"methods on the pointer", func(s *Server) error { return s.Register(OnPointer{}) }, []string{"OnPointer", "pointer: register that"}},
 		{"and the pointer", func(s *Server) error { return s.Register(&OnPointer{}) }, nil},
 		{"no suitable method", func(s *Server) error { return s.Register(OddOnly{}) },
@@ -178,3 +178,13 @@ type mixed struct{}
 
 func (*mixed) Good(int, *int) error     { return nil }
 func (*mixed) NoPointer(int, int) error { return nil }
+
+func TestRegisterName_Missing(t *testing.T) {
+	s := NewServer()
+	if err := s.RegisterName("A", new(Arith), "Add", "Sub"); err == nil || !strings.Contains(err.Error(), "method Sub does not exist") {
+		t.Error(err)
+	}
+	if err := s.RegisterName("A", new(Arith), "Add", "Add"); err != nil {
+		t.Errorf("a name said twice: %v", err)
+	}
+}

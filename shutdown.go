@@ -25,8 +25,8 @@ type connSet struct {
 	rejections atomic.Int64
 
 	mu        sync.Mutex     // guards what follows
-	conns     map[*conn]bool // whether the handshake is done
-	admitted  int            // of conns
+	conns     map[*conn]bool // all
+	strangers map[*conn]bool // of conns, those with which it is not
 	listeners map[net.Listener]bool
 	since     time.Time     // of the first listener or connection
 	stopped   chan struct{} // closed by stop; made when first needed
@@ -37,26 +37,20 @@ type connSet struct {
 }
 
 // add takes a connection in, unless the server has been closed. At the limit
-// it makes room at the expense of one that is silent.
+// it makes room at the expense of one that has not shaken hands.
 func (s *connSet) add(c *conn) bool {
 	s.mu.Lock()
 	var victim *conn
 	if most := c.server.MaxConns; most > 0 && len(s.conns) >= most+extraSilent {
-		for other := range s.conns {
-			if !other.heard.Load() && other.link.ctx.Err() == nil {
-				victim = other
-				delete(s.conns, other) // nobody else picks it, and it counts no more
-				break
-			}
-		}
+		victim = s.victimLocked()
 	}
 	ok := !s.closed
 	if ok {
 		s.beganLocked()
 		if s.conns == nil {
-			s.conns = make(map[*conn]bool)
+			s.conns, s.strangers = make(map[*conn]bool), make(map[*conn]bool)
 		}
-		s.conns[c] = false
+		s.conns[c], s.strangers[c] = true, true
 	}
 	s.mu.Unlock()
 	if victim != nil {
@@ -65,7 +59,20 @@ func (s *connSet) add(c *conn) bool {
 	return ok
 }
 
-var errMakeRoom = errors.New("silent, and others want in")
+var errMakeRoom = errors.New("the handshake is not done, and others want in")
+
+// victimLocked takes out a connection that is to make room, if there is one:
+// one that is silent, or else one that is slow.
+func (s *connSet) victimLocked() (victim *conn) {
+	for c := range s.strangers {
+		if victim = c; !c.heard.Load() {
+			break
+		}
+	}
+	delete(s.conns, victim) // nobody else picks it, and it counts no more
+	delete(s.strangers, victim)
+	return victim
+}
 
 // admit counts a connection whose hello has been read, or says why not.
 func (s *connSet) admit(c *conn) *Error {
@@ -75,12 +82,11 @@ func (s *connSet) admit(c *conn) *Error {
 	switch {
 	case s.stopping:
 		return &Error{Code: CodeUnavailable, Message: "shutting down", Where: InServer, Ran: RanNever}
-	case most > 0 && s.admitted >= most:
+	case most > 0 && len(s.conns)-len(s.strangers) >= most:
 		return &Error{Code: CodeResourceExhausted, Where: InServer, Ran: RanNever,
 			Message: fmt.Sprintf("%d connections, no more are allowed", most)}
 	}
-	s.conns[c] = true
-	s.admitted++
+	delete(s.strangers, c)
 	return nil
 }
 
@@ -88,10 +94,8 @@ func (s *connSet) admit(c *conn) *Error {
 func (s *connSet) remove(c *conn) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.conns[c] {
-		s.admitted--
-	}
 	delete(s.conns, c)
+	delete(s.strangers, c)
 	if len(s.conns) == 0 && s.emptied != nil {
 		close(s.emptied)
 		s.emptied = nil

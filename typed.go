@@ -46,7 +46,7 @@ func RegisterFunc[A, R any](server *Server, serviceMethod string, f func(context
 		*replyv.Interface().(*R), err = f(ctx, argument[A](argv))
 		return err
 	}
-	return server.registry.add(m.service, true, m)
+	return server.registry.add(m.service, false, m)
 }
 
 // argument returns what v holds, without a copy on the heap where it can.

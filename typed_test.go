@@ -78,8 +78,14 @@ func TestTyped_Registration(t *testing.T) {
 			t.Errorf("RegisterFunc(%q) = %v, want %q", test.name, err, test.want)
 		}
 	}
-	if err := s.RegisterName("A", new(Arith)); err == nil {
-		t.Error("a service that has functions was registered again")
+	if err := s.RegisterName("A", new(Arith)); err != nil {
+		t.Errorf("a value beside functions: %v", err)
+	}
+	if err := s.RegisterName("A", new(Arith)); err == nil || !strings.Contains(err.Error(), "already defined") {
+		t.Errorf("a second value: %v", err)
+	}
+	if err := RegisterFunc(s, "A.Add", f); err == nil {
+		t.Error("a method was replaced by a function")
 	}
 	if err := RegisterFunc(s, "A.C", f); err != nil {
 		t.Errorf("after a failure: %v", err)

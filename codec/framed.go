@@ -28,6 +28,8 @@ const (
 	flagTimeout  = 1 << 1
 	flagError    = 1 << 2
 	flagMetadata = 1 << 3
+
+	unknownCode = 2 // a Frame's Code of an error that says nothing else
 )
 
 // maxNames is how many method names a connection remembers, so that they are
@@ -253,6 +255,9 @@ func (c *framed) parse(frame []byte, h *Header) error {
 	if flags&flagError != 0 {
 		h.frame.Code, h.frame.Where, h.frame.Ran = p.byte(), p.byte(), p.byte()
 		h.Error = string(p.bytes())
+		if h.frame.Code == 0 {
+			h.frame.Code = unknownCode // no error is "OK"
+		}
 	}
 	if flags&flagMetadata != 0 {
 		h.frame.Metadata = p.pairs()

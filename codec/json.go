@@ -25,12 +25,27 @@ type jsonHeader struct {
 	ServiceMethod string
 	Seq           uint64
 	Error         string
-	Kind          string            `json:",omitempty"` // empty: a call or a reply
-	Timeout       int64             `json:",omitempty"` // nanoseconds
-	Code          uint8             `json:",omitempty"`
-	Where         uint8             `json:",omitempty"`
-	Ran           uint8             `json:",omitempty"`
-	Metadata      map[string]string `json:",omitempty"`
+	Kind          string       `json:",omitempty"` // empty: a call or a reply
+	Timeout       int64        `json:",omitempty"` // nanoseconds
+	Code          uint8        `json:",omitempty"`
+	Where         uint8        `json:",omitempty"`
+	Ran           uint8        `json:",omitempty"`
+	Metadata      jsonMetadata `json:",omitempty"`
+}
+
+// maxJSONMetadata limits metadata as it stands on the line. That of a good
+// message is far below.
+const maxJSONMetadata = 256 << 10
+
+// jsonMetadata is metadata that is measured before it is decoded.
+type jsonMetadata map[string]string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *jsonMetadata) UnmarshalJSON(data []byte) error {
+	if len(data) > maxJSONMetadata {
+		return fmt.Errorf("%w: metadata of %d bytes", ErrTooLarge, len(data))
+	}
+	return json.Unmarshal(data, (*map[string]string)(m))
 }
 
 // NewJSONCodec returns a codec that speaks JSON on conn.
@@ -71,6 +86,7 @@ func (c *jsonCodec) ReadHeader(h *Header) error {
 		if err := json.Unmarshal(message[:end], &id); err != nil {
 			return fmt.Errorf("%w: header: %w", ErrCorrupt, err)
 		}
+		jh.ServiceMethod, jh.Kind, jh.Seq = id.ServiceMethod, id.Kind, id.Seq
 	}
 	*h = Header{ServiceMethod: jh.ServiceMethod, Seq: jh.Seq, Error: jh.Error}
 	if c.extended {

@@ -2,6 +2,8 @@ package codec_test
 
 import (
 	"errors"
+	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -148,6 +150,30 @@ func TestB15_JSONHeaderTypes(t *testing.T) {
 			if err := c.ReadHeader(new(codec.Header)); !errors.Is(err, codec.ErrCorrupt) {
 				t.Errorf("%s: %v", field, err)
 			}
+		}
+	})
+}
+
+// Metadata is measured before it is decoded.
+func TestE54_JSONMetadataSize(t *testing.T) {
+	var line strings.Builder
+	line.WriteString(`{"ServiceMethod":"S.M","Seq":7,"Metadata":{"":""`)
+	for i := 0; line.Len() < 3<<20; i++ {
+		fmt.Fprintf(&line, `,"%x":""`, i)
+	}
+	line.WriteString("}}\nnull\n")
+	each(t, []layout{jsonPlain, jsonExtended}, func(t *testing.T, l layout) {
+		c := l.open(play([]byte(line.String())))
+		var h codec.Header
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		err := c.ReadHeader(&h)
+		runtime.ReadMemStats(&after)
+		if err != nil || h.Seq != 7 || c.ReadBody(new(int)) == nil {
+			t.Errorf("%+v, %v", h, err)
+		}
+		if took := after.TotalAlloc - before.TotalAlloc; took > 16<<20 {
+			t.Errorf("%d MiB were allocated", took>>20)
 		}
 	})
 }
