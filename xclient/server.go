@@ -9,10 +9,12 @@ import (
 type Server struct {
 	endpoint atomic.Pointer[Endpoint]
 	inFlight atomic.Int64
-	latency  atomic.Int64 // in nanoseconds
+	latency  latency
 }
 
-func newServer(e Endpoint) *Server {
+// NewServer returns a Server without calls, to try a Balancer on. It has a copy
+// of e, but not of the services and metadata, which must stay as they are.
+func NewServer(e Endpoint) *Server {
 	s := new(Server)
 	s.endpoint.Store(&e)
 	return s
@@ -25,5 +27,6 @@ func (s *Server) Endpoint() *Endpoint { return s.endpoint.Load() }
 func (s *Server) InFlight() int { return int(s.inFlight.Load()) }
 
 // Latency returns the moving average of how long the server's calls take; zero
-// before the first has ended.
-func (s *Server) Latency() time.Duration { return time.Duration(s.latency.Load()) }
+// before the first has ended. It halves with every ten seconds in which none
+// ends, so that balancers which shun slow servers try them again.
+func (s *Server) Latency() time.Duration { return s.latency.get(sinceStart()) }
