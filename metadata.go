@@ -47,9 +47,18 @@ func WithReplyMetadata(ctx context.Context, md Metadata) context.Context {
 	return context.WithValue(ctx, replyMetadataKey{}, md)
 }
 
+// ReplyMetadataTarget returns what WithReplyMetadata was given for ctx, nil if
+// nothing. An Interceptor that makes several calls at once in place of one
+// needs it: each must have metadata of its own, of which the caller is to get
+// one.
+func ReplyMetadataTarget(ctx context.Context) Metadata {
+	md, _ := ctx.Value(replyMetadataKey{}).(Metadata)
+	return md
+}
+
 // putReplyMetadata puts the metadata of a reply where its caller wants it.
 func putReplyMetadata(ctx context.Context, md Metadata) {
-	if into, ok := ctx.Value(replyMetadataKey{}).(Metadata); ok && into != nil {
+	if into := ReplyMetadataTarget(ctx); into != nil {
 		maps.Copy(into, md)
 	}
 }

@@ -74,6 +74,14 @@ func TestMetadata_Contexts(t *testing.T) {
 		t.Errorf("MetadataFrom a caller's context is %q", md)
 	}
 	wantError(t, SetReplyMetadata(more, "a", "b"), CodeInvalidArgument, InMethod, RanYes)
+	if md := ReplyMetadataTarget(more); md != nil {
+		t.Errorf("nobody asked for reply metadata: %q", md)
+	}
+	wanted := Metadata{}
+	ReplyMetadataTarget(WithMetadata(WithReplyMetadata(base, wanted), nil))["a"] = "1"
+	if wanted["a"] != "1" {
+		t.Error("ReplyMetadataTarget is not what WithReplyMetadata was given")
+	}
 	if _, ok := PeerFrom(more); ok {
 		t.Error("PeerFrom a caller's context")
 	}
