@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"sync"
 
 	"geerpc"
@@ -18,67 +17,79 @@ import (
 // The error joins that of each server which failed or was cancelled, the first
 // to fail first, each beginning with the server's address; errors.Is and
 // errors.As see all of them. It is a *geerpc.Error with CodeUnavailable if there
-// are no servers, and geerpc.ErrShutdown after Close.
+// are no servers, with CodeInvalidArgument if reply is no pointer, and
+// geerpc.ErrShutdown after Close.
 //
-// args is encoded by several goroutines at once.
+// args is encoded by several goroutines at once. Reply metadata is that of the
+// first server that answers well.
 func (xc *XClient) Broadcast(ctx context.Context, serviceMethod string, args, reply any) error {
+	_, err := xc.callAll(ctx, serviceMethod, args, reply, func(err error) bool { return err != nil })
+	return err
+}
+
+// BroadcastAll is Broadcast, but that a server which fails is no reason to
+// cancel the calls to others. All of them end with ctx at the latest. A reply
+// may come together with an error.
+func (xc *XClient) BroadcastAll(ctx context.Context, serviceMethod string, args, reply any) error {
+	_, err := xc.callAll(ctx, serviceMethod, args, reply, func(error) bool { return false })
+	return err
+}
+
+// callAll calls all servers at once and returns when all calls have ended. An
+// answer, or error, that is enough has the other calls cancelled.
+func (xc *XClient) callAll(ctx context.Context, serviceMethod string, args, reply any, enough func(error) bool) (answered bool, err error) {
 	if xc.pool.closed() {
-		return geerpc.ErrShutdown
+		return false, geerpc.ErrShutdown
 	}
-	target := reflect.ValueOf(reply)
-	if reply != nil && (target.Kind() != reflect.Pointer || target.IsNil()) {
-		return notSent(geerpc.CodeInvalidArgument, "rpc xclient: the reply of a broadcast is a %T, want a pointer", reply)
+	target, err := newTarget(ctx, reply)
+	if err != nil {
+		return false, err
 	}
 	servers, err := xc.all(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if len(servers) == 0 {
-		return errNoServers
+		return false, errNoServers
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	b := broadcast{target: target, cancel: cancel}
+	c := chorus{target: target}
 	var wg sync.WaitGroup
 	for _, addr := range servers {
+		own := target.copy(ctx)
 		wg.Go(func() {
-			fresh, reply := b.newReply()
-			b.done(addr, fresh, xc.call(ctx, addr, serviceMethod, args, reply))
+			detached(func() error {
+				return xc.call(own.ctx, addr, serviceMethod, args, own.reply)
+			}, func(err error) {
+				if c.add(addr, own, err); enough(err) {
+					cancel()
+				}
+			})
 		})
 	}
 	wg.Wait()
-	return errors.Join(b.errs...)
+	return c.answered, errors.Join(c.errs...)
 }
 
-// A broadcast collects what the servers answer.
-type broadcast struct {
-	target reflect.Value // the caller's reply, invalid if there is none
-	cancel context.CancelFunc
+// A chorus collects what the servers answer.
+type chorus struct {
+	target target
 
 	mu       sync.Mutex // guards what follows, and what target points to
 	answered bool
 	errs     []error
 }
 
-// newReply returns a value for the reply of one server, twice.
-func (b *broadcast) newReply() (reflect.Value, any) {
-	if !b.target.IsValid() {
-		return reflect.Value{}, nil
-	}
-	fresh := reflect.New(b.target.Type().Elem())
-	return fresh, fresh.Interface()
-}
-
-// done notes how the call to one server ended.
-func (b *broadcast) done(addr string, fresh reflect.Value, err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+// add notes how the call to one server ended.
+func (c *chorus) add(addr string, own copied, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	switch {
 	case err != nil:
-		b.errs = append(b.errs, fmt.Errorf("%s: %w", addr, err))
-		b.cancel()
-	case !b.answered && fresh.IsValid():
-		b.target.Elem().Set(fresh.Elem())
-		b.answered = true
+		c.errs = append(c.errs, fmt.Errorf("%s: %w", addr, err))
+	case !c.answered:
+		c.target.take(own)
+		c.answered = true
 	}
 }

@@ -125,3 +125,50 @@ func TestBroadcastReplyThatIsNoPointer(t *testing.T) {
 		wantError(t, err, geerpc.CodeInvalidArgument, geerpc.InClient, geerpc.RanNever)
 	}
 }
+
+// TestA32_BroadcastAllGoesOn: a server that fails is reported, and no reason to
+// cancel the others.
+func TestA32_BroadcastAllGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		xc := w.client(NewMultiServerDiscovery([]string{w.start("a"), "pipe@dead", w.start("b"), "pipe@gone"}))
+		var reply string
+		done := make(chan error, 1)
+		go func() { done <- xc.BroadcastAll(context.Background(), "Work.Wait", 0, &reply) }() // ends below
+		synctest.Wait()
+		close(w.host("b").work.gate)
+		synctest.Wait()
+		select {
+		case err := <-done:
+			t.Fatal("it does not wait for all: ", err)
+		default:
+		}
+		close(w.host("a").work.gate)
+		err := <-done
+		wantError(t, err, geerpc.CodeUnavailable, geerpc.OnLink, geerpc.RanNever)
+		text := "\n" + err.Error()
+		if strings.Count(text, "\n") != 2 || !strings.Contains(text, "\npipe@dead: ") || !strings.Contains(text, "\npipe@gone: ") {
+			t.Errorf("not one line for each that failed: %v", err)
+		}
+		if reply != "b" {
+			t.Errorf("the reply is %q, want b, which was first", reply)
+		}
+	})
+}
+
+// TestG71_BroadcastAllWhereOneHangs ends with its context.
+func TestG71_BroadcastAllWhereOneHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		xc := w.client(NewMultiServerDiscovery([]string{w.start("a"), w.start("b"), "pipe@dead"}))
+		close(w.host("a").work.gate)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		var reply string
+		begin := time.Now()
+		err := xc.BroadcastAll(ctx, "Work.Wait", 0, &reply)
+		if took := time.Since(begin); took != time.Second || !errors.Is(err, context.DeadlineExceeded) || reply != "a" {
+			t.Errorf("%q, %v after %s", reply, err, took)
+		}
+	})
+}

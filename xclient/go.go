@@ -1,0 +1,67 @@
+package xclient
+
+import (
+	"context"
+	"fmt"
+
+	"geerpc"
+)
+
+// Go makes a call as Call does, without waiting for its reply; it returns at
+// once, and has a goroutine make the call. args and reply must be left alone
+// until the call is done. There is no context: to limit the time use Call, or a
+// default deadline.
+//
+// When the call is done, it is sent on done, which may be shared by calls; if
+// done is nil, a new channel is made. A done channel that is full or unbuffered
+// holds up nobody else: the call waits for its receiver, until the XClient is
+// closed. The call's Seq stays 0.
+func (xc *XClient) Go(serviceMethod string, args, reply any, done chan *geerpc.Call) *geerpc.Call {
+	if done == nil {
+		done = make(chan *geerpc.Call, 1)
+	}
+	call := &geerpc.Call{ServiceMethod: serviceMethod, Args: args, Reply: reply, Done: done}
+	go detached(func() error { // ends when the call is received or the XClient closed
+		return xc.Call(context.Background(), serviceMethod, args, reply)
+	}, func(err error) {
+		call.Error = err
+		xc.announce(call)
+	})
+	return call
+}
+
+// announce sends a call that is done to whoever waits for it.
+func (xc *XClient) announce(call *geerpc.Call) {
+	select {
+	case call.Done <- call:
+		return
+	default:
+	}
+	select {
+	case call.Done <- call:
+	case <-xc.pool.ctx.Done():
+	}
+}
+
+// detached makes a call on a goroutine that is not its caller's, and tells done
+// how it ended. If the call panics or ends the goroutine, that is its error:
+// nobody else is there to notice.
+func detached(call func() error, done func(error)) {
+	err := errExited
+	defer func() {
+		if p := recover(); p != nil {
+			err = lostTrack("the call panicked: %.256v", p)
+		}
+		done(err)
+	}()
+	err = call()
+}
+
+var errExited = lostTrack("the call ended its goroutine")
+
+// lostTrack returns the error of a call of which nobody knows how it ended.
+func lostTrack(format string, a ...any) error {
+	e := geerpc.Errorf(geerpc.CodeInternal, "rpc xclient: %w", fmt.Errorf(format, a...)).(*geerpc.Error)
+	e.Where, e.Ran = geerpc.InClient, geerpc.RanMaybe
+	return e
+}
