@@ -1,0 +1,146 @@
+package xclient
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"geerpc"
+)
+
+// The defaults of a Retry.
+const (
+	DefaultMaxAttempts = 3
+	DefaultBackoff     = 50 * time.Millisecond
+	DefaultMaxBackoff  = time.Second
+)
+
+// A Retry makes calls again that have failed, where that is safe and may help.
+//
+// It is safe if the error says that the method never ran, or if the context is
+// marked with Idempotent. It may help if the code is CodeUnavailable or
+// CodeAborted, if it is CodeDeadlineExceeded and means not the caller's own
+// deadline but that of a dial or of the server, or if it is
+// CodeResourceExhausted before the method ran, of a message that is not too
+// large. An XClient makes each further attempt on another server while there
+// is one that has not been tried.
+//
+// A call whose method never ran is made again at once; before further attempts
+// there is a pause. If the caller's deadline would pass in it, the call fails
+// without waiting. When the last of several attempts fails, the error names its
+// number, and its Ran tells whether the method ran in any of them; what the
+// method itself said is returned as it is. Reply metadata is that of all
+// attempts.
+//
+// The zero Retry has the defaults.
+type Retry struct {
+	// MaxAttempts limits how often a call is made, the first time included.
+	// Zero: 3; 1 or negative: calls are not made again.
+	MaxAttempts int
+
+	// Backoff is the first pause; each further one of the same call is twice
+	// as long, up to MaxBackoff. What is waited is a random time between half
+	// of that and all. Zero: 50 ms and 1 s; a negative Backoff is no pause, a
+	// negative MaxBackoff no limit.
+	Backoff, MaxBackoff time.Duration
+
+	// Budget limits the attempts after the first to a share of the calls that
+	// one client makes, lest servers which fail under load get even more: 0.2
+	// allows one for every five calls. A hundred may be made in advance, and
+	// a thousand saved up. Zero: 0.2; negative: no limit.
+	Budget float64
+}
+
+// Intercept implements the policy as a geerpc.Interceptor. All calls through
+// what it returns, which is safe for concurrent use, share one budget.
+func (r Retry) Intercept(next geerpc.CallFunc) geerpc.CallFunc {
+	if r.MaxAttempts == 0 {
+		r.MaxAttempts = DefaultMaxAttempts
+	}
+	if r.MaxAttempts <= 1 {
+		return next
+	}
+	if r.Backoff == 0 {
+		r.Backoff = DefaultBackoff
+	}
+	switch {
+	case r.MaxBackoff == 0:
+		r.MaxBackoff = DefaultMaxBackoff
+	case r.MaxBackoff < 0:
+		r.MaxBackoff = math.MaxInt64 / 2 // which can be doubled
+	}
+	r.Backoff = min(r.Backoff, r.MaxBackoff)
+	return (&retrier{Retry: r, next: next, budget: newBudget(r.Budget)}).call
+}
+
+// A retrier is a Retry at work, its defaults filled in.
+type retrier struct {
+	Retry
+	next   geerpc.CallFunc
+	budget *budget
+}
+
+func (r *retrier) call(ctx context.Context, serviceMethod string, args, reply any) error {
+	r.budget.pay()
+	err := r.next(ctx, serviceMethod, args, reply)
+	if err == nil {
+		return nil
+	}
+	again := func() error { return r.next(ctx, serviceMethod, args, reply) }
+	return r.repeat(ctx, err, again)
+}
+
+// repeat makes a call again whose first attempt ended with err.
+func (r *retrier) repeat(ctx context.Context, err error, again func() error) error {
+	var t tally
+	t.add(err)
+	backoff := r.Backoff
+	for t.attempts < r.MaxAttempts && repeatable(ctx, err) {
+		var pause time.Duration
+		if t.attempts > 1 || ranOf(err) != geerpc.RanNever {
+			pause = jitter(backoff)
+			backoff = min(2*backoff, r.MaxBackoff)
+		}
+		if !timeFor(ctx, pause) || !r.budget.spend() {
+			break
+		}
+		if !sleep(ctx, pause) {
+			return t.interrupted(ctx, err)
+		}
+		if err = again(); err == nil {
+			return nil
+		}
+		t.add(err)
+	}
+	return t.outcome(err)
+}
+
+// jitter returns a random time between half of d and d.
+func jitter(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return d/2 + rand.N(d-d/2+1)
+}
+
+// timeFor tells whether there is time left after a pause.
+func timeFor(ctx context.Context, pause time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return !ok || time.Until(deadline) > pause
+}
+
+// sleep reports false if ctx ends before it does.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
