@@ -1,0 +1,141 @@
+package xclient
+
+import (
+	"context"
+	"time"
+
+	"geerpc"
+)
+
+// DefaultHedgeAttempts is how often at most a Hedge makes a call, unless told
+// otherwise.
+const DefaultHedgeAttempts = 2
+
+// A Hedge cuts off the slow end of calls that are marked with Idempotent: when
+// one has had no answer for a while it is made again, on another server if
+// there is one, while the first attempt goes on. The first answer counts, be
+// it an error, unless another server may do better; the attempts without one
+// are cancelled, on the wire too, before the call returns.
+//
+// Hedging is for slowness: a call whose attempts have all failed fails, without
+// another one. In an XClient hedging is outside of retrying, so that each
+// attempt retries by itself. When several attempts fail, the error names the
+// number of the last, and its Ran tells whether the method ran in any of them.
+//
+// Each attempt has a reply of its own, and reply metadata. The caller's reply
+// is set to that of the attempt which counts, and loses what it held; the
+// metadata is added to the caller's. args is encoded by several goroutines at
+// once.
+//
+// Attempts after the first are limited to 20 % of the marked calls, of which a
+// hundred may be made in advance and a thousand saved up; those of Retry come
+// on top. A call beyond that waits for the attempts that it has.
+//
+// The zero Hedge does nothing.
+type Hedge struct {
+	// Delay is for how long each attempt is waited for before the next is
+	// made. What 95 % of the calls stay under is a good choice. Zero or
+	// negative: calls are not hedged.
+	Delay time.Duration
+
+	// Max limits how often a call is made, the first time included. Zero: 2;
+	// 1 or negative: calls are not hedged.
+	Max int
+}
+
+// Intercept implements the policy as a geerpc.Interceptor. All calls through
+// what it returns, which is safe for concurrent use, share one budget.
+func (h Hedge) Intercept(next geerpc.CallFunc) geerpc.CallFunc {
+	if h.Max == 0 {
+		h.Max = DefaultHedgeAttempts
+	}
+	if h.Delay <= 0 || h.Max <= 1 {
+		return next
+	}
+	return (&hedger{Hedge: h, next: next, budget: newBudget(defaultBudget)}).call
+}
+
+// A hedger is a Hedge at work, its defaults filled in.
+type hedger struct {
+	Hedge
+	next   geerpc.CallFunc
+	budget *budget
+}
+
+func (h *hedger) call(ctx context.Context, serviceMethod string, args, reply any) error {
+	if !idempotent(ctx) {
+		return h.next(ctx, serviceMethod, args, reply)
+	}
+	target, err := newTarget(ctx, reply)
+	if err != nil {
+		return err
+	}
+	h.budget.pay()
+	attempts, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan attempt)
+	r := race{caller: ctx, cancel: cancel}
+	begin := func() {
+		a := attempt{copied: target.copy(attempts)}
+		go detached(func() error { // ends when the attempt is received below
+			return h.next(a.ctx, serviceMethod, args, a.reply)
+		}, func(err error) {
+			a.err = err
+			ended <- a
+		})
+		r.running++
+	}
+	begin()
+	h.watch(&r, begin, ended)
+	if r.last.err == nil {
+		target.take(r.last.copied)
+	}
+	return r.tally.outcome(r.last.err)
+}
+
+// watch begins the attempts after the first, and returns when all have ended:
+// nobody touches the caller's arguments any more.
+func (h *hedger) watch(r *race, begin func(), ended <-chan attempt) {
+	timer := time.NewTimer(h.Delay)
+	defer timer.Stop()
+	for r.running > 0 {
+		select {
+		case a := <-ended:
+			r.end(a)
+		case <-timer.C:
+			if begun := r.running + r.tally.attempts; !r.decided && begun < h.Max && h.budget.spend() {
+				begin()
+				timer.Reset(h.Delay)
+			}
+		}
+	}
+}
+
+// An attempt is one of several of the same call.
+type attempt struct {
+	copied
+	err error
+}
+
+// A race is the attempts of one call. It is its caller's goroutine's.
+type race struct {
+	caller  context.Context
+	cancel  func() // ends the attempts that are running
+	running int
+	tally   tally
+	last    attempt // to end or, if decided, the one that counts
+	decided bool
+}
+
+func (r *race) end(a attempt) {
+	r.running--
+	r.tally.add(a.err)
+	if r.decided {
+		return
+	}
+	r.last = a
+	if a.err == nil || !repeatable(r.caller, a.err) {
+		r.decided = true
+		r.cancel()
+	}
+}
