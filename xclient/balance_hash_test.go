@@ -20,7 +20,7 @@ func keyed(p Picker, n int) []*Server {
 
 // All clients must agree, also those that are built from a later version.
 func TestConsistentHash_SameForAllClients(t *testing.T) {
-	servers := fleet(100, 1, 3)
+	servers := manyServers(100, 1, 3)
 	for k, want := range map[string]string{"": "s65", "a": "s72", "user 1": "s50", "ключ": "s75"} {
 		for range 3 {
 			rand.Shuffle(len(servers), func(i, j int) { servers[i], servers[j] = servers[j], servers[i] })
@@ -36,7 +36,7 @@ func TestConsistentHash_FewKeysMove(t *testing.T) {
 	const keys = 20_000
 	for _, n := range []int{2, 10, 100, 1000} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			servers := fleet(n)
+			servers := manyServers(n)
 			last := servers[n-1]
 			with := keyed(ConsistentHash().Picker(servers), keys)
 			without := keyed(ConsistentHash().Picker(servers[:n-1]), keys)
@@ -61,7 +61,7 @@ func TestConsistentHash_Spread(t *testing.T) {
 	for _, n := range []int{2, 10, 100} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			count := make(map[*Server]int)
-			for _, s := range keyed(ConsistentHash().Picker(fleet(n)), n*perServer) {
+			for _, s := range keyed(ConsistentHash().Picker(manyServers(n)), n*perServer) {
 				count[s]++
 			}
 			most, least := 0, math.MaxInt
@@ -82,7 +82,7 @@ func TestConsistentHash_Weights(t *testing.T) {
 		t.Run(fmt.Sprint(weights), func(t *testing.T) {
 			ratio := min(float64(weights[1])/float64(weights[0]), 16)
 			light := 0
-			for _, s := range keyed(ConsistentHash().Picker(fleet(100, weights...)), keys) {
+			for _, s := range keyed(ConsistentHash().Picker(manyServers(100, weights...)), keys) {
 				if s.Endpoint().Weight == weights[0] {
 					light++
 				}
@@ -96,7 +96,7 @@ func TestConsistentHash_Weights(t *testing.T) {
 
 func TestConsistentHash_WithoutKey(t *testing.T) {
 	const calls = 20_000
-	servers := fleet(10)
+	servers := manyServers(10)
 	count := picks(ConsistentHash().Picker(servers), calls)
 	for _, s := range servers {
 		if share := count[s] * 100 / calls; share < 5 || share > 15 {
@@ -111,7 +111,7 @@ func TestConsistentHash_BoundedLoad(t *testing.T) {
 	for _, weights := range [][]int{{1}, {1, 2, 5}} {
 		for _, n := range []int{2, 10, 300} {
 			t.Run(fmt.Sprint(n, weights), func(t *testing.T) {
-				servers := fleet(n, weights...)
+				servers := manyServers(n, weights...)
 				p := ConsistentHash().Picker(servers)
 				total := totalWeight(servers)
 				hot := WithHashKey(t.Context(), "hot")
@@ -134,7 +134,7 @@ func TestConsistentHash_BoundedLoad(t *testing.T) {
 
 // When calls have ended, the key is at home again.
 func TestConsistentHash_ComesHome(t *testing.T) {
-	servers := fleet(10)
+	servers := manyServers(10)
 	p := ConsistentHash().Picker(servers)
 	hot := WithHashKey(t.Context(), "hot")
 	home := p.Pick(hot)
@@ -151,7 +151,7 @@ func TestConsistentHash_ComesHome(t *testing.T) {
 // Each further attempt goes to the next server on the ring, and the ones after
 // the last to the first again.
 func TestConsistentHash_Attempts(t *testing.T) {
-	servers := fleet(4)
+	servers := manyServers(4)
 	p := ConsistentHash().Picker(servers)
 	a := &attempts{Context: WithHashKey(t.Context(), "key")}
 	home := p.Pick(a)

@@ -28,7 +28,7 @@ func TestLeastLoaded_OfTwo(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			servers := fleet(2, tt.more.weight, tt.fewer.weight)
+			servers := manyServers(2, tt.more.weight, tt.fewer.weight)
 			for i, s := range []server{tt.more, tt.fewer} {
 				servers[i].inFlight.Store(int64(s.inFlight))
 				if s.latency > 0 {
@@ -46,7 +46,7 @@ func TestLeastLoaded_OfTwo(t *testing.T) {
 // beside it; and none gets more than its two chances.
 func TestLeastLoaded_OfMany(t *testing.T) {
 	const calls = 20_000
-	servers := fleet(10)
+	servers := manyServers(10)
 	for i, s := range servers {
 		s.inFlight.Store(int64(i))
 	}
@@ -60,7 +60,7 @@ func TestLeastLoaded_OfMany(t *testing.T) {
 // again: its latency has to be forgotten.
 func TestLeastLoaded_TriesSlowServersAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		servers := fleet(2)
+		servers := manyServers(2)
 		slow, fast := servers[0], servers[1]
 		p := LeastLoaded().Picker(servers)
 		slow.latency.add(time.Second, sinceStart())

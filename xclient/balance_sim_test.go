@@ -69,7 +69,7 @@ type simHost struct {
 
 // newSimulation makes ten servers, of which the first is slow.
 func newSimulation(b Balancer, weights ...int) *simulation {
-	servers := fleet(10, weights...)
+	servers := manyServers(10, weights...)
 	s := &simulation{picker: b.Picker(servers), hosts: make(map[*Server]*simHost)}
 	for _, server := range servers {
 		s.hosts[server] = &simHost{time: simTime, workers: make(chan struct{}, simWorkers)}

@@ -21,9 +21,9 @@ var balancers = []struct {
 	{"ConsistentHash", ConsistentHash()},
 }
 
-// fleet returns n servers s0, s1 …, whose weights are those given, over and
+// manyServers returns n servers s0, s1 …, whose weights are those given, over and
 // over.
-func fleet(n int, weights ...int) []*Server {
+func manyServers(n int, weights ...int) []*Server {
 	servers := make([]*Server, n)
 	for i := range servers {
 		e := Endpoint{Addr: fmt.Sprint("s", i)}
@@ -57,7 +57,7 @@ func wantShare(t *testing.T, s *Server, count, picks int, share float64) {
 func TestBalancers_OneServer(t *testing.T) {
 	for _, b := range balancers {
 		t.Run(b.name, func(t *testing.T) {
-			servers := fleet(1)
+			servers := manyServers(1)
 			servers[0].inFlight.Store(1000)
 			if p := b.Picker(servers); p.Pick(t.Context()) != servers[0] {
 				t.Error("the only server was not picked")
@@ -72,7 +72,7 @@ func TestBalancers_OddWeights(t *testing.T) {
 	for _, weights := range [][]int{nil, {0}, {-1}, {0, -5, 1, math.MinInt}, {1000}, {math.MaxInt}} {
 		for _, b := range balancers {
 			t.Run(fmt.Sprint(b.name, weights), func(t *testing.T) {
-				servers := fleet(4, weights...)
+				servers := manyServers(4, weights...)
 				count := picks(b.Picker(servers), calls)
 				for _, s := range servers {
 					if b.name == "ConsistentHash" { // depends on where its point is
@@ -89,7 +89,7 @@ func TestBalancers_OddWeights(t *testing.T) {
 }
 
 func TestBalancers_WeightsIgnored(t *testing.T) {
-	servers := fleet(2, 1, 99)
+	servers := manyServers(2, 1, 99)
 	for _, b := range []Balancer{Random(), RoundRobin()} {
 		count := picks(b.Picker(servers), 10_000)
 		wantShare(t, servers[0], count[servers[0]], 10_000, 0.5)
@@ -101,7 +101,7 @@ func TestBalancers_WeightsRespected(t *testing.T) {
 	weights := []int{1, 2, 0, 7, 9, 20, 20, 40}
 	for _, b := range []Balancer{Weighted(), LeastLoaded()} { // idle servers have no load
 		t.Run(fmt.Sprintf("%T", b), func(t *testing.T) {
-			servers := fleet(len(weights), weights...)
+			servers := manyServers(len(weights), weights...)
 			count := picks(b.Picker(servers), calls)
 			for _, s := range servers {
 				wantShare(t, s, count[s], calls, weightOf(s)/100)
@@ -117,7 +117,7 @@ func TestAliasTable_Chances(t *testing.T) {
 		for i := range weights {
 			weights[i] = 1 + rand.IntN(1<<rand.IntN(20))
 		}
-		servers := fleet(n, weights...)
+		servers := manyServers(n, weights...)
 		chance := make([]float64, n)
 		for i, c := range newAliasTable(servers) {
 			own := float64(c.own) / (1 << 32)
@@ -135,7 +135,7 @@ func TestAliasTable_Chances(t *testing.T) {
 
 func TestRoundRobin_EachOnceInARound(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 10} {
-		p := RoundRobin().Picker(fleet(n))
+		p := RoundRobin().Picker(manyServers(n))
 		for round := range 5 {
 			if count := picks(p, n); len(count) != n {
 				t.Errorf("round %d of %d servers went to %d of them", round, n, len(count))
@@ -146,7 +146,7 @@ func TestRoundRobin_EachOnceInARound(t *testing.T) {
 
 func TestRoundRobin_ExactForManyCallers(t *testing.T) {
 	const rounds, callers = 1000, 7
-	servers := fleet(callers)
+	servers := manyServers(callers)
 	p := RoundRobin().Picker(servers)
 	var mu sync.Mutex
 	total := make(map[*Server]int)
@@ -174,7 +174,7 @@ func TestRoundRobin_ExactForManyCallers(t *testing.T) {
 // there are two.
 func TestRoundRobin_FairAcrossChanges(t *testing.T) {
 	const changes = 20_000
-	servers := fleet(3)
+	servers := manyServers(3)
 	b := RoundRobin()
 	count := make(map[*Server]int)
 	for range changes {
@@ -191,7 +191,7 @@ func TestRoundRobin_FairAcrossChanges(t *testing.T) {
 func TestBalancers_ManyCallers(t *testing.T) {
 	for _, b := range balancers {
 		t.Run(b.name, func(t *testing.T) {
-			servers := fleet(5, 1, 2)
+			servers := manyServers(5, 1, 2)
 			p := b.Picker(servers)
 			var wg sync.WaitGroup
 			for range 4 {
@@ -218,7 +218,7 @@ func TestBalancers_PickAllocatesNothing(t *testing.T) {
 	ctx := WithHashKey(context.Background(), "key")
 	for _, b := range balancers {
 		for _, n := range []int{10, 1000} {
-			p := b.Picker(fleet(n))
+			p := b.Picker(manyServers(n))
 			if allocs := testing.AllocsPerRun(2000, func() { p.Pick(ctx) }); allocs != 0 {
 				t.Errorf("%s of %d servers: %v allocations a pick", b.name, n, allocs)
 			}
@@ -235,7 +235,7 @@ func BenchmarkPick(b *testing.B) {
 	}
 	for _, bal := range balancers {
 		for _, n := range benchmarkSizes {
-			p := bal.Picker(fleet(n))
+			p := bal.Picker(manyServers(n))
 			b.Run(fmt.Sprintf("%s/%d", bal.name, n), func(b *testing.B) {
 				b.ReportAllocs()
 				for i := 0; b.Loop(); i++ {
@@ -257,7 +257,7 @@ func BenchmarkPick(b *testing.B) {
 func BenchmarkPicker(b *testing.B) {
 	for _, bal := range balancers {
 		for _, n := range benchmarkSizes {
-			servers := fleet(n)
+			servers := manyServers(n)
 			b.Run(fmt.Sprintf("%s/%d", bal.name, n), func(b *testing.B) {
 				for b.Loop() {
 					bal.Picker(servers)

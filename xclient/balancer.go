@@ -12,6 +12,18 @@ type Balancer interface {
 	Picker(servers []*Server) Picker
 }
 
+// balancer returns what picks servers as a mode says, nil if there is no such
+// mode.
+func (m SelectMode) balancer() Balancer {
+	switch m {
+	case RandomSelect:
+		return Random()
+	case RoundRobinSelect:
+		return RoundRobin()
+	}
+	return nil
+}
+
 // A Picker picks one of the servers that it was made for. It is on the way of
 // every call, and called by many goroutines at once.
 type Picker interface {

@@ -38,14 +38,14 @@ func (xc *XClient) BroadcastAll(ctx context.Context, serviceMethod string, args,
 // callAll calls all servers at once and returns when all calls have ended. An
 // answer, or error, that is enough has the other calls cancelled.
 func (xc *XClient) callAll(ctx context.Context, serviceMethod string, args, reply any, enough func(error) bool) (answered bool, err error) {
-	if xc.pool.closed() {
+	if xc.fleet.closed() {
 		return false, geerpc.ErrShutdown
 	}
 	target, err := newTarget(ctx, reply)
 	if err != nil {
 		return false, err
 	}
-	servers, err := xc.all(ctx)
+	servers, err := xc.all(ctx, serviceMethod)
 	if err != nil {
 		return false, err
 	}

@@ -1,6 +1,7 @@
 package xclient
 
 import (
+	"context"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -44,6 +45,21 @@ type MultiServersDiscovery struct {
 	mu      sync.RWMutex // guards what follows
 	servers []string
 	next    uint // server of the round, modulo their number
+	list    *List
+}
+
+func (d *MultiServersDiscovery) endpoints(context.Context) (*List, error) { return d.peek(), nil }
+
+func (d *MultiServersDiscovery) peek() *List {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.list == nil {
+		d.list = new(List)
+		for _, addr := range d.servers {
+			d.list.Endpoints = append(d.list.Endpoints, Endpoint{Addr: addr})
+		}
+	}
+	return d.list
 }
 
 // NewMultiServerDiscovery returns a MultiServersDiscovery of servers, of which
@@ -60,7 +76,7 @@ func (d *MultiServersDiscovery) Refresh() error { return nil }
 func (d *MultiServersDiscovery) Update(servers []string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.servers = slices.Clone(servers)
+	d.servers, d.list = slices.Clone(servers), nil
 	return nil
 }
 

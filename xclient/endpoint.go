@@ -1,6 +1,9 @@
 package xclient
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // An Endpoint is a server and what is known about it.
 type Endpoint struct {
@@ -22,6 +25,11 @@ type Endpoint struct {
 	// Legacy marks a server of GeeRPC's original version, to which
 	// connections are made with geerpc.Option.Legacy.
 	Legacy bool `json:"legacy,omitempty"`
+}
+
+// offers tells whether the server may offer a service.
+func (e *Endpoint) offers(service string) bool {
+	return len(e.Services) == 0 || slices.Contains(e.Services, service)
 }
 
 // A List is what a Discovery knows at one time. It and all that it holds are

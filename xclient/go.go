@@ -39,7 +39,7 @@ func (xc *XClient) announce(call *geerpc.Call) {
 	}
 	select {
 	case call.Done <- call:
-	case <-xc.pool.ctx.Done():
+	case <-xc.fleet.ctx.Done():
 	}
 }
 

@@ -1,8 +1,12 @@
 package xclient
 
 import (
+	"context"
+	"errors"
 	"sync/atomic"
 	"time"
+
+	"geerpc"
 )
 
 // A Server is one of the servers that an XClient calls, as Balancers see it.
@@ -10,6 +14,10 @@ type Server struct {
 	endpoint atomic.Pointer[Endpoint]
 	inFlight atomic.Int64
 	latency  latency
+	health   health
+
+	conns []*connection // none: it is not an XClient's
+	turn  atomic.Uint32 // of conns
 }
 
 // NewServer returns a Server without calls, to try a Balancer on. It has a copy
@@ -30,3 +38,76 @@ func (s *Server) InFlight() int { return int(s.inFlight.Load()) }
 // before the first has ended. It halves with every ten seconds in which none
 // ends, so that balancers which shun slow servers try them again.
 func (s *Server) Latency() time.Duration { return s.latency.get(sinceStart()) }
+
+// client returns a client that takes calls, nil if there is none at present.
+// Of several connections it is each one's turn; one that is missing begins to
+// be made, and another one stands in.
+func (s *Server) client() *geerpc.Client {
+	if len(s.conns) == 1 {
+		return s.conns[0].ready()
+	}
+	first := int(s.turn.Add(1))
+	for i := range s.conns {
+		c := s.conns[(first+i)%len(s.conns)]
+		if client := c.ready(); client != nil {
+			if i > 0 {
+				s.conns[first%len(s.conns)].want()
+			}
+			return client
+		}
+	}
+	return nil
+}
+
+// connect waits for a client. It gives up with errElsewhere when that takes
+// long and there are others to turn to.
+func (s *Server) connect(ctx context.Context, others bool) (*geerpc.Client, error) {
+	return s.conns[int(s.turn.Load())%len(s.conns)].wait(ctx, others)
+}
+
+// connected tells whether there is a connection that takes calls.
+func (s *Server) connected() bool {
+	for _, c := range s.conns {
+		if client := c.client.Load(); client != nil && client.IsAvailable() {
+			return true
+		}
+	}
+	return false
+}
+
+// call makes a call over one of the server's clients, and takes note of it.
+func (s *Server) call(ctx context.Context, client *geerpc.Client, serviceMethod string, args, reply any) (err error) {
+	begin := sinceStart()
+	s.inFlight.Add(1)
+	ended := false
+	defer func() {
+		s.inFlight.Add(-1)
+		if ended {
+			s.note(err, begin)
+		}
+	}()
+	err = client.Call(ctx, serviceMethod, args, reply)
+	ended = true
+	return err
+}
+
+// note draws conclusions from how a call ended. Calls that were cancelled and
+// that failed before they were under way say nothing about a server's speed.
+func (s *Server) note(err error, begin time.Duration) {
+	var e *geerpc.Error
+	switch {
+	case err == nil:
+	case !errors.As(err, &e) || e.Code == geerpc.CodeCanceled || e.Where == geerpc.InClient:
+		return
+	case e.Where == geerpc.OnLink && e.Code != geerpc.CodeDeadlineExceeded:
+		s.health.failed()
+		return
+	}
+	now := sinceStart()
+	s.latency.add(now-begin, now)
+	if e != nil && e.Where != geerpc.InMethod && (e.Code == geerpc.CodeUnavailable || e.Code == geerpc.CodeDeadlineExceeded) {
+		s.health.failed()
+		return
+	}
+	s.health.succeeded()
+}

@@ -8,28 +8,76 @@
 //	err := xc.Call(ctx, "Arith.Add", Args{1, 2}, &sum)
 //
 // A server's address is what geerpc.XDial takes: tcp@10.0.0.1:9999.
+//
+// # The way of a call
+//
+// [New] takes a Config, of which each field is a policy of its own. They are
+// around a call in this order:
+//
+//	Interceptors    yours, the first outermost
+//	Timeout         a deadline for calls that have none
+//	Hedge           a second attempt when the first is slow, if it is idempotent
+//	Retry           another attempt where that is safe
+//	Balancer        picks a server among those that are fit
+//	Ejection        notes how the attempt ended
+//	Option          the connection, and what intercepts each attempt
+//
+// A server that can't be connected to, that is shutting down or that fails one
+// call after the other gets no calls while there are others. Calls find out
+// about that at once where they can: a call that was never sent because its
+// connection was closing goes to another server.
 package xclient
 
 import (
 	"context"
-	"errors"
 	"io"
+	"math/rand/v2"
+	"strings"
+	"time"
 
 	"geerpc"
 )
 
-// An XClient calls the servers of a Discovery. It has one connection to each
-// server that it has called, which all calls share; makes a new one if that has
-// broken or the server is about to shut down; and closes those to servers that
-// are no longer listed once their calls have ended. It is safe for concurrent
-// use, and ends with Close.
-//
-// A call that fails is not repeated, be it that its server could not be
-// reached.
+// A Config is how an XClient works. The zero Config is a good one.
+type Config struct {
+	// Option is how connections are made; it is copied. Nil:
+	// geerpc.DefaultOption. Its Dialer gets a context that lasts as long as
+	// the connection is wanted, not the one of a call: calls share
+	// connections, and each waits for them under its own context. Its
+	// Interceptors see each attempt.
+	Option *geerpc.Option
+
+	// Balancer picks the servers. Nil: LeastLoaded. It is not used with a
+	// Discovery that has only the four methods.
+	Balancer Balancer
+
+	// Connections is how many connections are made to a server, each of them
+	// when there is a call for it. Zero or negative: 1, which serves
+	// thousands of callers.
+	Connections int
+
+	// Timeout is the deadline of calls whose context has none. Zero or
+	// negative: they have none.
+	Timeout time.Duration
+
+	Hedge    Hedge
+	Retry    Retry
+	Ejection Ejection
+
+	// Interceptors wrap each call as a whole. The first is the outermost.
+	Interceptors []geerpc.Interceptor
+}
+
+// An XClient calls the servers of a Discovery. It has connections to those that
+// it has called, which all calls share; makes new ones if they have broken or
+// the server is about to shut down; and closes those to servers that are no
+// longer listed once their calls have ended. It is safe for concurrent use, and
+// ends with Close.
 type XClient struct {
-	d    Discovery
-	mode SelectMode
-	pool *pool
+	fleet fleet
+	d     Discovery
+	mode  SelectMode
+	do    geerpc.CallFunc // pick and call, in all policies
 }
 
 var (
@@ -38,16 +86,56 @@ var (
 )
 
 // NewXClient returns an XClient for the servers of d, one of which mode picks
-// for each call. Connections are made as opt says, which is copied; nil is
-// geerpc.DefaultOption. Its Dialer gets a context that lasts as long as the
-// connection is wanted, not the one of a call: calls share connections, and
-// each waits for them under its own context.
+// for each call, and which works like New's with opt and nothing else said.
 func NewXClient(d Discovery, mode SelectMode, opt *geerpc.Option) *XClient {
-	if opt != nil {
-		o := *opt
-		opt = &o
+	return newXClient(d, mode, Config{Option: opt, Balancer: mode.balancer()})
+}
+
+// New returns an XClient for the servers of d. With a Discovery that has only
+// the four methods, servers are picked by Get(RandomSelect).
+func New(d Discovery, c Config) *XClient {
+	if c.Balancer == nil {
+		c.Balancer = LeastLoaded()
 	}
-	return &XClient{d: d, mode: mode, pool: newPool(opt, d.GetAll)}
+	return newXClient(d, RandomSelect, c)
+}
+
+// newXClient returns an XClient. A nil Balancer means that there is no such
+// mode, which each call is told.
+func newXClient(d Discovery, mode SelectMode, c Config) *XClient {
+	opt := geerpc.DefaultOption
+	if c.Option != nil {
+		opt = c.Option
+	}
+	xc := &XClient{d: d, mode: mode}
+	f := &xc.fleet
+	f.opt = *opt
+	f.ctx, f.cancel = context.WithCancelCause(context.Background())
+	f.addrs, f.balancer = d.GetAll, c.Balancer
+	f.perHost, f.ejection = max(c.Connections, 1), c.Ejection.withDefaults()
+	if f.balancer != nil {
+		f.lister = listerOf(d)
+	}
+	xc.do = c.Hedge.Intercept(c.Retry.Intercept(xc.attempt))
+	if c.Timeout > 0 {
+		xc.do = withTimeout(c.Timeout, xc.do)
+	}
+	for i := len(c.Interceptors) - 1; i >= 0; i-- {
+		xc.do = c.Interceptors[i](xc.do)
+	}
+	return xc
+}
+
+// withTimeout gives calls a deadline that have none.
+func withTimeout(d time.Duration, next geerpc.CallFunc) geerpc.CallFunc {
+	return func(ctx context.Context, serviceMethod string, args, reply any) error {
+		if _, ok := ctx.Deadline(); !ok {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, d)
+			defer cancel()
+		}
+		return next(ctx, serviceMethod, args, reply)
+	}
 }
 
 // Call calls the named method on one of the servers; see geerpc.Client.Call.
@@ -55,57 +143,143 @@ func NewXClient(d Discovery, mode SelectMode, opt *geerpc.Option) *XClient {
 // which a *geerpc.Error with CodeUnavailable says that there are no servers;
 // of geerpc.DialContext; or with geerpc.ErrShutdown after Close.
 func (xc *XClient) Call(ctx context.Context, serviceMethod string, args, reply any) error {
-	if xc.pool.closed() {
+	if xc.fleet.closed() {
 		return geerpc.ErrShutdown
 	}
-	addr, err := xc.pick(ctx)
-	if err != nil {
-		return err
-	}
-	return xc.call(ctx, addr, serviceMethod, args, reply)
-}
-
-// call calls the named method on one server.
-func (xc *XClient) call(ctx context.Context, addr, serviceMethod string, args, reply any) error {
-	c, err := xc.pool.acquire(ctx, addr)
-	if err != nil {
-		return err
-	}
-	defer xc.pool.release(c)
-	return c.client.Call(ctx, serviceMethod, args, reply)
+	return xc.do(&attempts{Context: ctx}, serviceMethod, args, reply)
 }
 
 // Close closes all connections; calls in flight fail with an error that wraps
 // geerpc.ErrShutdown. It returns nil when none are left, and may be called
 // again. The Discovery is not touched.
 func (xc *XClient) Close() error {
-	xc.pool.close()
+	xc.fleet.close()
 	return nil
 }
 
-// pick asks the Discovery for a server. The interface has no context; our own
-// Discovery, which may have to wait for a registry, takes one all the same.
-func (xc *XClient) pick(ctx context.Context) (string, error) {
-	if d, ok := xc.d.(*GeeRegistryDiscovery); ok {
-		return d.get(ctx, xc.mode)
+// maxPicks is how many servers are looked at for one attempt.
+const maxPicks = 4
+
+// attempt calls the named method on one server. A connection that was being
+// closed before the call was sent is no reason to fail: it was no attempt yet.
+func (xc *XClient) attempt(ctx context.Context, serviceMethod string, args, reply any) error {
+	for n := 1; ; n++ {
+		s, client, err := xc.pick(ctx, serviceMethod)
+		if err != nil {
+			return err
+		}
+		err = s.call(ctx, client, serviceMethod, args, reply)
+		if err == nil || n >= maxPicks || client.IsAvailable() || ranOf(err) != geerpc.RanNever || ctx.Err() != nil || xc.fleet.closed() {
+			return err
+		}
 	}
-	return xc.d.Get(xc.mode)
 }
 
-// all asks the Discovery for all servers, as pick does for one.
-func (xc *XClient) all(ctx context.Context) ([]string, error) {
-	if d, ok := xc.d.(*GeeRegistryDiscovery); ok {
-		return d.getAll(ctx)
+// pick returns a server to call and the connection to it.
+func (xc *XClient) pick(ctx context.Context, serviceMethod string) (s *Server, client *geerpc.Client, err error) {
+	a := attemptsOf(ctx)
+	for n := range maxPicks {
+		others := false
+		s, others, err = xc.choose(ctx, a, serviceMethod)
+		if err != nil {
+			return nil, nil, err
+		}
+		others = others && n < maxPicks-1
+		if client = s.client(); client == nil {
+			if others && !s.health.fit() {
+				continue
+			}
+			if client, err = s.connect(ctx, others); err != nil && others && ctx.Err() == nil && !xc.fleet.closed() {
+				continue
+			}
+		}
+		break
 	}
-	return xc.d.GetAll()
+	if a != nil && err == nil {
+		a.add(s)
+	}
+	return s, client, err
 }
 
-// notSent returns the error of a call that failed before it was sent. The
-// format is that of fmt.Errorf.
-func notSent(code geerpc.Code, format string, a ...any) error {
-	err := geerpc.Errorf(code, format, a...)
-	var e *geerpc.Error
-	errors.As(err, &e)
-	e.Where, e.Ran = geerpc.InClient, geerpc.RanNever
-	return err
+// choose returns a server that has not been tried and may be called, if there
+// is one, and whether there are others.
+func (xc *XClient) choose(ctx context.Context, a *attempts, serviceMethod string) (s *Server, others bool, err error) {
+	if xc.fleet.lister == nil {
+		s, err = xc.get()
+		return s, true, err
+	}
+	v, err := xc.fleet.view(ctx, service(serviceMethod))
+	if err != nil {
+		return nil, false, err
+	}
+	suits := func(s *Server) bool { return (a == nil || !a.has(s)) && s.health.admits() }
+	others = len(v.servers) > 1
+	if s = v.picker.Pick(ctx); s == nil {
+		return nil, false, errNoPick
+	}
+	if !others || suits(s) {
+		return s, others, nil
+	}
+	if s := v.picker.Pick(ctx); s != nil && suits(s) {
+		return s, others, nil
+	}
+	first := rand.N(len(v.servers))
+	for i := range v.servers {
+		if s := v.servers[(first+i)%len(v.servers)]; suits(s) {
+			return s, others, nil
+		}
+	}
+	return s, others, nil
+}
+
+var errNoPick = notSent(geerpc.CodeInternal, "rpc xclient: the Balancer's Picker returned no server")
+
+// get asks a Discovery that has only the four methods for a server.
+func (xc *XClient) get() (*Server, error) {
+	addr, err := xc.d.Get(xc.mode)
+	if err != nil {
+		return nil, err
+	}
+	return xc.fleet.server(addr)
+}
+
+// service returns the name of a method's service.
+func service(serviceMethod string) string {
+	return serviceMethod[:max(strings.LastIndexByte(serviceMethod, '.'), 0)]
+}
+
+// call calls the named method on the server at an address.
+func (xc *XClient) call(ctx context.Context, addr, serviceMethod string, args, reply any) error {
+	s, err := xc.fleet.server(addr)
+	if err != nil {
+		return err
+	}
+	client := s.client()
+	if client == nil {
+		if client, err = s.connect(ctx, false); err != nil {
+			return err
+		}
+	}
+	return s.call(ctx, client, serviceMethod, args, reply)
+}
+
+// all returns the addresses of all servers that offer the service of a method.
+func (xc *XClient) all(ctx context.Context, serviceMethod string) ([]string, error) {
+	if xc.fleet.lister == nil {
+		return xc.d.GetAll()
+	}
+	list, err := xc.fleet.lister.endpoints(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var addrs []string
+	for i := range list.Endpoints {
+		if e := &list.Endpoints[i]; e.offers(service(serviceMethod)) {
+			addrs = append(addrs, e.Addr)
+		}
+	}
+	if len(addrs) == 0 && len(list.Endpoints) > 0 {
+		return nil, errNoneOffers
+	}
+	return addrs, nil
 }

@@ -371,7 +371,7 @@ func TestEverythingAtOnce(t *testing.T) {
 				case 0:
 					d.Update(lists[n/10%len(lists)])
 				case 1:
-					xc.pool.sweep()
+					xc.fleet.compare()
 				case 2:
 					xc.Broadcast(context.Background(), "Work.Name", 0, new(string))
 				default:

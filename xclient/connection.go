@@ -1,0 +1,253 @@
+package xclient
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"geerpc"
+)
+
+// The pause between the dials of one connection, as CONTRACT and gRPC have it:
+// it grows by a factor of 1.6 while they fail, and varies by a fifth so that
+// clients which lost a server together don't come back together.
+const (
+	firstPause  = 100 * time.Millisecond
+	maxPause    = 30 * time.Second
+	pauseGrowth = 1.6
+	pauseSpread = 0.2
+)
+
+// patience is how long calls wait for a server to be connected to, where there
+// are others.
+const patience = time.Second
+
+// errElsewhere means that another server is a better choice.
+var errElsewhere = notSent(geerpc.CodeUnavailable, "rpc xclient: the server can't be reached at once")
+
+var errLeft = notSent(geerpc.CodeUnavailable, "rpc xclient: the server has left the list")
+
+// A connector is what the connections of an XClient have in common.
+type connector struct {
+	opt    geerpc.Option
+	ctx    context.Context // ends with Close, with geerpc.ErrShutdown as the cause
+	cancel context.CancelCauseFunc
+
+	mu sync.Mutex     // guards wg against Close
+	wg sync.WaitGroup // goroutines that dial, or shut clients down
+}
+
+// spawn runs f on a goroutine that Close waits for. It reports false if Close
+// has been called: then it does nothing.
+func (x *connector) spawn(f func()) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.ctx.Err() != nil {
+		return false
+	}
+	x.wg.Go(f)
+	return true
+}
+
+// close ends all dials and connections, and waits for that.
+func (x *connector) close() {
+	x.mu.Lock()
+	x.cancel(geerpc.ErrShutdown)
+	x.mu.Unlock()
+	x.wg.Wait()
+}
+
+// A connection is the way to one server: a Client that is made when it is first
+// needed, made again when it has broken, and shared by all calls.
+type connection struct {
+	*connector
+	server *Server
+	client atomic.Pointer[geerpc.Client] // nil: there is none
+
+	mu      sync.Mutex // guards what follows
+	dial    *dial      // under way
+	err     error      // of the last dial
+	pause   time.Duration
+	next    *time.Timer // begins the next dial after one that failed
+	retired bool        // the server has left the list
+}
+
+// A dial is awaited by any number of calls.
+type dial struct {
+	cancel context.CancelCauseFunc
+	ended  chan struct{}
+	client *geerpc.Client // then, or
+	err    error
+}
+
+// ready returns the client, nil if there is none that takes calls.
+func (c *connection) ready() *geerpc.Client {
+	client := c.client.Load()
+	if client == nil || client.IsAvailable() {
+		return client
+	}
+	c.lost(client)
+	return nil
+}
+
+// lost lets go of a client that takes no more calls, once those that it has
+// are answered, and begins to make another one.
+func (c *connection) lost(client *geerpc.Client) {
+	if c.client.CompareAndSwap(client, nil) {
+		c.shutDown(client)
+		c.server.health.setDown(!c.server.connected())
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.dialLocked(rand.N(firstPause))
+	}
+}
+
+// shutDown closes a client when its calls are answered.
+func (c *connection) shutDown(client *geerpc.Client) {
+	if !c.spawn(func() { client.Shutdown(c.ctx) }) { // ends with the calls or the XClient; Close waits
+		client.Close()
+	}
+}
+
+// want begins to make the client if there is no reason not to.
+func (c *connection) want() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.dialLocked(0)
+	}
+}
+
+// dialLocked begins a dial, after a while, unless one is under way.
+func (c *connection) dialLocked(after time.Duration) {
+	if c.dial != nil || c.retired || c.client.Load() != nil {
+		return
+	}
+	ctx, cancel := context.WithCancelCause(c.ctx)
+	d := &dial{cancel: cancel, ended: make(chan struct{})}
+	c.dial = d
+	c.spawn(func() { // ends with the dial, at the latest with the XClient; Close waits
+		defer cancel(nil)
+		if sleep(ctx, after) {
+			d.client, d.err = geerpc.DialContext(ctx, c.server.Endpoint().Addr, c.option())
+		}
+		if cause := context.Cause(ctx); cause != nil && d.client == nil {
+			d.err = cause // not the server's fault, nor that of a caller's context
+		}
+		c.dialed(d)
+	})
+}
+
+// option returns how the server wants to be spoken to.
+func (c *connection) option() *geerpc.Option {
+	opt := c.opt
+	opt.Legacy = opt.Legacy || c.server.Endpoint().Legacy
+	return &opt
+}
+
+// dialed takes over what a dial has brought.
+func (c *connection) dialed(d *dial) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer close(d.ended)
+	c.dial, c.err = nil, d.err
+	switch {
+	case c.retired && d.client != nil:
+		c.shutDown(d.client)
+	case c.ctx.Err() != nil && d.client != nil:
+		d.client.Close()
+	case d.client != nil:
+		c.client.Store(d.client)
+		c.pause = 0
+		c.server.health.setDown(false)
+	case c.retired || c.ctx.Err() != nil:
+	default:
+		c.server.health.setDown(!c.server.connected())
+		c.pause = min(max(firstPause, time.Duration(float64(c.pause)*pauseGrowth)), maxPause)
+		spread := 1 + pauseSpread*(2*rand.Float64()-1)
+		c.next = time.AfterFunc(time.Duration(float64(c.pause)*spread), c.again)
+	}
+}
+
+// again is the next dial after one that failed.
+func (c *connection) again() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = nil
+	c.dialLocked(0)
+}
+
+// wait returns the client when there is one, having it made if necessary. It
+// fails at once in the pause after a dial that failed.
+func (c *connection) wait(ctx context.Context, others bool) (*geerpc.Client, error) {
+	d, err := c.join()
+	if d == nil {
+		return c.client.Load(), err
+	}
+	var tooLong <-chan time.Time
+	if others {
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		tooLong = timer.C
+	}
+	select {
+	case <-d.ended:
+		return d.client, d.err
+	case <-tooLong:
+		c.server.health.setDown(true) // until it is connected
+		return nil, errElsewhere
+	case <-c.ctx.Done():
+		return nil, geerpc.ErrShutdown
+	case <-ctx.Done():
+		return nil, notSent(geerpc.CodeOf(ctx.Err()), "rpc xclient: waiting for a connection to %s: %w", c.server.Endpoint().Addr, ctx.Err())
+	}
+}
+
+// join returns the dial to wait for; if it is nil, there is a client or an
+// error.
+func (c *connection) join() (*dial, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.ctx.Err() != nil:
+		return nil, geerpc.ErrShutdown
+	case c.retired:
+		return nil, errLeft
+	case c.dial == nil && c.client.Load() != nil:
+		return nil, nil
+	case c.err != nil:
+		return nil, c.err
+	}
+	c.dialLocked(0)
+	return c.dial, nil
+}
+
+// retire ends a connection for a cause, its server having left the list or the
+// XClient being closed. Calls in flight are answered, or ended by Close.
+func (c *connection) retire(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.retired = true
+	if c.next != nil {
+		c.next.Stop()
+	}
+	if c.dial != nil {
+		c.dial.cancel(cause)
+	}
+	if client := c.client.Swap(nil); client != nil {
+		c.shutDown(client)
+	}
+}
+
+// notSent returns the error of a call that failed before it was sent. The
+// format is that of fmt.Errorf.
+func notSent(code geerpc.Code, format string, a ...any) error {
+	err := geerpc.Errorf(code, format, a...)
+	var e *geerpc.Error
+	errors.As(err, &e)
+	e.Where, e.Ran = geerpc.InClient, geerpc.RanNever
+	return err
+}

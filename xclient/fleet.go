@@ -1,0 +1,280 @@
+package xclient
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"geerpc"
+)
+
+// sweepInterval is how often the servers are compared with the list when no
+// call does so.
+const sweepInterval = time.Second
+
+// A fleet is the servers of an XClient. What calls need to know of them is in
+// a snapshot, which is replaced when the list has changed or a server is fit
+// for calls that was not, or the other way round.
+type fleet struct {
+	connector
+	lister   lister                   // nil: the Discovery has only
+	addrs    func() ([]string, error) // this to tell
+	balancer Balancer
+	perHost  int // connections to a server
+	ejection Ejection
+
+	current atomic.Pointer[snapshot]
+	stale   atomic.Bool // current is, for a server has changed
+
+	mu      sync.Mutex // guards what follows
+	list    *List      // that the servers are of
+	servers map[string]*Server
+	sweeper *time.Timer // runs while there are servers
+}
+
+// view returns the servers for calls of a service.
+func (f *fleet) view(ctx context.Context, service string) (*view, error) {
+	list, err := f.lister.endpoints(ctx)
+	if err != nil {
+		return nil, err
+	}
+	snap := f.current.Load()
+	if snap == nil || snap.list != list || f.stale.Load() {
+		snap = f.update(list)
+	}
+	return snap.view(service)
+}
+
+// update brings the servers up to date with the list.
+func (f *fleet) update(list *List) *snapshot {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stale.Store(false) // before looking at the servers
+	if list != f.list {
+		f.list = list
+		f.takeLocked(list)
+	}
+	snap := newSnapshot(list, f.servers, f.balancer)
+	f.current.Store(snap)
+	return snap
+}
+
+// takeLocked makes the servers those of a list.
+func (f *fleet) takeLocked(list *List) {
+	listed := make(map[string]bool, len(list.Endpoints))
+	for i := range list.Endpoints {
+		e := &list.Endpoints[i]
+		listed[e.Addr] = true
+		if s := f.servers[e.Addr]; s != nil {
+			s.endpoint.Store(e)
+		} else {
+			f.joinLocked(e)
+		}
+	}
+	f.keepLocked(listed)
+}
+
+// keepLocked lets go of all servers but some.
+func (f *fleet) keepLocked(listed map[string]bool) {
+	for addr, s := range f.servers {
+		if !listed[addr] {
+			delete(f.servers, addr)
+			s.retireLocked(errLeft)
+		}
+	}
+}
+
+// joinLocked adds a server. It is connected to when it is first called.
+func (f *fleet) joinLocked(e *Endpoint) *Server {
+	s := new(Server)
+	s.endpoint.Store(e)
+	s.health.fleet = f
+	for range f.perHost {
+		s.conns = append(s.conns, &connection{connector: &f.connector, server: s})
+	}
+	if f.servers == nil {
+		f.servers = make(map[string]*Server)
+	}
+	f.servers[e.Addr] = s
+	if f.sweeper == nil && f.ctx.Err() == nil {
+		f.sweeper = time.AfterFunc(sweepInterval, f.sweep) // ends with the servers or the XClient
+	}
+	return s
+}
+
+// retireLocked ends what the server has going, for a cause.
+func (s *Server) retireLocked(cause error) {
+	if s.health.back != nil {
+		s.health.back.Stop()
+	}
+	for _, c := range s.conns {
+		c.retire(cause)
+	}
+}
+
+// server returns the server at an address, be it listed or not.
+func (f *fleet) server(addr string) (*Server, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed() {
+		return nil, geerpc.ErrShutdown
+	}
+	if s := f.servers[addr]; s != nil {
+		return s, nil
+	}
+	return f.joinLocked(&Endpoint{Addr: addr}), nil
+}
+
+// sweep lets go of servers that are no longer listed, and comes again while
+// there are others. It keeps a Discovery that needs to be asked up to date by
+// the way.
+func (f *fleet) sweep() {
+	f.compare()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.servers) == 0 || f.closed() {
+		f.sweeper = nil // until there is a server again
+		return
+	}
+	f.sweeper.Reset(sweepInterval)
+}
+
+// compare brings the servers up to date with the list.
+func (f *fleet) compare() {
+	if f.lister != nil {
+		if list := f.lister.peek(); list != nil {
+			f.mu.Lock()
+			changed := list != f.list
+			f.mu.Unlock()
+			if changed {
+				f.update(list)
+			}
+		}
+		return
+	}
+	addrs, err := f.addrs()
+	if err != nil {
+		return
+	}
+	listed := make(map[string]bool, len(addrs))
+	for _, addr := range addrs {
+		listed[addr] = true
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.keepLocked(listed)
+}
+
+func (f *fleet) closed() bool { return f.ctx.Err() != nil }
+
+// close ends all connections, and returns when nothing of the fleet is left
+// running.
+func (f *fleet) close() {
+	f.cancel(geerpc.ErrShutdown)
+	f.mu.Lock()
+	if f.sweeper != nil {
+		f.sweeper.Stop()
+	}
+	for _, s := range f.servers {
+		s.retireLocked(geerpc.ErrShutdown)
+	}
+	f.servers = nil
+	f.mu.Unlock()
+	f.connector.close()
+}
+
+// A snapshot is the servers of a list at one time.
+type snapshot struct {
+	list     *List
+	servers  []*Server // in the order of the list
+	balancer Balancer
+	known    map[string]bool // services that a server is known to offer
+
+	mu    sync.Mutex // held to add a view
+	views atomic.Pointer[map[string]*view]
+}
+
+func newSnapshot(list *List, servers map[string]*Server, balancer Balancer) *snapshot {
+	snap := &snapshot{list: list, balancer: balancer, known: make(map[string]bool)}
+	for i := range list.Endpoints {
+		e := &list.Endpoints[i]
+		if s := servers[e.Addr]; s != nil && s.Endpoint() == e { // and not a second entry of the address
+			snap.servers = append(snap.servers, s)
+		}
+		for _, service := range e.Services {
+			snap.known[service] = true
+		}
+	}
+	snap.views.Store(&map[string]*view{})
+	return snap
+}
+
+// A view is the servers of a snapshot for calls of one service.
+type view struct {
+	servers []*Server // those that are fit, or all if none is
+	picker  Picker
+}
+
+// view returns the servers that offer a service.
+func (snap *snapshot) view(service string) (*view, error) {
+	if !snap.known[service] {
+		service = "" // whoever does not say what it offers
+	}
+	v := (*snap.views.Load())[service]
+	if v == nil {
+		v = snap.addView(service)
+	}
+	if len(v.servers) == 0 {
+		return nil, snap.nobody()
+	}
+	return v, nil
+}
+
+// nobody returns why there is no server.
+func (snap *snapshot) nobody() error {
+	if len(snap.servers) == 0 {
+		return errNoServers
+	}
+	return errNoneOffers
+}
+
+var errNoneOffers = notSent(geerpc.CodeUnavailable, "rpc xclient: no server offers the service: %w", errNoServers)
+
+func (snap *snapshot) addView(service string) *view {
+	snap.mu.Lock()
+	defer snap.mu.Unlock()
+	views := *snap.views.Load()
+	if v := views[service]; v != nil {
+		return v
+	}
+	v := snap.newView(service)
+	more := make(map[string]*view, len(views)+1)
+	for name, v := range views {
+		more[name] = v
+	}
+	more[service] = v
+	snap.views.Store(&more)
+	return v
+}
+
+func (snap *snapshot) newView(service string) *view {
+	var all, fit []*Server
+	for _, s := range snap.servers {
+		if !s.Endpoint().offers(service) {
+			continue
+		}
+		all = append(all, s)
+		if s.health.fit() {
+			fit = append(fit, s)
+		}
+	}
+	if len(fit) == 0 {
+		fit = all
+	}
+	v := &view{servers: fit}
+	if len(fit) > 0 {
+		v.picker = snap.balancer.Picker(fit)
+	}
+	return v
+}
