@@ -2,9 +2,12 @@ package xclient
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
 	"slices"
-	"sync"
+	"strings"
+	"sync/atomic"
+	"unicode"
 
 	"geerpc"
 )
@@ -35,80 +38,169 @@ type Discovery interface {
 	GetAll() ([]string, error)
 }
 
-var _ Discovery = (*MultiServersDiscovery)(nil)
+var _ EndpointDiscovery = (*MultiServersDiscovery)(nil)
 
-var errNoServers = notSent(geerpc.CodeUnavailable, "rpc discovery: no available servers")
+var (
+	errNoServers = notSent(geerpc.CodeUnavailable, "rpc discovery: no available servers")
+	noList       = new(List)
+)
 
 // A MultiServersDiscovery is a Discovery of servers that the program knows
-// itself. It is safe for concurrent use; the zero value has no servers.
+// itself. It is safe for concurrent use; the zero value has no servers, and its
+// rounds start with the first. It must not be copied.
+//
+// Each address is in the list once: repeating it changes nothing. A server that
+// is to get more calls than others has a greater Weight.
 type MultiServersDiscovery struct {
-	mu      sync.RWMutex // guards what follows
-	servers []string
-	next    uint // server of the round, modulo their number
-	list    *List
-}
-
-func (d *MultiServersDiscovery) endpoints(context.Context) (*List, error) { return d.peek(), nil }
-
-func (d *MultiServersDiscovery) peek() *List {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.list == nil {
-		d.list = new(List)
-		for _, addr := range d.servers {
-			d.list.Endpoints = append(d.list.Endpoints, Endpoint{Addr: addr})
-		}
-	}
-	return d.list
+	list atomic.Pointer[List] // nil: none yet
+	next atomic.Uint64        // server of the round, modulo their number
 }
 
 // NewMultiServerDiscovery returns a MultiServersDiscovery of servers, of which
 // it keeps a copy. Its rounds start with any of them, so that not every client
 // goes to the same one first.
 func NewMultiServerDiscovery(servers []string) *MultiServersDiscovery {
-	return &MultiServersDiscovery{servers: slices.Clone(servers), next: uint(rand.Uint32())}
+	d := new(MultiServersDiscovery)
+	d.next.Store(uint64(rand.Uint32()))
+	d.set(addressed(servers))
+	return d
+}
+
+// NewEndpoints returns a MultiServersDiscovery of servers of which more is
+// known than the address. It keeps a copy, and fails as SetEndpoints does.
+func NewEndpoints(endpoints []Endpoint) (*MultiServersDiscovery, error) {
+	d := NewMultiServerDiscovery(nil)
+	if err := d.SetEndpoints(endpoints); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // Refresh does nothing and returns nil: the list is always up to date.
 func (d *MultiServersDiscovery) Refresh() error { return nil }
 
-// Update replaces the list by a copy of servers. It returns nil.
+// Update replaces the list by servers of which no more is known than their
+// addresses; what SetEndpoints said before is forgotten. It keeps a copy and
+// returns nil.
 func (d *MultiServersDiscovery) Update(servers []string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.servers, d.list = slices.Clone(servers), nil
+	d.set(addressed(servers))
+	return nil
+}
+
+// SetEndpoints replaces the list by a copy of endpoints, down to their services
+// and metadata. If one has no address that could be dialled, or that of another
+// one, the list stays what it is, and the error is a *geerpc.Error with
+// CodeInvalidArgument.
+func (d *MultiServersDiscovery) SetEndpoints(endpoints []Endpoint) error {
+	own, err := cloneEndpoints(endpoints)
+	if err != nil {
+		return err
+	}
+	d.set(own)
 	return nil
 }
 
 // Get picks a server. If there is none, or no such mode, it fails with a
 // *geerpc.Error, whose code is CodeUnavailable or CodeInvalidArgument.
 func (d *MultiServersDiscovery) Get(mode SelectMode) (string, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	n := uint(len(d.servers))
+	servers := d.current().Endpoints
+	n := uint64(len(servers))
 	switch {
 	case n == 0:
 		return "", errNoServers
 	case mode == RandomSelect:
-		return d.servers[rand.N(n)], nil
+		return servers[rand.N(n)].Addr, nil
 	case mode == RoundRobinSelect:
-		addr := d.servers[d.next%n]
-		d.next++
-		return addr, nil
+		return servers[(d.next.Add(1)-1)%n].Addr, nil
 	}
 	return "", notSent(geerpc.CodeInvalidArgument, "rpc discovery: not supported select mode %d", mode)
 }
 
-// GetAll returns a copy of the list, which may be empty. The error is nil.
+// GetAll returns the addresses, of which there may be none. The error is nil.
 func (d *MultiServersDiscovery) GetAll() ([]string, error) {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	return slices.Clone(d.servers), nil
+	servers := d.current().Endpoints
+	addrs := make([]string, len(servers))
+	for i := range servers {
+		addrs[i] = servers[i].Addr
+	}
+	return addrs, nil
+}
+
+// Endpoints returns the list, which may be empty, and nil at once.
+func (d *MultiServersDiscovery) Endpoints(context.Context) (*List, error) {
+	return d.current(), nil
+}
+
+func (d *MultiServersDiscovery) current() *List {
+	if l := d.list.Load(); l != nil {
+		return l
+	}
+	return noList
 }
 
 // empty tells whether there are no servers.
-func (d *MultiServersDiscovery) empty() bool {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	return len(d.servers) == 0
+func (d *MultiServersDiscovery) empty() bool { return len(d.current().Endpoints) == 0 }
+
+// set replaces the list by endpoints, which are its own from now on. The list
+// stays the same one if nothing has changed.
+func (d *MultiServersDiscovery) set(endpoints []Endpoint) {
+	if !slices.EqualFunc(d.current().Endpoints, endpoints, sameEndpoint) {
+		d.list.Store(&List{Endpoints: endpoints})
+	}
+}
+
+func sameEndpoint(a, b Endpoint) bool {
+	return a.Addr == b.Addr && a.Weight == b.Weight && a.Legacy == b.Legacy &&
+		slices.Equal(a.Services, b.Services) && maps.Equal(a.Metadata, b.Metadata)
+}
+
+// addressed returns servers of which only the addresses are known, each once.
+func addressed(addrs []string) []Endpoint {
+	u := newUnion(len(addrs))
+	for _, addr := range addrs {
+		u.add(Endpoint{Addr: addr})
+	}
+	return u.endpoints
+}
+
+// cloneEndpoints returns a deep copy, or tells what is wrong with an address.
+func cloneEndpoints(endpoints []Endpoint) ([]Endpoint, error) {
+	u := newUnion(len(endpoints))
+	for _, e := range endpoints {
+		if !plausible(e.Addr) {
+			return nil, notSent(geerpc.CodeInvalidArgument, "rpc discovery: %.300q is no address for geerpc.XDial", e.Addr)
+		}
+		e.Services, e.Metadata = slices.Clone(e.Services), maps.Clone(e.Metadata)
+		if !u.add(e) {
+			return nil, notSent(geerpc.CodeInvalidArgument, "rpc discovery: two endpoints have the address %q", e.Addr)
+		}
+	}
+	return u.endpoints, nil
+}
+
+// A union is a list in which each address is once.
+type union struct {
+	endpoints []Endpoint
+	has       map[string]bool // addresses
+}
+
+func newUnion(size int) *union { return &union{has: make(map[string]bool, size)} }
+
+// add adds an endpoint, unless its address is there already.
+func (u *union) add(e Endpoint) bool {
+	if u.has[e.Addr] {
+		return false
+	}
+	u.has[e.Addr] = true
+	u.endpoints = append(u.endpoints, e)
+	return true
+}
+
+const maxAddressBytes = 255
+
+// plausible tells whether addr looks like an address for geerpc.XDial.
+func plausible(addr string) bool {
+	protocol, rest, _ := strings.Cut(addr, "@")
+	unfit := func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }
+	return protocol != "" && rest != "" && len(addr) <= maxAddressBytes && !strings.ContainsFunc(addr, unfit)
 }

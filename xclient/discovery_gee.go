@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"geerpc"
 )
@@ -21,8 +20,7 @@ const (
 	refreshLimit = 5 * time.Second // for a registry to answer
 	retryPause   = time.Second     // until it is asked again if it didn't, and a list is there
 
-	serversHeader   = "X-Geerpc-Servers"
-	maxAddressBytes = 255
+	serversHeader = "X-Geerpc-Servers"
 )
 
 var _ Discovery = (*GeeRegistryDiscovery)(nil)
@@ -204,11 +202,4 @@ func parseServers(list string) []string {
 		}
 	}
 	return servers
-}
-
-// plausible tells whether addr looks like an address for geerpc.XDial.
-func plausible(addr string) bool {
-	protocol, rest, _ := strings.Cut(addr, "@")
-	unfit := func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }
-	return protocol != "" && rest != "" && len(addr) <= maxAddressBytes && !strings.ContainsFunc(addr, unfit)
 }

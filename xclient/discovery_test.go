@@ -1,6 +1,7 @@
 package xclient
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -125,4 +126,122 @@ func TestF66_ListChangesInTheMiddle(t *testing.T) {
 	readers.Wait()
 	close(stop)
 	updates.Wait()
+}
+
+func TestA33_SetEndpointsCopies(t *testing.T) {
+	mine := []Endpoint{{Addr: "tcp@a:1", Weight: 3, Services: []string{"S"}, Metadata: map[string]string{"zone": "x"}, Legacy: true}}
+	d, err := NewEndpoints(mine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine[0].Addr, mine[0].Services[0], mine[0].Metadata["zone"] = "tcp@evil:1", "Evil", "evil"
+	want := Endpoint{Addr: "tcp@a:1", Weight: 3, Services: []string{"S"}, Metadata: map[string]string{"zone": "x"}, Legacy: true}
+	if l, err := d.Endpoints(context.Background()); err != nil || len(l.Endpoints) != 1 || !sameEndpoint(l.Endpoints[0], want) {
+		t.Errorf("%+v, %v", l, err)
+	}
+}
+
+func TestSetEndpointsRefuses(t *testing.T) {
+	for _, c := range []struct{ name, addr, want string }{
+		{"an address that is there already", "tcp@a:1", `"tcp@a:1"`},
+		{"no address", "", `""`},
+		{"no protocol", "b:2", `"b:2"`},
+		{"a comma and a line break", "tcp@b:2,\n", `"tcp@b:2,\n"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bad := []Endpoint{{Addr: "tcp@a:1"}, {Addr: c.addr}}
+			d := NewMultiServerDiscovery([]string{"tcp@good:1"})
+			err := d.SetEndpoints(bad)
+			wantError(t, err, geerpc.CodeInvalidArgument, geerpc.InClient, geerpc.RanNever)
+			if !strings.Contains(err.Error(), c.want) || all(d) != "tcp@good:1" {
+				t.Errorf("%v; the list is %s", err, all(d))
+			}
+			if _, err := NewEndpoints(bad); err == nil {
+				t.Error("NewEndpoints takes it")
+			}
+		})
+	}
+}
+
+// TestListStaysTheSame: who sees the same pointer may trust that nothing has
+// changed, and who sees another one may not think that much has.
+func TestListStaysTheSame(t *testing.T) {
+	full := func() []Endpoint {
+		return []Endpoint{{Addr: "tcp@a:1", Weight: 2, Services: []string{"S"}, Metadata: map[string]string{"k": "v"}}, {Addr: "tcp@b:2"}}
+	}
+	change := func(f func(e *Endpoint)) []Endpoint {
+		list := full()
+		f(&list[0])
+		return list
+	}
+	for _, c := range []struct {
+		name string
+		next []Endpoint
+		same bool
+	}{
+		{"nothing", full(), true},
+		{"address", change(func(e *Endpoint) { e.Addr = "tcp@c:3" }), false},
+		{"weight", change(func(e *Endpoint) { e.Weight = 1 }), false},
+		{"services", change(func(e *Endpoint) { e.Services = []string{"T"} }), false},
+		{"metadata", change(func(e *Endpoint) { e.Metadata = map[string]string{"k": "w"} }), false},
+		{"legacy", change(func(e *Endpoint) { e.Legacy = true }), false},
+		{"one less", full()[:1], false},
+		{"none", nil, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, _ := NewEndpoints(full())
+			before, _ := d.Endpoints(context.Background())
+			if err := d.SetEndpoints(c.next); err != nil {
+				t.Fatal(err)
+			}
+			after, _ := d.Endpoints(context.Background())
+			if same := before == after; same != c.same {
+				t.Errorf("same list: %v, want %v", same, c.same)
+			}
+		})
+	}
+}
+
+func TestUpdateRepeatsNobody(t *testing.T) {
+	d := NewMultiServerDiscovery([]string{"tcp@b:2", "tcp@a:1", "tcp@b:2"})
+	if got := all(d); got != "tcp@b:2,tcp@a:1" {
+		t.Error(got)
+	}
+}
+
+func TestZeroMultiServersDiscovery(t *testing.T) {
+	var d MultiServersDiscovery
+	if l, err := d.Endpoints(context.Background()); l == nil || len(l.Endpoints) != 0 || err != nil {
+		t.Fatal(l, err)
+	}
+	d.Update([]string{"tcp@a:1"})
+	if got := all(&d); got != "tcp@a:1" {
+		t.Error(got)
+	}
+}
+
+// TestF66_RoundsStayFair: with servers that come and go all the time, those
+// that stay get their share.
+func TestF66_RoundsStayFair(t *testing.T) {
+	d := NewMultiServerDiscovery(nil)
+	count := make(map[string]int)
+	for i := range 3000 {
+		if i%7 == 0 {
+			list := []string{"s0", "s1", "s2", "s3"}
+			if i%2 == 0 {
+				list = append(list, "guest")
+			}
+			d.Update(list)
+		}
+		addr, err := d.Get(RoundRobinSelect)
+		if err != nil {
+			t.Fatal(err)
+		}
+		count[addr]++
+	}
+	for _, addr := range []string{"s0", "s1", "s2", "s3"} {
+		if n := count[addr]; n < 550 || n > 800 { // between a fifth and a fourth, and some
+			t.Errorf("%s was picked %d times: %v", addr, n, count)
+		}
+	}
 }

@@ -77,3 +77,21 @@ func ExampleNewGeeRegistryDiscovery() {
 	fmt.Println(sum)
 	// Output: 3
 }
+
+// A static list may say more than addresses.
+func ExampleNewEndpoints() {
+	d, err := xclient.NewEndpoints([]xclient.Endpoint{
+		{Addr: "tcp@10.0.0.1:9999", Weight: 3},
+		{Addr: "tcp@10.0.0.2:9999", Services: []string{"Arith"}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(d.GetAll())
+
+	err = d.SetEndpoints([]xclient.Endpoint{{Addr: "10.0.0.3"}})
+	fmt.Println(err)
+	// Output:
+	// [tcp@10.0.0.1:9999 tcp@10.0.0.2:9999] <nil>
+	// rpc discovery: "10.0.0.3" is no address for geerpc.XDial
+}
