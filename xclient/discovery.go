@@ -138,9 +138,6 @@ func (d *MultiServersDiscovery) current() *List {
 	return noList
 }
 
-// empty tells whether there are no servers.
-func (d *MultiServersDiscovery) empty() bool { return len(d.current().Endpoints) == 0 }
-
 // set replaces the list by endpoints, which are its own from now on. The list
 // stays the same one if nothing has changed.
 func (d *MultiServersDiscovery) set(endpoints []Endpoint) {

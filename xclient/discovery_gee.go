@@ -1,60 +1,70 @@
 package xclient
 
 import (
+	"cmp"
 	"context"
-	"fmt"
+	"errors"
+	"io"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"geerpc"
 )
 
-// DefaultUpdateTimeout is for how long a list from a registry is used before
-// the registry is asked again, where nothing else is said.
+// DefaultUpdateTimeout is for how long a list from a registry that can't be
+// watched is used before the registry is asked again, where nothing else is
+// said.
 const DefaultUpdateTimeout = 10 * time.Second
 
-const (
-	refreshLimit = 5 * time.Second // for a registry to answer
-	retryPause   = time.Second     // until it is asked again if it didn't, and a list is there
-
-	serversHeader = "X-Geerpc-Servers"
+var (
+	_ EndpointDiscovery = (*GeeRegistryDiscovery)(nil)
+	_ io.Closer         = (*GeeRegistryDiscovery)(nil)
 )
 
-var _ Discovery = (*GeeRegistryDiscovery)(nil)
-
-// A GeeRegistryDiscovery is a Discovery of the servers that a registry lists;
-// see package registry. It is safe for concurrent use.
+// A GeeRegistryDiscovery is a Discovery of the servers that one or several
+// registries list; see package registry. It is safe for concurrent use.
 //
-// Only before the first list is there does anybody wait for the registry, which
-// has 5 seconds to answer. After that a list that has become too old is used
-// until the registry has answered with the next: a registry that is down, hangs,
-// says nonsense or lists nobody is no reason to give up servers that were good.
-// One request is under way at a time.
+// It watches the registries: each is asked to answer as soon as its list
+// changes, or, if it is of GeeRPC's original version, asked from time to time.
+// The watch begins with the first use and ends with Close, or when nobody has
+// used the list for a minute; the next use begins it again.
+//
+// Only before the first list is there does anybody wait, and no longer than
+// until one registry has answered or all have failed to, for which they have 5
+// seconds. After that the list is used whatever becomes of the registries:
+//
+//   - One that is down, hangs or says nonsense is asked again, after 100 ms at
+//     first and every 5 seconds in the end. What it said last remains true, for
+//     as long as it takes; but once it has failed for 30 seconds, what it alone
+//     said is dropped if another one lists servers.
+//   - One that lists nobody any more, or was started anew, has forgotten who is
+//     there, or never knew: those that were there are kept for 30 seconds.
+//
+// The list has the servers of all registries, each once, sorted by address. Of
+// a server that several list, it has what the first of them says.
 type GeeRegistryDiscovery struct {
-	*MultiServersDiscovery
-	registry string        // URL
-	timeout  time.Duration // for which a list is used
-	client   *http.Client
+	*MultiServersDiscovery // the list
 
-	state  sync.Mutex // guards what follows; never held during a request
-	due    time.Time  // when the registry is to be asked next
-	flight *flight    // the request under way, or nil
-}
+	timeout time.Duration // between two polls of a registry that can't be watched
+	client  *http.Client
+	used    atomic.Bool // the list, since the last tick of the watch, which is on
 
-// A flight is a request to the registry, shared by all who wait for it.
-type flight struct {
-	overtaken bool          // by an Update; guarded by state
-	landed    chan struct{} // closed when it has ended
-	err       error         // then
+	state   sync.Mutex // guards what follows and all that the sources hold; never held during a request
+	sources []*source  // as named
+	watch   *watch     // the latest, which may have ended; nil before the first
+	due     time.Time  // until then Refresh has nothing to do
 }
 
 // NewGeeRegistryDiscovery returns a Discovery of the servers listed by the
-// registry at a URL, which it asks at the first use. A list is used for timeout
-// before the registry is asked again. Zero: DefaultUpdateTimeout; negative: a
-// list is used for good.
+// registry at a URL, or by those at several, separated by commas. A registry
+// that can't be watched is asked anew each timeout, of at least 100 ms. Zero:
+// DefaultUpdateTimeout; negative: not once it has listed servers. Nothing is
+// asked, and no goroutine runs, before the first use.
 func NewGeeRegistryDiscovery(registryAddr string, timeout time.Duration) *GeeRegistryDiscovery {
 	switch {
 	case timeout == 0:
@@ -62,144 +72,222 @@ func NewGeeRegistryDiscovery(registryAddr string, timeout time.Duration) *GeeReg
 	case timeout < 0:
 		timeout = math.MaxInt64
 	}
-	return &GeeRegistryDiscovery{
+	d := &GeeRegistryDiscovery{
 		MultiServersDiscovery: NewMultiServerDiscovery(nil),
-		registry:              registryAddr,
-		timeout:               timeout,
-		client:                &http.Client{Timeout: refreshLimit},
+		timeout:               max(timeout, minPause),
+		client:                new(http.Client),
 	}
+	if t, ok := http.DefaultTransport.(*http.Transport); ok {
+		d.client.Transport = t.Clone() // connections of its own, to close them
+	}
+	for url := range strings.SplitSeq(registryAddr, ",") {
+		d.sources = append(d.sources, &source{url: strings.TrimSpace(url)})
+	}
+	return d
 }
 
-// Refresh asks the registry, and waits for its answer, if the list is older
-// than the timeout. An error is a *geerpc.Error; the list is then what it was.
+// Refresh asks the registries, and waits until one has answered or all have
+// failed to, if the last answer, or Update, is older than the timeout. An error
+// is a *geerpc.Error, with CodeUnavailable; the list is then what it was.
 func (d *GeeRegistryDiscovery) Refresh() error {
-	if f := d.refreshIfDue(); f != nil {
-		return f.wait(context.Background())
+	d.state.Lock()
+	w := d.useLocked()
+	fresh := time.Now().Before(d.due)
+	if !fresh && w.answered {
+		w = d.beginLocked()
 	}
+	d.state.Unlock()
+	if fresh {
+		return nil
+	}
+	return w.wait(context.Background())
+}
+
+// Update replaces the list by servers, of which no more is known than their
+// addresses. No registry is asked before the timeout; then they have their say
+// again. It keeps a copy and returns nil.
+func (d *GeeRegistryDiscovery) Update(servers []string) error {
+	d.replace(addressed(servers))
 	return nil
 }
 
-// Update replaces the list by a copy of servers, and the registry is not asked
-// before the timeout. It returns nil.
-func (d *GeeRegistryDiscovery) Update(servers []string) error {
-	d.state.Lock()
-	defer d.state.Unlock()
-	if d.flight != nil {
-		d.flight.overtaken = true
+// SetEndpoints replaces the list as Update does, by a copy of endpoints. It
+// fails as that of MultiServersDiscovery does.
+func (d *GeeRegistryDiscovery) SetEndpoints(endpoints []Endpoint) error {
+	own, err := cloneEndpoints(endpoints)
+	if err != nil {
+		return err
 	}
-	d.due = time.Now().Add(d.timeout)
-	return d.MultiServersDiscovery.Update(servers)
+	d.replace(own)
+	return nil
 }
 
 // Get picks a server. It fails with a *geerpc.Error if there is none: because
-// the registry could not be asked, or doesn't know any.
+// no registry could be asked, or none lists any.
 func (d *GeeRegistryDiscovery) Get(mode SelectMode) (string, error) {
-	return d.get(context.Background(), mode)
-}
-
-// GetAll returns a copy of the list. It fails as Get does.
-func (d *GeeRegistryDiscovery) GetAll() ([]string, error) {
-	return d.getAll(context.Background())
-}
-
-func (d *GeeRegistryDiscovery) get(ctx context.Context, mode SelectMode) (string, error) {
-	if err := d.ready(ctx); err != nil {
+	if _, err := d.Endpoints(context.Background()); err != nil {
 		return "", err
 	}
 	return d.MultiServersDiscovery.Get(mode)
 }
 
-func (d *GeeRegistryDiscovery) getAll(ctx context.Context) ([]string, error) {
-	if err := d.ready(ctx); err != nil {
+// GetAll returns the addresses, at least one. It fails as Get does.
+func (d *GeeRegistryDiscovery) GetAll() ([]string, error) {
+	if _, err := d.Endpoints(context.Background()); err != nil {
 		return nil, err
 	}
 	return d.MultiServersDiscovery.GetAll()
 }
 
-// ready sees to it that the registry is asked when it is time to. It waits for
-// the answer only if there is no list to go on with.
-func (d *GeeRegistryDiscovery) ready(ctx context.Context) error {
-	f := d.refreshIfDue()
-	if f == nil || !d.empty() {
-		return nil
+// Endpoints returns the list, which has at least one server. It fails as Get
+// does, or with the code of the context's error if ctx ends while it waits for
+// the first list.
+func (d *GeeRegistryDiscovery) Endpoints(ctx context.Context) (*List, error) {
+	if l := d.current(); d.used.Load() && len(l.Endpoints) > 0 {
+		return l, nil
 	}
-	return f.wait(ctx)
+	return d.use(ctx)
 }
 
-// refreshIfDue returns the request under way, having begun one if it is time
-// to or there is no list; nil if there is no need for one.
-func (d *GeeRegistryDiscovery) refreshIfDue() *flight {
+// Age returns how long ago a registry last confirmed the list: a watched one
+// does so when something changes, and every 30 seconds. It is the longest
+// time.Duration if none ever has.
+func (d *GeeRegistryDiscovery) Age() time.Duration {
 	d.state.Lock()
 	defer d.state.Unlock()
-	if d.flight == nil && (d.empty() || !time.Now().Before(d.due)) {
-		d.flight = &flight{landed: make(chan struct{})}
-		go d.refresh(d.flight) // ends within refreshLimit
-	}
-	return d.flight
-}
-
-// refresh makes the request and takes over what it brings.
-func (d *GeeRegistryDiscovery) refresh(f *flight) {
-	servers, err := d.ask()
-	d.state.Lock()
-	defer d.state.Unlock()
-	switch {
-	case f.overtaken: // by a newer list
-	case err != nil:
-		f.err = notSent(geerpc.CodeUnavailable, "rpc discovery: %w", err)
-		d.due = time.Now().Add(min(retryPause, d.timeout))
-	default:
-		d.MultiServersDiscovery.Update(servers)
-		d.due = time.Now().Add(d.timeout)
-	}
-	d.flight = nil
-	close(f.landed)
-}
-
-// wait returns the error of the request, once it has ended.
-func (f *flight) wait(ctx context.Context) error {
-	select {
-	case <-f.landed:
-		return f.err
-	case <-ctx.Done():
-		return notSent(geerpc.CodeOf(ctx.Err()), "rpc discovery: waiting for the registry: %w", ctx.Err())
-	}
-}
-
-// ask returns what the registry lists, one server at least.
-func (d *GeeRegistryDiscovery) ask() ([]string, error) {
-	req, err := http.NewRequest(http.MethodGet, d.registry, nil)
-	if err != nil {
-		return nil, err
-	}
-	req.Close = true // the next one is far away
-	resp, err := d.client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	resp.Body.Close() // whatever is in it, and be it endless: the list is in the header
-	lists := resp.Header.Values(serversHeader)
-	switch {
-	case resp.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("registry %s: status %.64s", resp.Request.URL.Redacted(), resp.Status)
-	case len(lists) == 0:
-		return nil, fmt.Errorf("registry %s: no %s in the answer; is it a registry?", resp.Request.URL.Redacted(), serversHeader)
-	}
-	servers := parseServers(strings.Join(lists, ","))
-	if len(servers) == 0 {
-		return nil, fmt.Errorf("registry %s: no available servers", resp.Request.URL.Redacted())
-	}
-	return servers, nil
-}
-
-// parseServers returns the addresses in a list, but for those that nobody
-// could ever dial.
-func parseServers(list string) []string {
-	var servers []string
-	for addr := range strings.SplitSeq(list, ",") {
-		if addr = strings.TrimSpace(addr); plausible(addr) {
-			servers = append(servers, addr)
+	age := time.Duration(math.MaxInt64)
+	for _, s := range d.sources {
+		if !s.confirmed.IsZero() {
+			age = min(age, time.Since(s.confirmed))
 		}
 	}
-	return servers
+	return age
+}
+
+// Close ends the watch, and returns nil when nothing is left running. The list
+// stays; using it again begins a new watch. An XClient does not close its
+// Discovery.
+func (d *GeeRegistryDiscovery) Close() error {
+	d.state.Lock()
+	w := d.stopLocked()
+	d.state.Unlock()
+	w.join()
+	return nil
+}
+
+// use is the way of the first call after a tick, and of those without a list.
+func (d *GeeRegistryDiscovery) use(ctx context.Context) (*List, error) {
+	l, w := d.look()
+	switch {
+	case len(l.Endpoints) > 0:
+		return l, nil
+	case w == nil:
+		return nil, errNoServers
+	}
+	err := w.wait(ctx)
+	if l = d.current(); len(l.Endpoints) > 0 {
+		return l, nil
+	}
+	if err == nil {
+		err = errNoServers
+	}
+	return nil, err
+}
+
+// look returns the list and the watch to wait for if it is empty: none if a
+// registry is sure to say so at once when that changes, otherwise one that asks
+// now, rather than after a pause.
+func (d *GeeRegistryDiscovery) look() (*List, *watch) {
+	d.state.Lock()
+	defer d.state.Unlock()
+	l, w := d.current(), d.useLocked()
+	switch {
+	case len(l.Endpoints) > 0 || !w.answered:
+		return l, w
+	case d.watchedLocked():
+		return l, nil
+	}
+	return l, d.beginLocked()
+}
+
+// replace has the registries' list replaced by another one. It takes the place
+// of what the first registry has said, until that answers.
+func (d *GeeRegistryDiscovery) replace(endpoints []Endpoint) {
+	d.state.Lock()
+	now := time.Now()
+	for _, s := range d.sources {
+		s.servers, s.kept, s.index = nil, nil, 0
+		if len(endpoints) > 0 {
+			s.notBefore = now.Add(d.timeout)
+		}
+	}
+	d.sources[0].servers = endpoints
+	d.due = now.Add(d.timeout)
+	d.set(sorted(endpoints))
+	w := d.stopLocked() // what it has asked for is outdated; who waits for that finds the list
+	d.state.Unlock()
+	w.join()
+}
+
+// mergeLocked brings the list up to date with what the registries say.
+func (d *GeeRegistryDiscovery) mergeLocked(now time.Time) {
+	sources := d.countingLocked(now)
+	u := newUnion(len(d.current().Endpoints))
+	for _, s := range sources {
+		for _, e := range s.servers {
+			u.add(e)
+		}
+	}
+	for _, s := range sources {
+		for _, e := range s.keptAt(now) {
+			u.add(e)
+		}
+	}
+	d.set(sorted(u.endpoints))
+}
+
+// sorted returns endpoints, which it has sorted by address.
+func sorted(endpoints []Endpoint) []Endpoint {
+	slices.SortFunc(endpoints, func(a, b Endpoint) int { return cmp.Compare(a.Addr, b.Addr) })
+	return endpoints
+}
+
+// countingLocked returns the registries that have a say: not those that have
+// failed for the grace time, while another one lists servers.
+func (d *GeeRegistryDiscovery) countingLocked(now time.Time) []*source {
+	var counting []*source
+	listed := false
+	for _, s := range d.sources {
+		listed = listed || s.failing.IsZero() && len(s.servers) > 0
+		if s.failing.IsZero() || now.Sub(s.failing) < graceTime {
+			counting = append(counting, s)
+		}
+	}
+	if listed {
+		return counting
+	}
+	return d.sources
+}
+
+// watchedLocked tells whether a registry is sure to say so at once when there
+// is a server.
+func (d *GeeRegistryDiscovery) watchedLocked() bool {
+	for _, s := range d.sources {
+		if s.index != 0 && s.failing.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+// failedLocked returns why there is no list.
+func (d *GeeRegistryDiscovery) failedLocked() error {
+	var errs []error
+	for _, s := range d.sources {
+		if s.err == nil {
+			return errNoServers
+		}
+		errs = append(errs, s.err)
+	}
+	return notSent(geerpc.CodeUnavailable, "rpc discovery: %w", errors.Join(errs...))
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,6 +36,7 @@ func TestRegistryDiscoveryOverHTTP(t *testing.T) {
 		defer reg.Close()
 	}
 	d := NewGeeRegistryDiscovery(server.URL, 0)
+	defer d.Close()
 	if got := all(d); got != "tcp@b:2,unix@@a" {
 		t.Fatal(got)
 	}
@@ -43,8 +45,9 @@ func TestRegistryDiscoveryOverHTTP(t *testing.T) {
 	}
 }
 
-// TestA28_BadAnswers: whatever the registry does, a good list stays, nobody
-// waits, and the next good one is taken. Without a list it is an error.
+// TestA28_BadAnswers: whatever a registry that can't be watched does, a good
+// list stays, nobody waits, and the next good one is taken. Without a list it is
+// an error, and so it is in the end if nobody is listed any more.
 func TestA28_BadAnswers(t *testing.T) {
 	answer := func(status int, h http.Header) func(*http.Request) (*http.Response, error) {
 		return func(*http.Request) (*http.Response, error) { return response(status, h), nil }
@@ -53,135 +56,203 @@ func TestA28_BadAnswers(t *testing.T) {
 		name   string
 		answer func(*http.Request) (*http.Response, error)
 		want   string
+		empty  bool
 	}{
-		{"down", func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") }, "connection refused"},
-		{"500", answer(500, http.Header{serversHeader: {"tcp@evil:1"}}), "status 500"},
-		{"204", answer(204, http.Header{serversHeader: {"tcp@evil:1"}}), "status 204"},
-		{"hangs", nil, "context deadline exceeded"},
-		{"empty", answer(200, http.Header{serversHeader: {""}}), "no available servers"},
-		{"blank", answer(200, http.Header{serversHeader: {" , ,"}}), "no available servers"},
-		{"nonsense", answer(200, http.Header{serversHeader: {"hello, you @there"}}), "no available servers"},
-		{"HTML", answer(200, http.Header{"Content-Type": {"text/html"}}), "is it a registry?"},
+		{name: "down", answer: func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") }, want: "connection refused"},
+		{name: "500", answer: answer(500, http.Header{serversHeader: {"tcp@evil:1"}}), want: "status 500"},
+		{name: "204", answer: answer(204, http.Header{serversHeader: {"tcp@evil:1"}}), want: "status 204"},
+		{name: "hangs", answer: hang, want: "context deadline exceeded"},
+		{name: "HTML", answer: answer(200, http.Header{"Content-Type": {"text/html"}}), want: "is it a registry?"},
+		{name: "empty", answer: answer(200, http.Header{serversHeader: {""}}), want: "no available servers", empty: true},
+		{name: "blank", answer: answer(200, http.Header{serversHeader: {" , ,"}}), want: "no available servers", empty: true},
+		{name: "nonsense", answer: answer(200, http.Header{serversHeader: {"hello, you @there"}}), want: "no available servers", empty: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { badAnswers(t, c.answer, c.want, c.empty) })
+		})
+	}
+}
+
+// badAnswers has a registry give a bad answer before the first list, and later.
+func badAnswers(t *testing.T, bad func(*http.Request) (*http.Response, error), want string, empty bool) {
+	var r fakeRegistry
+	d := r.discovery(t, 10*time.Second)
+	r.answers(bad)
+	_, err := d.Get(RandomSelect)
+	wantError(t, err, geerpc.CodeUnavailable, geerpc.InClient, geerpc.RanNever)
+	if got := all(d); !strings.Contains(err.Error(), want) || !strings.Contains(got, want) {
+		t.Fatalf("without a list: %v, %s; want %q in them", err, got, want)
+	}
+	r.lists("tcp@a:1,tcp@b:2")
+	begin := time.Now()
+	if got := all(d); got != "tcp@a:1,tcp@b:2" || time.Since(begin) > minPause {
+		t.Fatalf("%s after %s, though there was no list", got, time.Since(begin))
+	}
+	r.answers(bad)
+	time.Sleep(d.timeout + refreshLimit + time.Second) // it has given a bad answer
+	if err := d.Refresh(); !empty && (err == nil || !strings.Contains(err.Error(), want)) {
+		t.Errorf("Refresh: %v, want %q", err, want)
+	}
+	for range 3 * 3600 {
+		wantListAtOnce(t, d, "tcp@a:1,tcp@b:2")
+		if empty {
+			break
+		}
+		time.Sleep(time.Second)
+	}
+	if empty {
+		time.Sleep(graceTime)
+		if _, err := d.Get(RandomSelect); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("after the grace time: %v", err)
+		}
+	}
+	r.lists("tcp@c:3")
+	time.Sleep(d.timeout + minPause)
+	if got := all(d); got != "tcp@c:3" && got != "tcp@a:1,tcp@b:2,tcp@c:3" {
+		t.Errorf("the next good list is not taken: %s", got)
+	}
+	if n := r.bodies.Load(); n != 0 {
+		t.Errorf("%d bodies are left open", n)
+	}
+}
+
+// wantListAtOnce checks that nobody waits for the list, in a bubble.
+func wantListAtOnce(t *testing.T, d Discovery, want string) {
+	t.Helper()
+	begin := time.Now()
+	if got := all(d); got != want {
+		t.Fatalf("the list is %s, want %s", got, want)
+	}
+	if addr, err := d.Get(RoundRobinSelect); err != nil || !strings.Contains(want, addr) {
+		t.Fatal(addr, err)
+	}
+	if took := time.Since(begin); took > 0 {
+		t.Fatalf("waited for %s", took)
+	}
+}
+
+func TestBadRegistryURL(t *testing.T) {
+	for _, url := range []string{"", "http://regi stry", "ftp://registry", "http://"} {
+		d := NewGeeRegistryDiscovery(url, 0)
+		_, err := d.Get(RandomSelect)
+		d.Close()
+		wantError(t, err, geerpc.CodeUnavailable, geerpc.InClient, geerpc.RanNever)
+	}
+}
+
+// TestA27_BadAddresses: those that nobody could dial are left out, and so is
+// what comes twice.
+func TestA27_BadAddresses(t *testing.T) {
+	for _, c := range []struct{ name, list, want string }{
+		{"one", "tcp@a:1", "tcp@a:1"},
+		{"blanks around", " tcp@a:1 ,\ttcp@b:2,", "tcp@a:1|tcp@b:2"},
+		{"bad ones among good ones", "tcp@a:1,x,@,tcp@,@b,tcp@b c,tcp@d\x00,http@e:1", "tcp@a:1|http@e:1"},
+		{"twice", "tcp@a:1,tcp@b:2,tcp@a:1", "tcp@a:1|tcp@b:2"},
+		{"abstract socket", "unix@@a", "unix@@a"},
+		{"too long", "tcp@" + strings.Repeat("a", 252) + ",tcp@" + strings.Repeat("b", 251), "tcp@" + strings.Repeat("b", 251)},
+	} {
+		if got := addrs(parseServers(c.list)); got != strings.ReplaceAll(c.want, "|", ",") {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// addrs returns the addresses as one string.
+func addrs(endpoints []Endpoint) string {
+	var list []string
+	for _, e := range endpoints {
+		list = append(list, e.Addr)
+	}
+	return strings.Join(list, ",")
+}
+
+func TestPollsArePaced(t *testing.T) {
+	for _, c := range []struct {
+		timeout   time.Duration
+		low, high int // times asked in a minute
+	}{
+		{0, 6, 6},
+		{time.Second, 60, 60},
+		{time.Nanosecond, 600, 600},
+		{time.Hour, 1, 1},
+		{-1, 1, 1},
+	} {
+		t.Run(c.timeout.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var r fakeRegistry
-				bad := func() {
-					if r.answers(c.answer); c.answer == nil {
-						r.hangs()
-					}
-				}
-				d := r.discovery(10 * time.Second)
-				bad()
-				_, err := d.Get(RandomSelect)
-				wantError(t, err, geerpc.CodeUnavailable, geerpc.InClient, geerpc.RanNever)
-				if got := all(d); !strings.Contains(err.Error(), c.want) || !strings.Contains(got, c.want) {
-					t.Fatalf("without a list: %v, %s; want %q in them", err, got, c.want)
-				}
-				r.lists("tcp@a:1,tcp@b:2")
-				if got := all(d); got != "tcp@a:1,tcp@b:2" { // no pause while there is no list
-					t.Fatal(got)
-				}
-				bad()
-				for range 60 {
-					time.Sleep(time.Minute)
-					begin := time.Now()
-					if got := all(d); got != "tcp@a:1,tcp@b:2" {
-						t.Fatal(got)
-					}
-					if addr, err := d.Get(RoundRobinSelect); err != nil || addr == "" {
-						t.Fatal(addr, err)
-					}
-					if took := time.Since(begin); took > 0 {
-						t.Fatalf("waited for %s", took)
-					}
-				}
-				synctest.Wait()
-				time.Sleep(time.Minute)
-				if err := d.Refresh(); err == nil || !strings.Contains(err.Error(), c.want) {
-					t.Errorf("Refresh: %v, want %q", err, c.want)
-				}
-				r.lists("tcp@c:3")
-				time.Sleep(retryPause)
+				r.lists("tcp@a:1")
+				d := r.discovery(t, c.timeout)
 				all(d)
-				synctest.Wait()
-				if got := all(d); got != "tcp@c:3" {
-					t.Errorf("the next good list is not taken: %s", got)
-				}
-				if n := r.bodies.Load(); n != 0 {
-					t.Errorf("%d bodies are left open", n)
+				time.Sleep(time.Minute - time.Millisecond)
+				if n := r.timesAsked(); n < c.low || n > c.high {
+					t.Errorf("asked %d times in a minute, want %d to %d", n, c.low, c.high)
 				}
 			})
 		})
 	}
 }
 
-func TestBadRegistryURL(t *testing.T) {
-	for _, url := range []string{"", "http://regi stry", "ftp://registry", "http://"} {
-		_, err := NewGeeRegistryDiscovery(url, 0).Get(RandomSelect)
-		wantError(t, err, geerpc.CodeUnavailable, geerpc.InClient, geerpc.RanNever)
-	}
-}
-
-func TestParseServers(t *testing.T) {
-	for _, c := range []struct{ name, list, want string }{
-		{"one", "tcp@a:1", "tcp@a:1"},
-		{"blanks around", " tcp@a:1 ,\ttcp@b:2,", "tcp@a:1|tcp@b:2"},
-		{"bad ones among good ones", "tcp@a:1,x,@,tcp@,@b,tcp@b c,tcp@d\x00,http@e:1", "tcp@a:1|http@e:1"},
-		{"abstract socket", "unix@@a", "unix@@a"},
-		{"too long", "tcp@" + strings.Repeat("a", 252) + ",tcp@" + strings.Repeat("b", 251), "tcp@" + strings.Repeat("b", 251)},
-	} {
-		if got := strings.Join(parseServers(c.list), "|"); got != c.want {
-			t.Errorf("%s: %q, want %q", c.name, got, c.want)
-		}
-	}
-}
-
-func TestRefreshIsPaced(t *testing.T) {
+// TestFailingRegistryIsPaced: with a list at hand at leisure, without one at
+// most ten times a second, however many ask for it.
+func TestFailingRegistryIsPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r fakeRegistry
+		down := func(*http.Request) (*http.Response, error) { return nil, errors.New("down") }
+		r.answers(down)
+		d := r.discovery(t, time.Second)
+		for begin := time.Now(); time.Since(begin) < 10*time.Second; {
+			all(d) // waits
+		}
+		if n := r.timesAsked(); n < 90 || n > 101 {
+			t.Errorf("without a list it was asked %d times in 10 seconds", n)
+		}
 		r.lists("tcp@a:1")
-		for timeout, want := range map[time.Duration]int{
-			0:           6, // in a minute
-			time.Second: 60,
-			time.Hour:   1,
-			-1:          1,
-		} {
-			before := r.timesAsked()
-			d := r.discovery(timeout)
-			for range 600 {
-				all(d)
-				time.Sleep(time.Second / 10)
-			}
-			if n := r.timesAsked() - before; n != want {
-				t.Errorf("timeout %s: asked %d times in a minute, want %d", timeout, n, want)
-			}
-		}
-		// With the list at hand a registry that fails is asked once a second.
-		d := r.discovery(0)
 		all(d)
-		r.answers(func(*http.Request) (*http.Response, error) { return nil, errors.New("down") })
-		time.Sleep(10 * time.Second)
+		r.answers(down)
+		time.Sleep(30 * time.Second)
+		all(d)
 		before := r.timesAsked()
-		for range 600 {
-			all(d)
-			time.Sleep(time.Second / 10)
-		}
-		if n := r.timesAsked() - before; n != 60 {
-			t.Errorf("a registry that is down was asked %d times in a minute, want 60", n)
+		time.Sleep(time.Minute)
+		if n := r.timesAsked() - before; n < 10 || n > 15 { // every 4 to 6 seconds
+			t.Errorf("with a list it was asked %d times in a minute", n)
 		}
 	})
 }
 
-// TestOneRefreshAtATime has many wait for the first list.
+// TestF60_EmptyListKeptOfPolledRegistry: its next answer is far away when the
+// grace time is over.
+func TestF60_EmptyListKeptOfPolledRegistry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r fakeRegistry
+		r.lists("tcp@a:1")
+		d := r.discovery(t, 10*time.Minute)
+		all(d)
+		r.lists("")
+		for range 10*60 + int(graceTime/time.Second) {
+			wantListAtOnce(t, d, "tcp@a:1")
+			time.Sleep(time.Second)
+		}
+		time.Sleep(tickInterval)
+		if _, err := d.Get(RandomSelect); !errors.Is(err, errNoServers) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestOneRefreshAtATime has many wait for the first list, and for a newer one.
 func TestOneRefreshAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r fakeRegistry
+		var underWay atomic.Int64
 		r.answers(func(*http.Request) (*http.Response, error) {
+			if underWay.Add(1) > 1 {
+				t.Error("two requests at a time")
+			}
+			defer underWay.Add(-1)
 			time.Sleep(time.Second)
 			return response(200, http.Header{serversHeader: {"tcp@a:1"}}), nil
 		})
-		d := r.discovery(10 * time.Second)
+		d := r.discovery(t, 10*time.Second)
 		round := func() {
 			var wg sync.WaitGroup
 			for range 50 {
@@ -196,12 +267,15 @@ func TestOneRefreshAtATime(t *testing.T) {
 			}
 			wg.Wait()
 		}
-		for n := range 3 {
-			round()
-			if asked := r.timesAsked(); asked != n+1 {
-				t.Fatalf("asked %d times in %d rounds", asked, n+1)
-			}
-			time.Sleep(10 * time.Second)
+		round()
+		round()
+		if n := r.timesAsked(); n != 1 {
+			t.Errorf("asked %d times for the first list", n)
+		}
+		time.Sleep(10500 * time.Millisecond) // in the middle of a poll, which Refresh does not trust
+		round()
+		if n := r.timesAsked(); n != 3 {
+			t.Errorf("asked %d times, want 3", n)
 		}
 	})
 }
@@ -212,7 +286,7 @@ func TestWaitForFirstListUnderContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r fakeRegistry
 		r.hangs()
-		xc := NewXClient(r.discovery(0), RandomSelect, nil)
+		xc := NewXClient(r.discovery(t, 0), RandomSelect, nil)
 		defer xc.Close()
 		for name, call := range map[string]func(context.Context, string, any, any) error{"Call": xc.Call, "Broadcast": xc.Broadcast} {
 			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
@@ -224,7 +298,6 @@ func TestWaitForFirstListUnderContext(t *testing.T) {
 				t.Errorf("%s: %v after %s", name, err, took)
 			}
 		}
-		time.Sleep(refreshLimit) // the request ends by itself
 	})
 }
 
@@ -237,9 +310,9 @@ func TestUpdateOvertakesRefresh(t *testing.T) {
 			time.Sleep(time.Second)
 			return response(200, http.Header{serversHeader: {"tcp@old:1"}}), nil
 		})
-		d := r.discovery(10 * time.Second)
+		d := r.discovery(t, 10*time.Second)
 		waiter := make(chan string)
-		go func() { waiter <- all(d) }()
+		go func() { waiter <- all(d) }() // ends with the Update
 		synctest.Wait()
 		mine := []string{"tcp@new:1"}
 		if err := d.Update(mine); err != nil {
@@ -249,15 +322,13 @@ func TestUpdateOvertakesRefresh(t *testing.T) {
 		if got := <-waiter; got != "tcp@new:1" {
 			t.Errorf("who waited for the registry gets %s", got)
 		}
-		time.Sleep(9 * time.Second) // 10 since the Update
-		if got := all(d); got != "tcp@new:1" || r.timesAsked() != 1 {
-			t.Errorf("then the list is %s, asked %d times", got, r.timesAsked())
+		time.Sleep(8 * time.Second)
+		wantListAtOnce(t, d, "tcp@new:1")
+		if err := d.Refresh(); err != nil || r.timesAsked() != 1 {
+			t.Errorf("asked %d times before the timeout; %v", r.timesAsked(), err)
 		}
-		synctest.Wait()
-		time.Sleep(2 * time.Second)
-		if got := all(d); got != "tcp@old:1" {
-			t.Errorf("the registry is never asked again: %s", got)
-		}
+		time.Sleep(4 * time.Second)
+		wantListAtOnce(t, d, "tcp@old:1")
 	})
 }
 
@@ -293,7 +364,9 @@ func TestF59_HostileRegistry(t *testing.T) {
 				}
 				hungUp <- nil
 			}()
-			servers, err := NewGeeRegistryDiscovery("http://"+lis.Addr().String(), 0).GetAll()
+			d := NewGeeRegistryDiscovery("http://"+lis.Addr().String(), 0)
+			defer d.Close()
+			servers, err := d.GetAll()
 			if !slices.Equal(servers, c.want) || (err == nil) != (c.want != nil) {
 				t.Errorf("%v, %v", servers, err)
 			}

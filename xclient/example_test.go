@@ -68,7 +68,9 @@ func ExampleNewGeeRegistryDiscovery() {
 	registration := registry.Heartbeat(r.URL, addr, 0)
 	defer registration.Close()
 
-	xc := xclient.NewXClient(xclient.NewGeeRegistryDiscovery(r.URL, 0), xclient.RandomSelect, nil)
+	d := xclient.NewGeeRegistryDiscovery(r.URL, 0)
+	defer d.Close()
+	xc := xclient.NewXClient(d, xclient.RandomSelect, nil)
 	defer xc.Close()
 	var sum int
 	if err := xc.Call(context.Background(), "Calc.Plus", Pair{1, 2}, &sum); err != nil {

@@ -207,7 +207,8 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// A fakeRegistry is an http.RoundTripper that answers as told.
+// A fakeRegistry is an http.RoundTripper that answers as told, like a registry
+// of GeeRPC's original version: with a header, and without a watch.
 type fakeRegistry struct {
 	mu     sync.Mutex // guards what follows
 	asked  int
@@ -223,11 +224,11 @@ func (r *fakeRegistry) lists(list string) {
 }
 
 // hangs makes it give no answer.
-func (r *fakeRegistry) hangs() {
-	r.answers(func(req *http.Request) (*http.Response, error) {
-		<-req.Context().Done()
-		return nil, req.Context().Err()
-	})
+func (r *fakeRegistry) hangs() { r.answers(hang) }
+
+func hang(req *http.Request) (*http.Response, error) {
+	<-req.Context().Done()
+	return nil, req.Context().Err()
 }
 
 func (r *fakeRegistry) answers(f func(*http.Request) (*http.Response, error)) {
@@ -270,9 +271,10 @@ func (b *endlessBody) Close() error {
 	return nil
 }
 
-// discovery returns a GeeRegistryDiscovery that asks r.
-func (r *fakeRegistry) discovery(timeout time.Duration) *GeeRegistryDiscovery {
+// discovery returns a GeeRegistryDiscovery that asks r, closed with the test.
+func (r *fakeRegistry) discovery(t testing.TB, timeout time.Duration) *GeeRegistryDiscovery {
 	d := NewGeeRegistryDiscovery("http://registry/_geerpc_/registry", timeout)
 	d.client.Transport = r
+	t.Cleanup(func() { d.Close() })
 	return d
 }

@@ -75,14 +75,15 @@ func TestA28_RegistryDies(t *testing.T) {
 	r := httptest.NewServer(registry.New(time.Minute))
 	reg := registry.Heartbeat(r.URL, w.start("a"), 0)
 	defer reg.Close()
-	d := NewGeeRegistryDiscovery(r.URL, time.Nanosecond) // asks each time
+	d := NewGeeRegistryDiscovery(r.URL, time.Nanosecond)
+	defer d.Close()
 	xc := w.client(d)
 	name(t, xc)
+	r.CloseClientConnections()
 	r.Close()
-	if err := d.Refresh(); err == nil { // the request that may have been under way
-		err = d.Refresh()
-		wantError(t, err, geerpc.CodeUnavailable, geerpc.InClient, geerpc.RanNever)
-	}
+	var err error
+	eventually(t, "Refresh fails", func() bool { err = d.Refresh(); return err != nil })
+	wantError(t, err, geerpc.CodeUnavailable, geerpc.InClient, geerpc.RanNever)
 	for range 100 {
 		name(t, xc)
 	}

@@ -1,0 +1,197 @@
+package xclient
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	refreshLimit = 5 * time.Second  // for a registry to answer
+	watchWait    = 30 * time.Second // for which one is asked to hold its answer back if nothing changes
+
+	minPause = 100 * time.Millisecond // before a registry that failed is asked again; grows by 1.6
+	maxPause = 5 * time.Second        // up to this, give or take 20 %
+
+	maxListBytes = 16 << 20
+	maxChanges   = 1e6 // between two answers; an index that has grown by more is that of a registry started anew
+
+	serversHeader = "X-Geerpc-Servers"
+)
+
+// A source is a registry, and what it has said. The GeeRegistryDiscovery's
+// state guards all but the URL.
+type source struct {
+	url string
+
+	servers   []Endpoint // in its last good answer
+	kept      []Endpoint // that it did not say have gone: it has forgotten all
+	keptUntil time.Time
+
+	index     uint64    // of its last good answer, 0 if it can't be watched
+	confirmed time.Time // when that came
+	failing   time.Time // since when it has failed, zero if it answers
+	err       error     // then
+	notBefore time.Time // until when it is not asked, whoever waits
+}
+
+// An answer is what a registry says.
+type answer struct {
+	index   uint64 // to watch for the next with; 0: it can't be watched
+	servers []Endpoint
+}
+
+// take notes a good answer. A registry that lists nobody any more, or that was
+// started anew, does not know yet who is there: those that were are kept for
+// the grace time, or until it has heard of them.
+func (s *source) take(a answer, now time.Time) {
+	restarted := s.index != 0 && (a.index < s.index || a.index-s.index > maxChanges)
+	emptied := len(a.servers) == 0 && len(s.servers) > 0
+	known := newUnion(len(s.servers))
+	if restarted || emptied {
+		for _, e := range s.servers {
+			known.add(e)
+		}
+	}
+	for _, e := range s.keptAt(now) {
+		known.add(e)
+	}
+	if restarted || emptied {
+		s.keptUntil = now.Add(graceTime)
+	}
+	s.kept = without(known.endpoints, a.servers)
+	s.servers, s.index, s.confirmed = a.servers, a.index, now
+	s.failing, s.err = time.Time{}, nil
+}
+
+// fail notes that the registry gave no good answer.
+func (s *source) fail(err error, now time.Time) {
+	if s.err = err; s.failing.IsZero() {
+		s.failing = now
+	}
+}
+
+// keptAt returns who is kept on the list at a time.
+func (s *source) keptAt(now time.Time) []Endpoint {
+	if now.Before(s.keptUntil) {
+		return s.kept
+	}
+	return nil
+}
+
+// without returns those of all whose address nobody of others has.
+func without(all, others []Endpoint) []Endpoint {
+	if len(all) == 0 {
+		return nil
+	}
+	gone := make(map[string]bool, len(others))
+	for _, e := range others {
+		gone[e.Addr] = true
+	}
+	var rest []Endpoint
+	for _, e := range all {
+		if !gone[e.Addr] {
+			rest = append(rest, e)
+		}
+	}
+	return rest
+}
+
+// ask asks the registry who is there. With an index other than 0 it is to
+// answer only when it has another one, or when watchWait is over.
+func (s *source) ask(ctx context.Context, client *http.Client, index uint64) (answer, error) {
+	limit, where := refreshLimit, s.url
+	if index != 0 {
+		u, err := url.Parse(s.url)
+		if err != nil {
+			return answer{}, err
+		}
+		q := u.Query()
+		q.Set("index", strconv.FormatUint(index, 10))
+		q.Set("wait", watchWait.String())
+		u.RawQuery = q.Encode()
+		limit, where = limit+watchWait, u.String()
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
+	if err != nil {
+		return answer{}, err
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := client.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close() // without reading on, be it endless
+	a, err := parseAnswer(resp)
+	if err != nil {
+		return answer{}, fmt.Errorf("registry %s: %w", req.URL.Redacted(), err)
+	}
+	return a, nil
+}
+
+// parseAnswer returns what is in a registry's response: in JSON, or in the
+// header that is all that GeeRPC's registry has.
+func parseAnswer(resp *http.Response) (answer, error) {
+	if resp.StatusCode != http.StatusOK {
+		return answer{}, fmt.Errorf("status %.64s", resp.Status)
+	}
+	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind == "application/json" {
+		return parseJSON(resp.Body)
+	}
+	lists := resp.Header.Values(serversHeader)
+	if len(lists) == 0 {
+		return answer{}, errors.New("no " + serversHeader + " in the answer; is it a registry?")
+	}
+	return answer{servers: parseServers(strings.Join(lists, ","))}, nil
+}
+
+// parseJSON reads a list of at most maxListBytes, and leaves out the addresses
+// that nobody could ever dial.
+func parseJSON(r io.Reader) (answer, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxListBytes+1))
+	if err != nil {
+		return answer{}, err
+	}
+	if len(text) > maxListBytes {
+		return answer{}, fmt.Errorf("a list of more than %d bytes", maxListBytes)
+	}
+	var list struct {
+		Index   uint64     `json:"index"`
+		Servers []Endpoint `json:"servers"`
+	}
+	switch err := json.Unmarshal(text, &list); {
+	case err != nil:
+		return answer{}, err
+	case list.Index == 0:
+		return answer{}, errors.New("no index in the answer; is it a registry?")
+	}
+	u := newUnion(len(list.Servers))
+	for _, e := range list.Servers {
+		if plausible(e.Addr) {
+			u.add(e)
+		}
+	}
+	return answer{index: list.Index, servers: u.endpoints}, nil
+}
+
+// parseServers returns the servers in a list of addresses, but for those that
+// nobody could ever dial.
+func parseServers(list string) []Endpoint {
+	u := newUnion(0)
+	for addr := range strings.SplitSeq(list, ",") {
+		if addr = strings.TrimSpace(addr); plausible(addr) {
+			u.add(Endpoint{Addr: addr})
+		}
+	}
+	return u.endpoints
+}

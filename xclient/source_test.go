@@ -1,0 +1,54 @@
+package xclient
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// FuzzAnswer: whatever a registry says, what is taken from it are addresses
+// that can be dialled, each once.
+func FuzzAnswer(f *testing.F) {
+	f.Add("application/json", "", `{"index":1763709154000000000,"servers":[{"addr":"tcp@a:1","weight":3,"services":["S"],"metadata":{"zone":"x"},"legacy":true,"since":"2026-01-02T03:04:05Z","last_beat":"2026-01-02T03:04:05Z","silent":true},{"addr":"tcp@a:1"}]}`)
+	f.Add("application/json; charset=utf-8", "tcp@a:1", `{"index":1,"servers":null}`)
+	f.Add("application/json", "", `{"index":-1,"servers":[{"addr":"x"},{},null]}`)
+	f.Add("application/json", "", `[`)
+	f.Add("", "tcp@a:1, tcp@b:2,,tcp@a:1", "")
+	f.Add("text/html", "", "<html>")
+	f.Fuzz(func(t *testing.T, kind, list, body string) {
+		h := make(http.Header)
+		h.Set("Content-Type", kind)
+		if list != "" {
+			h.Set(serversHeader, list)
+		}
+		a, err := parseAnswer(&http.Response{StatusCode: http.StatusOK, Header: h, Body: io.NopCloser(strings.NewReader(body))})
+		if err != nil && (a.index != 0 || a.servers != nil) {
+			t.Errorf("%+v comes with the error %v", a, err)
+		}
+		seen := make(map[string]bool)
+		for _, e := range a.servers {
+			if !plausible(e.Addr) || seen[e.Addr] {
+				t.Errorf("bad or repeated address %q", e.Addr)
+			}
+			seen[e.Addr] = true
+		}
+	})
+}
+
+// TestA27_JSONAddresses: the rest of a list is good though some of it is not,
+// and what the registry says for operators is no trouble.
+func TestA27_JSONAddresses(t *testing.T) {
+	a, err := parseJSON(strings.NewReader(`{"index": 18446744073709551615, "more": [{}], "servers": [
+		{"addr": "tcp@a:1", "weight": 2, "services": ["S", "T"], "metadata": {"k": "v,w"}, "since": "2026-01-02T03:04:05Z", "silent": true},
+		{"addr": ""}, {"addr": "tcp@b:2\r\nX-Evil: 1"}, {"addr": "tcp@c 3"}, {"addr": "nonsense"}, {}, null,
+		{"addr": "tcp@a:1", "weight": 9},
+		{"addr": "unix@/run/d.sock", "legacy": true}]}`))
+	want := []Endpoint{
+		{Addr: "tcp@a:1", Weight: 2, Services: []string{"S", "T"}, Metadata: map[string]string{"k": "v,w"}},
+		{Addr: "unix@/run/d.sock", Legacy: true},
+	}
+	if err != nil || a.index != 1<<64-1 || len(a.servers) != 2 || !sameEndpoint(a.servers[0], want[0]) || !sameEndpoint(a.servers[1], want[1]) {
+		t.Errorf("%+v, %v", a, err)
+	}
+}

@@ -1,0 +1,204 @@
+package xclient
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"geerpc"
+)
+
+const (
+	graceTime    = 30 * time.Second // for which servers are kept that a registry has forgotten
+	tickInterval = 5 * time.Second
+	idleTicks    = 12                    // without a use, until the watch ends
+	watchGap     = 50 * time.Millisecond // between an answer and the next question
+)
+
+var errWatchEnded = notSent(geerpc.CodeUnavailable, "rpc discovery: Update or Close came before the registry's answer")
+
+// A watch keeps the list of a GeeRegistryDiscovery up to date. It has one
+// goroutine for each source and one that waits for those.
+type watch struct {
+	d      *GeeRegistryDiscovery
+	ctx    context.Context // ends with the watch
+	cancel context.CancelFunc
+
+	idle     int  // ticks since the list was last used; guarded by d.state
+	unasked  int  // sources that have not answered or failed yet; guarded by d.state
+	answered bool // one source at least, with servers, or all; guarded by d.state
+
+	known chan struct{} // closed once answered
+	err   error         // then: nil if there are servers
+	done  chan struct{} // closed when nothing is left running
+}
+
+// useLocked notes that the list is used, and returns the watch that is on.
+func (d *GeeRegistryDiscovery) useLocked() *watch {
+	d.used.Store(true)
+	if d.watch == nil || d.watch.ctx.Err() != nil {
+		return d.beginLocked()
+	}
+	return d.watch
+}
+
+// beginLocked begins a watch in place of the one that may be on.
+func (d *GeeRegistryDiscovery) beginLocked() *watch {
+	prev := d.watch
+	if prev != nil {
+		prev.cancel()
+	}
+	w := &watch{d: d, unasked: len(d.sources), known: make(chan struct{}), done: make(chan struct{})}
+	w.ctx, w.cancel = context.WithCancel(context.Background())
+	d.watch = w
+	go w.run(prev) // ends with w: by Close, Update or the next watch, at the latest when unused; join waits
+	return w
+}
+
+// stopLocked ends the watch, if there is one, and returns it. What it has not
+// noted yet, it never will.
+func (d *GeeRegistryDiscovery) stopLocked() *watch {
+	d.used.Store(false)
+	if d.watch != nil {
+		d.watch.cancel()
+	}
+	return d.watch
+}
+
+// join waits until nothing is left of the watch, or of those before it.
+func (w *watch) join() {
+	if w != nil {
+		<-w.done
+	}
+}
+
+// run watches until the watch ends, having waited for the previous one to be
+// over: there is one request at a time to each registry.
+func (w *watch) run(prev *watch) {
+	defer close(w.done)
+	prev.join()
+	var wg sync.WaitGroup
+	for _, s := range w.d.sources {
+		wg.Go(func() { w.follow(s) }) // ends with the watch
+	}
+	ticker := time.NewTicker(tickInterval)
+	defer ticker.Stop()
+	for w.ctx.Err() == nil {
+		select {
+		case <-w.ctx.Done():
+		case <-ticker.C:
+			w.tick()
+		}
+	}
+	wg.Wait()
+	w.d.client.CloseIdleConnections()
+}
+
+// tick drops servers whose grace time is over, and ends the watch if nobody
+// has used the list for idleTicks.
+func (w *watch) tick() {
+	d := w.d
+	d.state.Lock()
+	defer d.state.Unlock()
+	if w.ctx.Err() != nil {
+		return
+	}
+	d.mergeLocked(time.Now())
+	if d.used.Swap(false) {
+		w.idle = 0
+		return
+	}
+	if w.idle++; w.idle == idleTicks {
+		d.stopLocked()
+	}
+}
+
+// follow asks a source again and again.
+func (w *watch) follow(s *source) {
+	w.d.state.Lock()
+	pause := time.Until(s.notBefore)
+	w.d.state.Unlock()
+	var last answer
+	var backoff time.Duration
+	for first := true; w.sleep(pause); first = false {
+		begin := time.Now()
+		a, err := s.ask(w.ctx, w.d.client, last.index)
+		w.note(s, a, err, first)
+		early := time.Since(begin) < watchWait/2
+		switch {
+		case err != nil:
+			backoff = min(max(minPause, backoff*8/5), maxPause)
+			pause = backoff*4/5 + rand.N(backoff*2/5)
+		case a.index == 0 || a.index == last.index && early: // it can't be watched, whatever it says
+			pause, backoff = w.d.timeout, 0
+		case last.index == 0: // whether it can be watched is still to be seen
+			pause = watchGap
+		default:
+			pause, backoff = watchGap, 0
+		}
+		last = a // after an error without an index, to hear soon that all is well
+	}
+}
+
+// sleep returns false, at once, when the watch has ended.
+func (w *watch) sleep(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return w.ctx.Err() == nil
+	case <-w.ctx.Done():
+		return false
+	}
+}
+
+// note takes over what a source has answered.
+func (w *watch) note(s *source, a answer, err error, first bool) {
+	d, now := w.d, time.Now()
+	d.state.Lock()
+	defer d.state.Unlock()
+	if w.ctx.Err() != nil {
+		return
+	}
+	s.notBefore = now.Add(minPause)
+	if err != nil {
+		s.fail(err, now)
+	} else {
+		s.take(a, now)
+		d.due = now.Add(d.timeout)
+		if a.index == 0 && len(a.servers) > 0 {
+			s.notBefore = d.due
+		}
+	}
+	d.mergeLocked(now)
+	if first {
+		w.unasked--
+	}
+	w.answerLocked(len(a.servers) > 0)
+}
+
+// answerLocked lets those go who wait, as soon as there is something to tell.
+func (w *watch) answerLocked(listed bool) {
+	if w.answered || !listed && w.unasked > 0 {
+		return
+	}
+	if !listed {
+		w.err = w.d.failedLocked()
+	}
+	w.answered = true
+	close(w.known)
+}
+
+// wait waits for the first answer. The error says why there are no servers, or
+// that ctx has ended.
+func (w *watch) wait(ctx context.Context) error {
+	select {
+	case <-w.known:
+		return w.err
+	case <-w.ctx.Done():
+		return errWatchEnded
+	case <-ctx.Done():
+		return notSent(geerpc.CodeOf(ctx.Err()), "rpc discovery: waiting for the registry: %w", ctx.Err())
+	}
+}

@@ -1,0 +1,141 @@
+package xclient
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"geerpc"
+)
+
+// TestWatchEndsUnused: nothing of the watch is left a minute after the last
+// use; the bubble would not end otherwise. The list is there at once all the
+// same, and soon up to date.
+func TestWatchEndsUnused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newWireRegistry("tcp@a:1")
+		d := watching(t, r)
+		d.client.Transport = r // not closed with the test
+		for range 20 {
+			all(d)
+			time.Sleep(tickInterval*idleTicks - time.Second)
+			synctest.Wait()
+			if !r.watched() {
+				t.Fatal("the watch has ended too soon")
+			}
+		}
+		time.Sleep(tickInterval * 2)
+		synctest.Wait()
+		asked, _ := r.times()
+		if r.watched() || d.running() {
+			t.Error("the watch goes on, unused")
+		}
+		time.Sleep(time.Hour)
+		if again, _ := r.times(); again != asked {
+			t.Errorf("asked %d times though nobody wants to know", again-asked)
+		}
+		r.lists("tcp@b:2")
+		wantListAtOnce(t, d, "tcp@a:1")
+		synctest.Wait()
+		wantListAtOnce(t, d, "tcp@b:2")
+	})
+}
+
+// running tells whether anything of a watch is left.
+func (d *GeeRegistryDiscovery) running() bool {
+	d.state.Lock()
+	defer d.state.Unlock()
+	if d.watch == nil {
+		return false
+	}
+	select {
+	case <-d.watch.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// TestClose: nothing is left running when it returns, be it in the middle of a
+// request or of a pause, and the list can still be used.
+func TestClose(t *testing.T) {
+	for name, begin := range map[string]func(*wireRegistry, *GeeRegistryDiscovery){
+		"unused":          func(*wireRegistry, *GeeRegistryDiscovery) {},
+		"watching":        func(_ *wireRegistry, d *GeeRegistryDiscovery) { all(d) },
+		"waiting to hear": func(r *wireRegistry, d *GeeRegistryDiscovery) { all(d); r.fails(faultHang) },
+		"pausing":         func(r *wireRegistry, d *GeeRegistryDiscovery) { all(d); r.fails(fault500) },
+		"after Refresh":   func(_ *wireRegistry, d *GeeRegistryDiscovery) { all(d); time.Sleep(d.timeout); d.Refresh() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newWireRegistry("tcp@a:1")
+				d := watching(t, r)
+				begin(r, d)
+				synctest.Wait()
+				for range 2 {
+					if err := d.Close(); err != nil || d.running() || r.watched() {
+						t.Fatalf("%v, running: %v, watched: %v", err, d.running(), r.watched())
+					}
+				}
+				r.fails(nil)
+				if got := all(d); got != "tcp@a:1" {
+					t.Error("after Close: ", got)
+				}
+				r.lists("tcp@b:2")
+				time.Sleep(2 * minPause)
+				wantListAtOnce(t, d, "tcp@b:2")
+			})
+		})
+	}
+}
+
+// TestCloseLeavesNoConnection that is kept for the next poll.
+func TestCloseLeavesNoConnection(t *testing.T) {
+	states := make(chan http.ConnState, 10)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set(serversHeader, "tcp@a:1")
+	}))
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) { states <- s }
+	server.Start()
+	defer server.Close()
+	d := NewGeeRegistryDiscovery(server.URL, 0)
+	all(d)
+	for s := range states {
+		if s == http.StateIdle {
+			break
+		}
+	}
+	d.Close()
+	select {
+	case s := <-states:
+		if s != http.StateClosed {
+			t.Error(s)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the connection stays open")
+	}
+}
+
+// TestCloseWhileWaiting: who waits for the first list is told.
+func TestCloseWhileWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newWireRegistry()
+		r.fails(faultHang)
+		d := watching(t, r)
+		errs := make(chan error, 2) // from two goroutines that end with Close
+		go func() { _, err := d.Get(RandomSelect); errs <- err }()
+		go func() { errs <- d.Refresh() }()
+		synctest.Wait()
+		begin := time.Now()
+		d.Close()
+		for range 2 {
+			wantError(t, <-errs, geerpc.CodeUnavailable, geerpc.InClient, geerpc.RanNever)
+		}
+		if took := time.Since(begin); took > 0 {
+			t.Errorf("told after %s", took)
+		}
+	})
+}
