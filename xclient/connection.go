@@ -11,15 +11,8 @@ import (
 	"geerpc"
 )
 
-// The pause between the dials of one connection, as CONTRACT and gRPC have it:
-// it grows by a factor of 1.6 while they fail, and varies by a fifth so that
-// clients which lost a server together don't come back together.
-const (
-	firstPause  = 100 * time.Millisecond
-	maxPause    = 30 * time.Second
-	pauseGrowth = 1.6
-	pauseSpread = 0.2
-)
+// maxDialPause limits the pause between dials that fail.
+const maxDialPause = 30 * time.Second
 
 // patience is how long calls wait for a server to be connected to, where there
 // are others.
@@ -70,7 +63,7 @@ type connection struct {
 	mu      sync.Mutex // guards what follows
 	dial    *dial      // under way
 	err     error      // of the last dial
-	pause   time.Duration
+	backoff backoff
 	next    *time.Timer // begins the next dial after one that failed
 	retired bool        // the server has left the list
 }
@@ -101,7 +94,7 @@ func (c *connection) lost(client *geerpc.Client) {
 		c.server.health.setDown(!c.server.connected())
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.dialLocked(rand.N(firstPause))
+		c.dialLocked(rand.N(minPause))
 	}
 }
 
@@ -161,14 +154,12 @@ func (c *connection) dialed(d *dial) {
 		d.client.Close()
 	case d.client != nil:
 		c.client.Store(d.client)
-		c.pause = 0
+		c.backoff = 0
 		c.server.health.setDown(false)
 	case c.retired || c.ctx.Err() != nil:
 	default:
 		c.server.health.setDown(!c.server.connected())
-		c.pause = min(max(firstPause, time.Duration(float64(c.pause)*pauseGrowth)), maxPause)
-		spread := 1 + pauseSpread*(2*rand.Float64()-1)
-		c.next = time.AfterFunc(time.Duration(float64(c.pause)*spread), c.again)
+		c.next = time.AfterFunc(c.backoff.next(maxDialPause), c.again) // retire stops it
 	}
 }
 

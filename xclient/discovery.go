@@ -38,7 +38,7 @@ type Discovery interface {
 	GetAll() ([]string, error)
 }
 
-var _ EndpointDiscovery = (*MultiServersDiscovery)(nil)
+var _ Discovery = (*MultiServersDiscovery)(nil)
 
 var (
 	errNoServers = notSent(geerpc.CodeUnavailable, "rpc discovery: no available servers")
@@ -126,8 +126,8 @@ func (d *MultiServersDiscovery) GetAll() ([]string, error) {
 	return addrs, nil
 }
 
-// Endpoints returns the list, which may be empty, and nil at once.
-func (d *MultiServersDiscovery) Endpoints(context.Context) (*List, error) {
+// List returns the list, which may be empty, and nil at once.
+func (d *MultiServersDiscovery) List(context.Context) (*List, error) {
 	return d.current(), nil
 }
 

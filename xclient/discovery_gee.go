@@ -22,8 +22,8 @@ import (
 const DefaultUpdateTimeout = 10 * time.Second
 
 var (
-	_ EndpointDiscovery = (*GeeRegistryDiscovery)(nil)
-	_ io.Closer         = (*GeeRegistryDiscovery)(nil)
+	_ Discovery = (*GeeRegistryDiscovery)(nil)
+	_ io.Closer = (*GeeRegistryDiscovery)(nil)
 )
 
 // A GeeRegistryDiscovery is a Discovery of the servers that one or several
@@ -125,7 +125,7 @@ func (d *GeeRegistryDiscovery) SetEndpoints(endpoints []Endpoint) error {
 // Get picks a server. It fails with a *geerpc.Error if there is none: because
 // no registry could be asked, or none lists any.
 func (d *GeeRegistryDiscovery) Get(mode SelectMode) (string, error) {
-	if _, err := d.Endpoints(context.Background()); err != nil {
+	if _, err := d.List(context.Background()); err != nil {
 		return "", err
 	}
 	return d.MultiServersDiscovery.Get(mode)
@@ -133,16 +133,16 @@ func (d *GeeRegistryDiscovery) Get(mode SelectMode) (string, error) {
 
 // GetAll returns the addresses, at least one. It fails as Get does.
 func (d *GeeRegistryDiscovery) GetAll() ([]string, error) {
-	if _, err := d.Endpoints(context.Background()); err != nil {
+	if _, err := d.List(context.Background()); err != nil {
 		return nil, err
 	}
 	return d.MultiServersDiscovery.GetAll()
 }
 
-// Endpoints returns the list, which has at least one server. It fails as Get
+// List returns the list, which has at least one server. It fails as Get
 // does, or with the code of the context's error if ctx ends while it waits for
 // the first list.
-func (d *GeeRegistryDiscovery) Endpoints(ctx context.Context) (*List, error) {
+func (d *GeeRegistryDiscovery) List(ctx context.Context) (*List, error) {
 	if l := d.current(); d.used.Load() && len(l.Endpoints) > 0 {
 		return l, nil
 	}

@@ -136,7 +136,7 @@ func TestA33_SetEndpointsCopies(t *testing.T) {
 	}
 	mine[0].Addr, mine[0].Services[0], mine[0].Metadata["zone"] = "tcp@evil:1", "Evil", "evil"
 	want := Endpoint{Addr: "tcp@a:1", Weight: 3, Services: []string{"S"}, Metadata: map[string]string{"zone": "x"}, Legacy: true}
-	if l, err := d.Endpoints(context.Background()); err != nil || len(l.Endpoints) != 1 || !sameEndpoint(l.Endpoints[0], want) {
+	if l, err := d.List(context.Background()); err != nil || len(l.Endpoints) != 1 || !sameEndpoint(l.Endpoints[0], want) {
 		t.Errorf("%+v, %v", l, err)
 	}
 }
@@ -190,11 +190,11 @@ func TestListStaysTheSame(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d, _ := NewEndpoints(full())
-			before, _ := d.Endpoints(context.Background())
+			before, _ := d.List(context.Background())
 			if err := d.SetEndpoints(c.next); err != nil {
 				t.Fatal(err)
 			}
-			after, _ := d.Endpoints(context.Background())
+			after, _ := d.List(context.Background())
 			if same := before == after; same != c.same {
 				t.Errorf("same list: %v, want %v", same, c.same)
 			}
@@ -211,7 +211,7 @@ func TestUpdateRepeatsNobody(t *testing.T) {
 
 func TestZeroMultiServersDiscovery(t *testing.T) {
 	var d MultiServersDiscovery
-	if l, err := d.Endpoints(context.Background()); l == nil || len(l.Endpoints) != 0 || err != nil {
+	if l, err := d.List(context.Background()); l == nil || len(l.Endpoints) != 0 || err != nil {
 		t.Fatal(l, err)
 	}
 	d.Update([]string{"tcp@a:1"})

@@ -35,7 +35,7 @@ type fleet struct {
 
 // view returns the servers for calls of a service.
 func (f *fleet) view(ctx context.Context, service string) (*view, error) {
-	list, err := f.lister.endpoints(ctx)
+	list, err := f.lister.List(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +143,7 @@ func (f *fleet) sweep() {
 // compare brings the servers up to date with the list.
 func (f *fleet) compare() {
 	if f.lister != nil {
-		if list := f.lister.peek(); list != nil {
+		if list := f.lister.current(); list != nil {
 			f.mu.Lock()
 			changed := list != f.list
 			f.mu.Unlock()

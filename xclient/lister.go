@@ -4,12 +4,12 @@ import "context"
 
 // A lister tells a fleet which servers there are.
 type lister interface {
-	// endpoints returns the list of now, for a call.
-	endpoints(ctx context.Context) (*List, error)
+	// List returns the list of now, for a call.
+	List(ctx context.Context) (*List, error)
 
-	// peek returns the list of now without asking anybody, nil if there is
-	// none.
-	peek() *List
+	// current returns the list of now without asking anybody, nil if it can't
+	// be had.
+	current() *List
 }
 
 // listerOf returns what d can tell beyond the four methods, or nil. A user's
@@ -20,7 +20,7 @@ func listerOf(d Discovery) lister {
 	case *MultiServersDiscovery:
 		return d
 	case *GeeRegistryDiscovery:
-		return nil
+		return d
 	case EndpointDiscovery:
 		return foreignLister{d}
 	}
@@ -30,9 +30,9 @@ func listerOf(d Discovery) lister {
 // A foreignLister is an EndpointDiscovery that is not ours.
 type foreignLister struct{ d EndpointDiscovery }
 
-func (l foreignLister) endpoints(ctx context.Context) (*List, error) { return l.d.Endpoints(ctx) }
+func (l foreignLister) List(ctx context.Context) (*List, error) { return l.d.Endpoints(ctx) }
 
-func (l foreignLister) peek() *List {
+func (l foreignLister) current() *List {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // it has an answer at hand, or none
 	list, err := l.d.Endpoints(ctx)

@@ -22,14 +22,14 @@ func TestSeveralRegistriesMerged(t *testing.T) {
 		d := watching(t, a, b)
 		all(d)
 		synctest.Wait()
-		l, err := d.Endpoints(t.Context())
+		l, err := d.List(t.Context())
 		want := []Endpoint{first, {Addr: "tcp@y:2"}, {Addr: "tcp@z:3"}}
 		if err != nil || !reflect.DeepEqual(l.Endpoints, want) {
 			t.Fatalf("%+v, %v", l, err)
 		}
 		a.lists("tcp@z:3") // the second registry's word counts for x then
 		time.Sleep(2 * watchGap)
-		l, err = d.Endpoints(t.Context())
+		l, err = d.List(t.Context())
 		if err != nil || addrs(l.Endpoints) != "tcp@x:1,tcp@y:2,tcp@z:3" || l.Endpoints[0].Weight != 2 {
 			t.Fatalf("%+v, %v", l, err)
 		}
@@ -74,7 +74,7 @@ func TestAllRegistriesFail(t *testing.T) {
 		a, b := newWireRegistry(), newWireRegistry()
 		a.fails(fault500)
 		b.fails(faultHTML)
-		_, err := watching(t, a, b).Endpoints(t.Context())
+		_, err := watching(t, a, b).List(t.Context())
 		wantError(t, err, geerpc.CodeUnavailable, geerpc.InClient, geerpc.RanNever)
 		want := "rpc discovery: registry http://a/_geerpc_/registry: status 500 Internal Server Error\n" +
 			"registry http://b/_geerpc_/registry: no X-Geerpc-Servers in the answer; is it a registry?"
@@ -108,7 +108,7 @@ func TestUpdateWhileWatching(t *testing.T) {
 				c.then(r)
 				time.Sleep(d.timeout - time.Second)
 				wantListAtOnce(t, d, "tcp@mine:1")
-				if l, _ := d.Endpoints(t.Context()); l.Endpoints[0].Weight != 3 {
+				if l, _ := d.List(t.Context()); l.Endpoints[0].Weight != 3 {
 					t.Errorf("%+v", l)
 				}
 				if err := d.SetEndpoints([]Endpoint{{Addr: "mine"}}); err == nil {
@@ -184,7 +184,7 @@ func TestRegistryThatIsWatchedByTooMany(t *testing.T) {
 		before, _ := r.times()
 		for range 60 {
 			wantListAtOnce(t, d, "tcp@a:1")
-			if age := d.Age(); age > maxPause*6/5 {
+			if age := d.Age(); age > maxAskPause*6/5 {
 				t.Fatalf("the list is %s old", age)
 			}
 			time.Sleep(time.Second)
@@ -222,12 +222,12 @@ func TestEndpointsCostsNothing(t *testing.T) {
 	d := NewGeeRegistryDiscovery(r.URL, 0)
 	defer d.Close()
 	all(d)
-	if n := testing.AllocsPerRun(1000, func() { d.Endpoints(context.Background()) }); n > 0 {
+	if n := testing.AllocsPerRun(1000, func() { d.List(context.Background()) }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
-func BenchmarkEndpoints(b *testing.B) {
+func BenchmarkList(b *testing.B) {
 	for _, n := range []int{10, 10_000} {
 		list := make([]string, n)
 		for i := range list {
@@ -237,13 +237,13 @@ func BenchmarkEndpoints(b *testing.B) {
 		defer r.Close()
 		gee := NewGeeRegistryDiscovery(r.URL, 0)
 		defer gee.Close()
-		for name, d := range map[string]EndpointDiscovery{"static": NewMultiServerDiscovery(list), "registry": gee} {
+		for name, d := range map[string]lister{"static": NewMultiServerDiscovery(list), "registry": gee} {
 			b.Run(fmt.Sprintf("%s/servers=%d", name, n), func(b *testing.B) {
-				d.Endpoints(b.Context())
+				d.List(b.Context())
 				b.ReportAllocs()
 				b.RunParallel(func(pb *testing.PB) {
 					for pb.Next() {
-						if _, err := d.Endpoints(context.Background()); err != nil {
+						if _, err := d.List(context.Background()); err != nil {
 							b.Error(err)
 						}
 					}

@@ -276,7 +276,13 @@ func TestG67_OnTheServers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	call := Retry{Backoff: -1}.Intercept(w.client(NewMultiServerDiscovery(addrs)).Call)
+	xc := New(NewMultiServerDiscovery(addrs), Config{
+		Option:   &geerpc.Option{Dialer: w.DialContext},
+		Retry:    Retry{Backoff: -1},
+		Ejection: Ejection{Failures: -1},
+	})
+	defer xc.Close()
+	call := xc.Call
 	const calls = 1000
 	for range calls {
 		wantError(t, call(Idempotent(context.Background()), "Busy.Do", 0, nil), geerpc.CodeUnavailable, geerpc.InMethod, geerpc.RanYes)
@@ -296,7 +302,7 @@ func TestG67_OnTheServers(t *testing.T) {
 // TestA30_RetryFindsTheOther: of two servers one is dead, and no call fails.
 func TestA30_RetryFindsTheOther(t *testing.T) {
 	w := newWorld(t)
-	call := Retry{}.Intercept(w.client(NewMultiServerDiscovery([]string{w.start("a"), "pipe@dead"})).Call)
+	call := w.client(NewMultiServerDiscovery([]string{w.start("a"), "pipe@dead"})).Call
 	for range 100 {
 		var reply string
 		if err := call(context.Background(), "Work.Name", 0, &reply); err != nil || reply != "a" {
@@ -314,7 +320,7 @@ func TestA29_RetryAfterADialThatHangs(t *testing.T) {
 		d := NewMultiServerDiscovery([]string{w.start("a"), "pipe@dead"})
 		xc := NewXClient(d, RoundRobinSelect, &geerpc.Option{ConnectTimeout: time.Second, Dialer: w.DialContext})
 		defer xc.Close()
-		call := Retry{}.Intercept(xc.Call)
+		call := xc.Call
 		for range 4 {
 			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 			var reply string

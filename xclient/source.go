@@ -18,8 +18,7 @@ const (
 	refreshLimit = 5 * time.Second  // for a registry to answer
 	watchWait    = 30 * time.Second // for which one is asked to hold its answer back if nothing changes
 
-	minPause = 100 * time.Millisecond // before a registry that failed is asked again; grows by 1.6
-	maxPause = 5 * time.Second        // up to this, give or take 20 %
+	maxAskPause = 5 * time.Second // before a registry that failed is asked again
 
 	maxListBytes = 16 << 20
 	maxChanges   = 1e6 // between two answers; an index that has grown by more is that of a registry started anew

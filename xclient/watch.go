@@ -2,7 +2,6 @@ package xclient
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -120,7 +119,7 @@ func (w *watch) follow(s *source) {
 	pause := time.Until(s.notBefore)
 	w.d.state.Unlock()
 	var last answer
-	var backoff time.Duration
+	var failed backoff
 	for first := true; w.sleep(pause); first = false {
 		begin := time.Now()
 		a, err := s.ask(w.ctx, w.d.client, last.index)
@@ -128,14 +127,13 @@ func (w *watch) follow(s *source) {
 		early := time.Since(begin) < watchWait/2
 		switch {
 		case err != nil:
-			backoff = min(max(minPause, backoff*8/5), maxPause)
-			pause = backoff*4/5 + rand.N(backoff*2/5)
+			pause = failed.next(maxAskPause)
 		case a.index == 0 || a.index == last.index && early: // it can't be watched, whatever it says
-			pause, backoff = w.d.timeout, 0
+			pause, failed = w.d.timeout, 0
 		case last.index == 0: // whether it can be watched is still to be seen
 			pause = watchGap
 		default:
-			pause, backoff = watchGap, 0
+			pause, failed = watchGap, 0
 		}
 		last = a // after an error without an index, to hear soon that all is well
 	}

@@ -97,7 +97,7 @@ func TestA28_WatchedRegistryFails(t *testing.T) {
 				}
 				r.fails(nil)
 				r.lists("tcp@c:3")
-				time.Sleep(maxPause*6/5 + refreshLimit)
+				time.Sleep(maxAskPause*6/5 + refreshLimit)
 				wantListAtOnce(t, d, "tcp@c:3")
 			})
 		})
@@ -231,7 +231,7 @@ func TestF60_EmptyListKept(t *testing.T) {
 			if took := time.Since(begin); took > 0 || !errors.Is(err, errNoServers) {
 				t.Fatalf("%v after %s", err, took)
 			}
-			if _, err := d.Endpoints(t.Context()); !errors.Is(err, errNoServers) {
+			if _, err := d.List(t.Context()); !errors.Is(err, errNoServers) {
 				t.Fatal(err)
 			}
 		}
@@ -293,7 +293,7 @@ func TestF61_Partitions(t *testing.T) {
 					time.Sleep(time.Second)
 				}
 				c.heal(r)
-				time.Sleep(maxPause*6/5 + refreshLimit)
+				time.Sleep(maxAskPause*6/5 + refreshLimit)
 				wantListAtOnce(t, d, c.soon)
 			})
 		})
@@ -320,7 +320,7 @@ func TestF66_EndpointsChangeInTheMiddle(t *testing.T) {
 					return
 				default:
 				}
-				l, err := d.Endpoints(context.Background())
+				l, err := d.List(context.Background())
 				if err != nil || len(l.Endpoints) == 0 || len(l.Endpoints) != l.Endpoints[0].Weight {
 					t.Errorf("%+v, %v", l, err)
 					return

@@ -268,7 +268,7 @@ func (xc *XClient) all(ctx context.Context, serviceMethod string) ([]string, err
 	if xc.fleet.lister == nil {
 		return xc.d.GetAll()
 	}
-	list, err := xc.fleet.lister.endpoints(ctx)
+	list, err := xc.fleet.lister.List(ctx)
 	if err != nil {
 		return nil, err
 	}
