@@ -94,18 +94,22 @@ func (s *Server) call(ctx context.Context, client *geerpc.Client, serviceMethod 
 // note draws conclusions from how a call ended. Calls that were cancelled and
 // that failed before they were under way say nothing about a server's speed.
 func (s *Server) note(err error, begin time.Duration) {
-	var e *geerpc.Error
+	now := sinceStart()
+	if err == nil {
+		s.latency.add(now-begin, now)
+		s.health.succeeded()
+		return
+	}
+	var e *geerpc.Error // behind the return, for it is allocated here
 	switch {
-	case err == nil:
 	case !errors.As(err, &e) || e.Code == geerpc.CodeCanceled || e.Where == geerpc.InClient:
 		return
 	case e.Where == geerpc.OnLink && e.Code != geerpc.CodeDeadlineExceeded:
 		s.health.failed()
 		return
 	}
-	now := sinceStart()
 	s.latency.add(now-begin, now)
-	if e != nil && e.Where != geerpc.InMethod && (e.Code == geerpc.CodeUnavailable || e.Code == geerpc.CodeDeadlineExceeded) {
+	if e.Where != geerpc.InMethod && (e.Code == geerpc.CodeUnavailable || e.Code == geerpc.CodeDeadlineExceeded) {
 		s.health.failed()
 		return
 	}
