@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -22,40 +25,141 @@ var update = flag.Bool("update", false, "bring README.md and RELIABILITY.md up t
 // TestReadmeProgram runs the program that the README starts with, in a module
 // with the go.mod that it shows.
 func TestReadmeProgram(t *testing.T) {
-	goTool, err := exec.LookPath("go")
-	if err != nil {
-		t.Skip("there is no go command")
-	}
-	root, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	mod := blocks(t, "README.md", "")[0].text
-	if !strings.Contains(mod, "=> ../geerpc\n") {
-		t.Fatalf("the README's go.mod does not say where geerpc is:\n%s", mod)
-	}
-	files := map[string]string{
-		"go.mod":  strings.Replace(mod, "../geerpc", strconv.Quote(root), 1),
-		"main.go": blocks(t, "README.md", "go")[0].text,
-	}
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cmd := exec.CommandContext(t.Context(), goTool, "run", ".")
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")
-	out, err := cmd.CombinedOutput()
-	if err != nil || string(out) != "1 + 2 = 3\n" {
+	out, err := goCommand(t, readmeModule(t), "run", ".")
+	if err != nil || out != "1 + 2 = 3\n" {
 		t.Errorf("the README's program says %q, %v", out, err)
 	}
 }
 
+// TestReadmeSnippets vets all other code in the README, which stands beside the
+// program: it knows Args and Arith, and the variables of snippetNames.
+func TestReadmeSnippets(t *testing.T) {
+	dir := readmeModule(t)
+	writeFile(t, dir, "names.go", snippetFile(t, snippetNames))
+	var about []string // the snippets, by number
+	for i, b := range blocks(t, "README.md", "go")[1:] {
+		about = append(about, fmt.Sprintf("snippet%d.go is in %q", i, b.heading))
+		text := b.text
+		if !isDeclaration(text) {
+			text = "func _() {\n" + text + used(t, text) + "}\n"
+		}
+		writeFile(t, dir, fmt.Sprintf("snippet%d.go", i), snippetFile(t, text))
+	}
+	if out, err := goCommand(t, dir, "vet", "."); err != nil {
+		t.Errorf("the README's code does not compile: %v\n%s%s", err, out, strings.Join(about, "\n"))
+	}
+}
+
+// snippetNames are the variables that the README's snippets may use.
+const snippetNames = `
+var (
+	ctx    context.Context
+	server *geerpc.Server
+	client *geerpc.Client
+	lis    net.Listener
+	addr   string
+	secret string
+	certs  []tls.Certificate
+	sum    int
+)
+`
+
+// snippetImports are the packages that they may use, by name.
+var snippetImports = map[string]string{
+	"codec": "geerpc/codec", "context": "context", "errors": "errors", "fmt": "fmt", "geerpc": "geerpc",
+	"http": "net/http", "log": "log", "net": "net", "os": "os", "registry": "geerpc/registry",
+	"signal": "os/signal", "slog": "log/slog", "syscall": "syscall", "time": "time", "tls": "crypto/tls",
+	"xclient": "geerpc/xclient",
+}
+
+// isDeclaration tells code that stands in a file from what stands in a function.
+func isDeclaration(text string) bool {
+	_, err := parser.ParseFile(token.NewFileSet(), "", "package p\n"+text, 0)
+	return err == nil
+}
+
+// snippetFile returns the Go file of some declarations, with the imports that
+// they need.
+func snippetFile(t *testing.T, declarations string) string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "", "package main\n"+declarations, 0)
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, declarations)
+	}
+	needed := make(map[string]bool)
+	for _, id := range file.Unresolved {
+		if path := snippetImports[id.Name]; path != "" {
+			needed[path] = true
+		}
+	}
+	imports := ""
+	for path := range needed {
+		imports += "import " + strconv.Quote(path) + "\n"
+	}
+	return "package main\n" + imports + declarations
+}
+
+// used returns code that uses what the statements declare: snippets may end
+// before they do.
+func used(t *testing.T, statements string) (uses string) {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc _() {\n"+statements+"}", 0)
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, statements)
+	}
+	for _, s := range file.Decls[0].(*ast.FuncDecl).Body.List {
+		if a, ok := s.(*ast.AssignStmt); ok && a.Tok == token.DEFINE {
+			for _, lhs := range a.Lhs {
+				if name := lhs.(*ast.Ident).Name; name != "_" {
+					uses += "_ = " + name + "\n"
+				}
+			}
+		}
+	}
+	return uses
+}
+
+// readmeModule makes a module of the README's go.mod and program.
+func readmeModule(t *testing.T) (dir string) {
+	t.Helper()
+	root, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mod := blocks(t, "README.md", "")[0].text
+	if !strings.Contains(mod, "=> ../geerpc\n") {
+		t.Fatalf("the README's go.mod does not say where geerpc is:\n%s", mod)
+	}
+	dir = t.TempDir()
+	writeFile(t, dir, "go.mod", strings.Replace(mod, "../geerpc", strconv.Quote(root), 1))
+	writeFile(t, dir, "main.go", blocks(t, "README.md", "go")[0].text)
+	return dir
+}
+
+func writeFile(t *testing.T, dir, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// goCommand runs the go command in a module's folder.
+func goCommand(t *testing.T, dir string, args ...string) (out string, err error) {
+	t.Helper()
+	goTool, err := exec.LookPath("go")
+	if err != nil {
+		t.Skip("there is no go command")
+	}
+	cmd := exec.CommandContext(t.Context(), goTool, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")
+	text, err := cmd.CombinedOutput()
+	return string(text), err
+}
+
 // TestReadmeLinks checks that the files that documents link to are there.
 func TestReadmeLinks(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#:]+)\)`)
+	link := regexp.MustCompile(`\]\(([^)#:"]+)\)`)
 	for _, document := range []string{"README.md", "PROTOCOL.md", "SECURITY.md", "RELIABILITY.md", "CHANGELOG.md"} {
 		text, err := os.ReadFile(document)
 		if err != nil {
