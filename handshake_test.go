@@ -389,7 +389,7 @@ func TestAck_OfOthers(t *testing.T) {
 	if _, err := dial(`{"OK":false,"Error":"not today"}`); CodeOf(err) != CodeUnknown {
 		t.Errorf("refused without a code: %v, code %v", err, CodeOf(err))
 	}
-	client, err := dial(`{"OK":true,"MaxMessageBytes":-1}`)
+	client, err := dial(`{"OK":true,"MaxMessageBytes":-1,"MaxInFlight":-1}`)
 	if err != nil {
 		t.Fatal(err)
 	}
