@@ -31,13 +31,14 @@ func TestReadmeProgram(t *testing.T) {
 	}
 }
 
-// TestReadmeSnippets vets all other code in the README, which stands beside the
-// program: it knows Args and Arith, and the variables of snippetNames.
+// TestReadmeSnippets vets all other code in the README and in SECURITY.md, which
+// stands beside the program: it knows Args and Arith, and what is in snippetNames.
 func TestReadmeSnippets(t *testing.T) {
 	dir := readmeModule(t)
 	writeFile(t, dir, "names.go", snippetFile(t, snippetNames))
 	var about []string // the snippets, by number
-	for i, b := range blocks(t, "README.md", "go")[1:] {
+	snippets := append(blocks(t, "README.md", "go")[1:], blocks(t, "SECURITY.md", "go")...)
+	for i, b := range snippets {
 		about = append(about, fmt.Sprintf("snippet%d.go is in %q", i, b.heading))
 		text := b.text
 		if !isDeclaration(text) {
@@ -46,11 +47,11 @@ func TestReadmeSnippets(t *testing.T) {
 		writeFile(t, dir, fmt.Sprintf("snippet%d.go", i), snippetFile(t, text))
 	}
 	if out, err := goCommand(t, dir, "vet", "."); err != nil {
-		t.Errorf("the README's code does not compile: %v\n%s%s", err, out, strings.Join(about, "\n"))
+		t.Errorf("documented code does not compile: %v\n%s%s", err, out, strings.Join(about, "\n"))
 	}
 }
 
-// snippetNames are the variables that the README's snippets may use.
+// snippetNames is what snippets may use.
 const snippetNames = `
 var (
 	ctx    context.Context
@@ -61,7 +62,10 @@ var (
 	secret string
 	certs  []tls.Certificate
 	sum    int
+	store  Arith
 )
+
+func authorize(next geerpc.CallFunc) geerpc.CallFunc { return next }
 `
 
 // snippetImports are the packages that they may use, by name.
