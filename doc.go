@@ -87,7 +87,15 @@
 // Messages, calls in flight, handshakes, and the time that a silent peer or
 // one that does not read is put up with have limits, on both sides. They are
 // fields of [Option] and [Server], with constants for their defaults; a zero
-// is the default, a negative value no limit.
+// is the default, a negative value no limit. Only Option.ConnectTimeout is
+// different: a zero is no limit, but [DefaultOption], which is a good one to
+// copy, has 10 s.
+//
+// # Logging
+//
+// Nothing is logged unless Server.Logger or Option.Logger is set. Then they
+// hear of handshakes that are rejected, of connections that are lost, and of
+// methods that panic, with the stack.
 //
 // # Shutdown
 //

@@ -231,7 +231,8 @@ func ExampleOption_tls() {
 	defer server.Close()
 
 	client, err := geerpc.Dial("tcp", lis.Addr().String(), &geerpc.Option{
-		TLSConfig: &tls.Config{RootCAs: pool, ServerName: "localhost"},
+		ConnectTimeout: 10 * time.Second,
+		TLSConfig:      &tls.Config{RootCAs: pool, ServerName: "localhost"},
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -272,7 +273,10 @@ func ExampleServer_ServeHTTP() {
 	web := httptest.NewServer(mux)
 	defer web.Close()
 
-	client, err := geerpc.DialHTTP("tcp", web.Listener.Addr().String(), &geerpc.Option{HTTPPath: "/rpc"})
+	client, err := geerpc.DialHTTP("tcp", web.Listener.Addr().String(), &geerpc.Option{
+		ConnectTimeout: 10 * time.Second,
+		HTTPPath:       "/rpc",
+	})
 	if err != nil {
 		log.Fatal(err)
 	}
