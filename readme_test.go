@@ -36,18 +36,23 @@ func TestReadmeProgram(t *testing.T) {
 func TestReadmeSnippets(t *testing.T) {
 	dir := readmeModule(t)
 	writeFile(t, dir, "names.go", snippetFile(t, snippetNames))
-	var about []string // the snippets, by number
+	where := make(map[string]string) // heading by file
 	snippets := append(blocks(t, "README.md", "go")[1:], blocks(t, "SECURITY.md", "go")...)
 	for i, b := range snippets {
-		about = append(about, fmt.Sprintf("snippet%d.go is in %q", i, b.heading))
-		text := b.text
+		name, text := fmt.Sprintf("snippet%d.go", i), b.text
+		where[name] = b.heading
 		if !isDeclaration(text) {
 			text = "func _() {\n" + text + used(t, text) + "}\n"
 		}
-		writeFile(t, dir, fmt.Sprintf("snippet%d.go", i), snippetFile(t, text))
+		writeFile(t, dir, name, snippetFile(t, text))
 	}
 	if out, err := goCommand(t, dir, "vet", "."); err != nil {
-		t.Errorf("documented code does not compile: %v\n%s%s", err, out, strings.Join(about, "\n"))
+		t.Errorf("documented code does not compile: %v\n%s", err, out)
+		for name, heading := range where {
+			if strings.Contains(out, name) {
+				t.Errorf("%s is under %q", name, heading)
+			}
+		}
 	}
 }
 
