@@ -103,7 +103,8 @@ func (c *Client) IsAvailable() bool {
 // When ctx ends, Call returns at once with an error for which
 // errors.Is(err, ctx.Err()) holds, and the server is told: the deadline goes
 // with the call and a cancellation is sent after it. Once Call has returned,
-// args and reply are not touched any more.
+// args and reply are not touched any more; it waits, if it has to, for its own
+// args to be encoded and its own reply to be decoded.
 func (c *Client) Call(ctx context.Context, serviceMethod string, args, reply any) error {
 	return c.call(ctx, serviceMethod, args, reply)
 }

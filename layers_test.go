@@ -16,7 +16,7 @@ var layers = [][]string{
 	{"internal"},
 	{"codec"},
 	{"geerpc"},
-	{"xclient", "registry", "middleware"},
+	{"xclient", "registry"},
 	{"cmd", "examples"},
 }
 

@@ -79,7 +79,8 @@ type Option struct {
 	// Interceptor for what that means for Go.
 	Interceptors []Interceptor `json:"-"`
 
-	// Logger hears of broken connections. Nil: nobody does.
+	// Logger hears of broken connections, and of interceptors that panic
+	// under Go. Nil: nobody does.
 	Logger *slog.Logger `json:"-"`
 }
 

@@ -29,7 +29,8 @@ const (
 // ServeHTTP serve connections, any number of them; Shutdown ends all of them
 // in good order, Close at once.
 type Server struct {
-	// Logger hears of rejected connections and of methods that panic. Nil:
+	// Logger hears of rejected and of broken connections, of methods that
+	// panic, and of Accept when it fails or has to try again. Nil:
 	// nobody does.
 	Logger *slog.Logger
 
