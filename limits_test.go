@@ -394,6 +394,9 @@ func TestD37_HalfHandshakes(t *testing.T) {
 		defer conn.Close()
 		go conn.Write([]byte("{")) // ends with the connection
 	}
-	eventually(t, "at most the allowed connections", func() bool { return e.debugInfo().Connections.Open <= 1+extraSilent })
+	eventually(t, "at most the allowed connections", func() bool {
+		c := e.debugInfo().Connections
+		return c.Open == 1+extraSilent && c.Rejected == 2*extraSilent-1
+	})
 	mustAdd(t, e.dial(nil))
 }
