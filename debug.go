@@ -1,23 +1,14 @@
 package geerpc
 
 import (
-	"bytes"
-	"crypto/sha256"
 	_ "embed" // the page
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"html/template"
-	"mime"
 	"net/http"
-	"strconv"
-	"strings"
-	"time"
-)
 
-// maxDebugRefresh limits how seldom the page may be asked to load itself
-// again, in seconds.
-const maxDebugRefresh = 3600
+	"geerpc/internal/page"
+)
 
 type debugHandler struct{ server *Server }
 
@@ -71,55 +62,28 @@ func (s *Server) DebugHandler() http.Handler { return debugHandler{s} }
 
 // ServeHTTP implements http.Handler.
 func (d debugHandler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	header := w.Header()
-	header.Set("Cache-Control", "no-store")
-	header.Set("Content-Security-Policy", debugPolicy)
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Add("Vary", "Accept")
+	debugPage.SetHeader(w.Header())
 	if req.Method != http.MethodGet && req.Method != http.MethodHead {
-		header.Set("Allow", "GET, HEAD")
+		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "405 must GET", http.StatusMethodNotAllowed)
 		return
 	}
-	query := req.URL.Query()
-	render, contentType := renderPage, "text/html; charset=utf-8"
+	query, info := req.URL.Query(), d.server.debugInfo()
 	if format := query.Get("format"); format == "json" || format == "" && prefersJSON(req.Header) {
-		render, contentType = renderJSON, "application/json"
-	} else if n, err := strconv.Atoi(query.Get("refresh")); err == nil && n > 0 && n <= maxDebugRefresh {
-		header.Set("Refresh", strconv.Itoa(n))
-	}
-	var page bytes.Buffer
-	if err := render(&page, d.server.debugInfo()); err != nil {
+		w.Header().Set("Content-Type", "application/json")
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		enc.Encode(info)
+	} else if err := debugPage.Write(w, query, info); err != nil {
 		d.server.logger().Error("rpc server: debug page", "err", err)
-		http.Error(w, "500 the page can't be shown", http.StatusInternalServerError)
-		return
 	}
-	header.Set("Content-Type", contentType)
-	w.Write(page.Bytes())
 }
 
 // prefersJSON reports whether a request is from a program rather than from a
 // browser.
 func prefersJSON(header http.Header) bool {
-	wantsJSON := false
-	for accepted := range strings.SplitSeq(strings.Join(header.Values("Accept"), ","), ",") {
-		switch mediaType, _, _ := mime.ParseMediaType(accepted); mediaType {
-		case "application/json":
-			wantsJSON = true
-		case "text/html":
-			return false
-		}
-	}
-	return wantsJSON
+	return page.Accepts(header, "application/json") && !page.Accepts(header, "text/html")
 }
-
-func renderJSON(page *bytes.Buffer, info *debugInfo) error {
-	enc := json.NewEncoder(page)
-	enc.SetIndent("", "  ")
-	return enc.Encode(info)
-}
-
-func renderPage(page *bytes.Buffer, info *debugInfo) error { return debugPage.Execute(page, info) }
 
 var (
 	//go:embed debug.html
@@ -127,51 +91,8 @@ var (
 	//go:embed debug.css
 	debugCSS string
 
-	// debugStyle is what a browser sees of the style, whatever line ends the
-	// checkout has: its hash depends on it.
-	debugStyle = strings.ReplaceAll(debugCSS, "\r\n", "\n")
-
-	debugPage = template.Must(template.New("debug").Funcs(template.FuncMap{
-		"style":   func() template.CSS { return template.CSS(debugStyle) },
-		"count":   formatCount,
-		"span":    formatSpan,
-		"percent": formatPercent,
-	}).Parse(debugHTML))
-
-	// debugPolicy has browsers apply this one style, and load or run nothing.
-	debugPolicy = "default-src 'none'; style-src 'sha256-" + hashOf(debugStyle) +
-		"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	debugPage = page.New(debugHTML, debugCSS, template.FuncMap{"percent": formatPercent})
 )
-
-func hashOf(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return base64.StdEncoding.EncodeToString(sum[:])
-}
-
-// formatCount writes an integer, of any type, with its thousands apart:
-// 1,234,567.
-func formatCount(n any) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// formatSpan writes a time in the two units that matter: 3 d 4 h.
-func formatSpan(seconds float64) string {
-	d := time.Duration(seconds * float64(time.Second))
-	const day = 24 * time.Hour
-	switch {
-	case d >= day:
-		return fmt.Sprintf("%d d %d h", d/day, d%day/time.Hour)
-	case d >= time.Hour:
-		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
-	case d >= time.Minute:
-		return fmt.Sprintf("%d min %d s", d/time.Minute, d%time.Minute/time.Second)
-	}
-	return fmt.Sprintf("%.1f s", d.Seconds())
-}
 
 // formatPercent writes part of whole: never 0 % of what is there, never 100 %
 // of what is not all.
