@@ -3,133 +3,191 @@ package registry
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 )
 
-// DefaultInterval is the time between two heartbeats where none is given.
-const DefaultInterval = 10 * time.Second
+const (
+	// beatLimit limits the time of a request to the registry. A shorter interval
+	// limits it as well, so that a request that hangs never costs a second beat.
+	beatLimit = 5 * time.Second
 
-// beatLimit limits the time of a request to the registry. A shorter interval
-// limits it as well, so that a request that hangs never costs a second beat.
-const beatLimit = 5 * time.Second
+	// After a beat that failed the next one comes sooner: after a second, and
+	// then 1.6 times as long each time, until that is the interval.
+	firstRetry  = time.Second
+	retryGrowth = 1.6
 
-// maxReasonBytes is how much of a refusal is read.
-const maxReasonBytes = 256
+	// maxReasonBytes is how much of a refusal is read.
+	maxReasonBytes = 256
+)
 
-// A Registration keeps a server registered, by heartbeats, until Close.
+// A Registration keeps a server registered, by heartbeats, until Close. It is
+// safe for concurrent use.
 type Registration struct {
-	registry string // URL
-	addr     string
-	interval time.Duration
-	client   *http.Client
+	beaters []*beater // one for each registry
+	stop    chan struct{}
+	once    sync.Once // closes stop
+	cancel  context.CancelFunc
+	err     error // there is nothing to beat
+}
 
-	stop  chan struct{} // closed by Close
-	ended chan struct{} // closed when no more beats come
-	once  sync.Once
-	left  error // what deregistering failed with; once done
+// Register registers a server with registries, and goes on to say that it is
+// alive.
+//
+// The first beat has been sent to each registry, or has failed, when Register
+// returns, within 5 seconds at most; Err tells. No failure ends the beats: a
+// registry that was down, or has forgotten everything, knows the server again
+// after the next one. They end with Close; the result may be ignored by a server
+// that runs to the end of its process.
+func Register(c Config) *Registration {
+	r := start(c, nil)
+	for _, b := range r.beaters {
+		<-b.begun
+	}
+	return r
+}
+
+// Heartbeat is Register for one registry, at a URL, with an address and an
+// interval and nothing else.
+func Heartbeat(registry, addr string, interval time.Duration) *Registration {
+	return Register(Config{Registries: []string{registry}, Addr: addr, Interval: interval})
+}
+
+// start begins to beat. The services are asked for at each beat, unless nil.
+func start(c Config, services func() []string) *Registration {
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &Registration{stop: make(chan struct{}), cancel: cancel}
+	if len(c.Registries) == 0 {
+		r.err = errNoRegistry
+	}
+	for _, at := range c.Registries {
+		b := &beater{
+			Config:   c.withDefaults(),
+			url:      at,
+			services: services,
+			begun:    make(chan struct{}),
+			ended:    make(chan struct{}),
+		}
+		r.beaters = append(r.beaters, b)
+		go b.run(ctx, r.stop) // until leave, which waits
+	}
+	return r
+}
+
+// Err returns what the latest beats failed with, joined by errors.Join, nil if
+// every registry took it.
+func (r *Registration) Err() error {
+	errs := []error{r.err}
+	for _, b := range r.beaters {
+		errs = append(errs, b.lastErr())
+	}
+	return errors.Join(errs...)
+}
+
+// Close ends the beats and deregisters the server everywhere, so that callers
+// don't find it any more. It returns when both are done, within 10 seconds at
+// most, and fails if a registry could not be told; that one forgets the server
+// in time. A second Close waits for the first and returns the same.
+func (r *Registration) Close() error { return r.leave(context.Background()) }
+
+// leave is Close, with requests given up when ctx ends.
+func (r *Registration) leave(ctx context.Context) error {
+	r.once.Do(func() { close(r.stop) })
+	defer context.AfterFunc(ctx, r.cancel)()
+	errs := []error{r.err}
+	for _, b := range r.beaters {
+		<-b.ended
+		errs = append(errs, b.left)
+	}
+	r.cancel()
+	return errors.Join(errs...)
+}
+
+// A beater beats one registry.
+type beater struct {
+	Config
+	url      string
+	services func() []string // or nil
+
+	begun chan struct{} // closed after the first beat
+	ended chan struct{} // closed when no more requests come
+	left  error         // what deregistering failed with; once ended
 
 	mu  sync.Mutex // guards err
 	err error      // of the latest beat
 }
 
-// Heartbeat registers a server, addr as geerpc.XDial takes it, with the
-// registry at a URL, and goes on to say that it is alive every interval,
-// give or take a tenth; zero or negative: DefaultInterval. The registry is told
-// the interval: it forgets a server that is silent for three of them.
-//
-// The first beat has been sent, or has failed, when Heartbeat returns, within
-// 5 seconds at most. No failure ends the beats: a registry that was down, or
-// has forgotten everything, knows the server again after the next one. They end
-// with Close; the result may be ignored by a server that runs to the end of its
-// process.
-func Heartbeat(registry, addr string, interval time.Duration) *Registration {
-	return heartbeat(new(http.Client), registry, addr, interval)
-}
-
-func heartbeat(client *http.Client, registry, addr string, interval time.Duration) *Registration {
-	if interval <= 0 {
-		interval = DefaultInterval
-	}
-	r := &Registration{
-		registry: registry,
-		addr:     addr,
-		interval: interval,
-		client:   client,
-		stop:     make(chan struct{}),
-		ended:    make(chan struct{}),
-	}
-	r.beat()
-	go r.run() // until Close, which waits
-	return r
-}
-
-// Err returns what the latest beat failed with, nil if the registry took it.
-func (r *Registration) Err() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.err
-}
-
-// Close ends the beats and deregisters the server, so that clients don't find
-// it any more. It returns when both are done, within 10 seconds at most, and
-// fails if the registry could not be told; it forgets the server in time. A
-// second Close waits for the first and returns the same.
-func (r *Registration) Close() error {
-	r.once.Do(func() {
-		close(r.stop)
-		<-r.ended // a beat under way must not arrive after we have left
-		r.left = r.send(http.MethodDelete)
-	})
-	return r.left
-}
-
-// run beats.
-func (r *Registration) run() {
-	defer close(r.ended)
-	timer := time.NewTimer(r.pause())
-	defer timer.Stop()
+// run beats until stop is closed, and then deregisters. The end of ctx
+// interrupts requests.
+func (b *beater) run(ctx context.Context, stop <-chan struct{}) {
+	defer close(b.ended)
+	err := b.beat(ctx)
+	close(b.begun)
+	retry := firstRetry
 	for {
+		pause := jittered(b.Interval, 0.1)
+		if err == nil {
+			retry = firstRetry
+		} else if retry < b.Interval {
+			pause = min(pause, jittered(retry, 0.2))
+			retry = time.Duration(float64(retry) * retryGrowth)
+		}
+		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
-		case <-r.stop:
+		case <-stop:
+			timer.Stop()
+			b.left = b.send(ctx, http.MethodDelete)
 			return
 		}
-		timer.Reset(r.pause()) // before the beat, which may take its time
-		r.beat()
+		err = b.beat(ctx)
 	}
 }
 
-// pause returns the time to the next beat, different each time so that servers
-// that were started together don't beat together.
-func (r *Registration) pause() time.Duration {
-	tenth := r.interval / 10
-	return r.interval - tenth + rand.N(2*tenth+1)
+// jittered returns about d, give or take a part of it, different each time so
+// that servers that were started together don't beat together.
+func jittered(d time.Duration, part float64) time.Duration {
+	spread := time.Duration(part * float64(d))
+	return d - spread + rand.N(2*spread+1)
 }
 
-func (r *Registration) beat() {
-	err := r.send(http.MethodPost)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.err = err
+// beat registers the server, and returns what that failed with.
+func (b *beater) beat(ctx context.Context) error {
+	err := b.send(ctx, http.MethodPost)
+	b.mu.Lock()
+	before := b.err
+	b.err = err
+	b.mu.Unlock()
+	switch {
+	case err != nil && before == nil:
+		b.Logger.Warn("rpc registry: a beat failed, trying on", "err", err)
+	case err == nil && before != nil:
+		b.Logger.Info("rpc registry: beats arrive again", "registry", b.name())
+	}
+	return err
+}
+
+func (b *beater) lastErr() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
 }
 
 // send makes one request to the registry.
-func (r *Registration) send(method string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), min(r.interval, beatLimit))
+func (b *beater) send(ctx context.Context, method string) error {
+	ctx, cancel := context.WithTimeout(ctx, min(b.Interval, beatLimit))
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, r.registry, nil)
+	req, err := b.request(ctx, method)
 	if err != nil {
 		return fmt.Errorf("rpc registry: %w", err)
 	}
-	req.Header.Set(serverHeader, r.addr)
-	req.Header.Set(intervalHeader, r.interval.String())
-	req.Close = true // the next one is far away
-	resp, err := r.client.Do(req)
+	resp, err := b.Client.Do(req)
 	if err != nil {
 		return fmt.Errorf("rpc registry: %w", err)
 	}
@@ -141,4 +199,30 @@ func (r *Registration) send(method string) error {
 	reason, _ := io.ReadAll(io.LimitReader(resp.Body, maxReasonBytes))
 	return fmt.Errorf("rpc registry: %s %s: status %.64s: %s",
 		resp.Request.Method, resp.Request.URL.Redacted(), resp.Status, bytes.TrimSpace(reason))
+}
+
+// name returns the URL without the password that may be in it.
+func (b *beater) name() string {
+	u, err := url.Parse(b.url)
+	if err != nil {
+		return "?"
+	}
+	return u.Redacted()
+}
+
+func (b *beater) request(ctx context.Context, method string) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method, b.url, nil)
+	if bad := (*url.Error)(nil); errors.As(err, &bad) {
+		return nil, fmt.Errorf("the URL of the registry: %w", bad.Err) // without the URL, which may have a password
+	}
+	if err != nil {
+		return nil, err
+	}
+	c := b.Config
+	if b.services != nil {
+		c.Services = b.services()
+	}
+	req.Header, err = c.header()
+	req.Close = true // the next one is far away
+	return req, err
 }

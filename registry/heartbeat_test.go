@@ -2,6 +2,7 @@ package registry
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -149,7 +150,7 @@ func TestA24_Heartbeat(t *testing.T) {
 			<-req.Context().Done()
 			return nil, req.Context().Err()
 		}, "deadline exceeded"},
-		{"bad URL", "http://regi stry", nil, "invalid character"},
+		{"bad URL", "http://user:passw0rd@regi stry", nil, "invalid character"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -170,6 +171,9 @@ func TestA24_Heartbeat(t *testing.T) {
 				time.Sleep(time.Minute)
 				if err := reg.Err(); err == nil || !strings.Contains(err.Error(), c.want) || len(err.Error()) > 1000 {
 					t.Errorf("error is %.1000v, want %q in it", err, c.want)
+				}
+				if strings.Contains(fmt.Sprint(reg.Err()), "passw0rd") {
+					t.Errorf("the password is in the error: %v", reg.Err())
 				}
 				if n := len(w.sent()); n < 5 && c.answer != nil {
 					t.Errorf("%d beats in a minute", n)
@@ -257,7 +261,7 @@ func TestF63_ServerDiesWithoutAWord(t *testing.T) {
 		w.mu.Lock()
 		w.fault = func(int, *http.Request) (*http.Response, error) { return nil, errors.New("lost") }
 		w.mu.Unlock()
-		time.Sleep(3 * DefaultInterval)
+		time.Sleep(3*DefaultInterval + sweepPause)
 		if list(w.handler) != "" {
 			t.Error("still in the list")
 		}

@@ -12,23 +12,33 @@ import (
 
 func TestMain(m *testing.M) { leak.Main(m) }
 
-// ask makes a request of a registry, without a network.
-func ask(h http.Handler, method, addr, interval string) *http.Response {
-	req := httptest.NewRequest(method, defaultPath, nil)
-	if addr != "" {
-		req.Header.Set(serverHeader, addr)
-	}
-	if interval != "" {
-		req.Header.Set(intervalHeader, interval)
+// request makes a request of a registry, without a network. The headers are
+// pairs of a name and a value, which may be "" for none.
+func request(h http.Handler, method, target string, headers ...string) *http.Response {
+	req := httptest.NewRequest(method, target, nil)
+	for i := 0; i < len(headers); i += 2 {
+		if headers[i+1] != "" {
+			req.Header.Set(headers[i], headers[i+1])
+		}
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, req)
 	return w.Result()
 }
 
+// ask makes a request about a server.
+func ask(h http.Handler, method, addr, interval string) *http.Response {
+	return request(h, method, defaultPath, serverHeader, addr, intervalHeader, interval)
+}
+
 // list returns what a registry tells.
 func list(h http.Handler) string {
 	return ask(h, http.MethodGet, "", "").Header.Get(serversHeader)
+}
+
+// heartbeat is Heartbeat over a client of choice.
+func heartbeat(client *http.Client, url, addr string, interval time.Duration) *Registration {
+	return Register(Config{Registries: []string{url}, Addr: addr, Interval: interval, Client: client})
 }
 
 // A wire is an http.RoundTripper that hands requests to a handler in the same

@@ -1,218 +1,186 @@
-// Package registry tells the clients of a service where its servers are. A
-// server registers by heartbeats and is forgotten when they cease; an
-// xclient.GeeRegistryDiscovery asks for the list.
+// Package registry tells the callers of a service where its servers are. A
+// server registers and says again and again that it is alive; it is forgotten
+// when it says good-bye or falls silent. An xclient.GeeRegistryDiscovery has
+// the list, and hears of a change within moments.
 //
-// It is plain HTTP, at /_geerpc_/registry unless put elsewhere, and all that is
-// said is in headers, an address being what geerpc.XDial takes:
+// A GeeRegistry is an http.Handler, so it lives in a process of its own
+// (geerpc registry, in cmd/geerpc) or on the mux of any other program:
+//
+//	mux.Handle("/_geerpc_/registry", registry.New(registry.DefaultTimeout))
+//
+// Serve serves a listener and keeps it registered; Register does the second
+// alone. Whoever depends on the registry runs two or three that know nothing of
+// each other: a server registers with all of them, a caller merges their lists,
+// and any one of them is enough. Nothing is on disk. A registry that was
+// restarted knows everybody again one heartbeat later, and callers use the list
+// that they have until then.
+//
+// # The protocol
+//
+// It is plain HTTP, with an address being what geerpc.XDial takes:
 //
 //	POST    X-Geerpc-Server: tcp@10.0.0.1:9999    registers, or beats
 //	        X-Geerpc-Interval: 10s                when the next beat is due
+//	        X-Geerpc-Version: 1                   what GeeRPC's first version lacks
+//	        X-Geerpc-Services: Arith,Clock        what the server offers
+//	        X-Geerpc-Weight: 2                    its share of the calls
+//	        X-Geerpc-Metadata: zone=b&build=7     whatever else there is to tell
 //	DELETE  X-Geerpc-Server: tcp@10.0.0.1:9999    deregisters
 //	GET     answered by X-Geerpc-Servers: tcp@10.0.0.1:9999,tcp@10.0.0.2:9999
+//
+// All but the address may be left out. To a GET that accepts application/json,
+// or asks for ?format=json, the answer is an object: servers is an array of
+// ServerItem in the order of their addresses, and index a number of 64 bits that
+// is another one after each change and after a restart. X-Geerpc-Index has it
+// too, for languages whose JSON doesn't hold so many. With ?index=N&wait=30s
+// that GET is a watch: it is answered a moment after the index is not N any
+// more, and when the time is over, 60 seconds at most. A browser gets a page.
+//
+// Reading is free to all who can reach the registry. Writing is too, unless a
+// Token is set.
 package registry
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
-	"net/http"
-	"net/url"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-	"unicode"
-)
-
-const (
-	defaultPath = "/_geerpc_/registry"
-
-	serverHeader   = "X-Geerpc-Server"
-	serversHeader  = "X-Geerpc-Servers"
-	intervalHeader = "X-Geerpc-Interval"
 )
 
 // DefaultTimeout is how long the DefaultGeeRegister keeps a server whose beats
 // don't say when the next one is due.
 const DefaultTimeout = 5 * time.Minute
 
+// DefaultGrace is the GeeRegistry.Grace where none is given.
+const DefaultGrace = 5 * time.Minute
+
 const (
-	ttlIntervals = 3              // a server lives for so many of the intervals that it announced,
-	maxInterval  = 24 * time.Hour // each counted as no more than this
+	sweepPause = time.Second // between two looks for servers that are overdue
 
 	// The list has to fit into a response header, of which Go's client takes
 	// 10 MiB.
-	maxServers      = 4096
-	maxAddressBytes = 255
+	maxServers = 16384
 )
 
 var errFull = errors.New("rpc registry: too many servers")
 
 // A GeeRegistry is a list of servers that are alive, and the http.Handler that
 // keeps and tells it. It is safe for concurrent use; the zero value never
-// expires a server.
+// expires a server. The fields are set before it is used, and not changed after.
 //
-// It holds at most 4096 servers: with more, new ones are refused with status
-// 503 until others have gone.
+// It holds at most 16,384 servers, and as many watches may wait at a time; more
+// are refused with status 503 until others have gone.
 type GeeRegistry struct {
+	// Token, if not empty, must come with every POST and DELETE, as
+	// "Authorization: Bearer" and the token; others are answered 401. It is as
+	// secret as the connection it is sent over.
+	Token string
+
+	// Grace is for how long after its time a server is kept when most vanish
+	// at once. That one server falls silent means that it is dead; that most
+	// do, within the same moments, more likely means that the registry can't
+	// hear them, while their callers still reach them. So if there are three
+	// servers or more, and of more than half nothing has been heard for half of
+	// their time to live, none expires. Those whose time is over are marked
+	// silent until they are heard again, deregister, or Grace ends. When half
+	// are back the others have half a minute more to follow. Zero:
+	// DefaultGrace; negative: servers expire however many there are.
+	Grace time.Duration
+
+	// Logger hears of servers that come and go. Nil: nobody does.
+	Logger *slog.Logger
+
 	timeout time.Duration
+	list    cache
+	watch   watch
 
-	mu      sync.Mutex // guards servers
-	servers map[string]*ServerItem
-}
-
-// A ServerItem is a registered server.
-type ServerItem struct {
-	Addr string // as geerpc.XDial takes it
-
-	expires time.Time // has a monotonic reading: no clock set anew expires anybody
+	mu       sync.Mutex             // guards what follows, and watch
+	servers  map[string]*ServerItem // what these point to never changes
+	sweeping bool                   // a sweep is due
+	spared   time.Time              // when a sweep last found most of the servers late
 }
 
 // New returns an empty GeeRegistry. A server that announces the interval of its
 // beats expires when it has been silent for three of them, any other one when
-// it has been silent for timeout. With a timeout of zero, or less, no server
-// ever expires.
+// it has been silent for timeout; either is noticed within a second. With a
+// timeout of zero, or less, no server ever expires.
 func New(timeout time.Duration) *GeeRegistry {
 	return &GeeRegistry{timeout: timeout}
 }
 
-// DefaultGeeRegister is the registry that HandleHTTP puts at its place.
-var DefaultGeeRegister = New(DefaultTimeout)
-
-// HandleHTTP puts the DefaultGeeRegister at /_geerpc_/registry of
-// http.DefaultServeMux. It is still necessary to call http.Serve.
-func HandleHTTP() { DefaultGeeRegister.HandleHTTP(defaultPath) }
-
-// HandleHTTP puts the registry at path of http.DefaultServeMux. Doing so twice
-// does no harm. A path that somebody else has taken is left as it is, and that
-// is logged to slog.Default; http.Handle puts the registry on any other mux.
-func (r *GeeRegistry) HandleHTTP(path string) {
-	mux := http.DefaultServeMux
-	taken, pattern := mux.Handler(&http.Request{Method: http.MethodGet, URL: &url.URL{Path: path}})
-	switch {
-	case pattern != path:
-		mux.Handle(path, r)
-	case taken != http.Handler(r):
-		slog.Error("rpc registry: HandleHTTP: the path is taken, and requests to it go elsewhere; put this registry on a mux of its own with mux.Handle(path, registry)", "path", path)
-	}
+// Servers returns the list of now, in the order of the addresses.
+func (r *GeeRegistry) Servers() []ServerItem {
+	servers, _ := r.copy()
+	return servers
 }
 
-// ServeHTTP answers GET with the list, registers on POST and deregisters on
-// DELETE; see the package comment. An address that is blank, has a comma, a
-// blank or a control character in it, or is longer than 255 bytes is refused
-// with status 400, and so is an interval that is not a positive
-// time.Duration.
-func (r *GeeRegistry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	switch req.Method {
-	case http.MethodGet:
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set(serversHeader, strings.Join(r.alive(), ","))
-	case http.MethodPost, http.MethodDelete:
-		r.change(w, req)
-	default:
-		w.Header().Set("Allow", "GET, POST, DELETE")
-		http.Error(w, "405 must GET, POST or DELETE", http.StatusMethodNotAllowed)
+// copy returns the list and its index.
+func (r *GeeRegistry) copy() ([]ServerItem, uint64) {
+	r.mu.Lock()
+	items := slices.Collect(maps.Values(r.servers))
+	index := r.watch.indexLocked()
+	r.mu.Unlock()
+	servers := make([]ServerItem, len(items))
+	for i, item := range items {
+		servers[i] = *item
 	}
-}
-
-// change registers or deregisters a server.
-func (r *GeeRegistry) change(w http.ResponseWriter, req *http.Request) {
-	addr := req.Header.Get(serverHeader)
-	if err := checkAddress(addr); err != nil {
-		http.Error(w, "400 "+err.Error(), http.StatusBadRequest)
-		return
-	}
-	if req.Method == http.MethodDelete {
-		r.remove(addr)
-		return
-	}
-	ttl, err := r.timeToLive(req.Header.Get(intervalHeader))
-	if err != nil {
-		http.Error(w, "400 "+err.Error(), http.StatusBadRequest)
-		return
-	}
-	if err := r.put(addr, ttl); err != nil {
-		http.Error(w, "503 "+err.Error(), http.StatusServiceUnavailable)
-	}
-}
-
-// checkAddress tells what is wrong with an address, if anything is.
-func checkAddress(addr string) error {
-	unfit := func(c rune) bool { return c == ',' || unicode.IsSpace(c) || unicode.IsControl(c) }
-	switch {
-	case addr == "":
-		return errors.New("rpc registry: no address in " + serverHeader)
-	case len(addr) > maxAddressBytes:
-		return fmt.Errorf("rpc registry: address of %d bytes, allowed are %d", len(addr), maxAddressBytes)
-	case strings.ContainsFunc(addr, unfit):
-		return fmt.Errorf("rpc registry: address %q: no commas, blanks and control characters", addr)
-	}
-	return nil
-}
-
-// timeToLive returns how long a beat keeps a server. interval is what the beat
-// says of the next one; old servers say nothing.
-func (r *GeeRegistry) timeToLive(interval string) (time.Duration, error) {
-	if interval == "" {
-		return r.timeout, nil
-	}
-	d, err := time.ParseDuration(interval)
-	if err != nil || d <= 0 {
-		return 0, fmt.Errorf("rpc registry: %s: %.64q is not a positive duration", intervalHeader, interval)
-	}
-	return ttlIntervals * min(d, maxInterval), nil
+	slices.SortFunc(servers, func(a, b ServerItem) int { return strings.Compare(a.Addr, b.Addr) })
+	return servers, index
 }
 
 // put registers a server, or keeps it for longer.
-func (r *GeeRegistry) put(addr string, ttl time.Duration) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s := r.servers[addr]
-	if s == nil {
-		if len(r.servers) >= maxServers {
-			r.expireLocked()
-		}
-		if len(r.servers) >= maxServers {
-			return errFull
-		}
-		if r.servers == nil {
-			r.servers = make(map[string]*ServerItem)
-		}
-		s = &ServerItem{Addr: addr}
-		r.servers[addr] = s
+func (r *GeeRegistry) put(item *ServerItem) error {
+	known, err := r.putLocked(item)
+	if err == nil && !known {
+		r.logger().Info("rpc registry: server registered", "addr", item.Addr, "services", item.Services, "legacy", item.Legacy)
 	}
-	s.expires = time.Now().Add(ttl)
-	return nil
+	return err
 }
 
+// putLocked reports whether the server was there before. It locks r itself.
+func (r *GeeRegistry) putLocked(item *ServerItem) (known bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := r.servers[item.Addr]
+	if before == nil && len(r.servers) >= maxServers {
+		return false, errFull
+	}
+	item.heard(time.Now(), r.timeout)
+	if before != nil {
+		item.Since = before.Since
+	}
+	if r.servers == nil {
+		r.servers = make(map[string]*ServerItem)
+	}
+	r.servers[item.Addr] = item
+	if before == nil || !before.same(item) {
+		r.changedLocked()
+	}
+	r.sweepSoonLocked()
+	return before != nil, nil
+}
+
+// remove deregisters a server.
 func (r *GeeRegistry) remove(addr string) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.servers, addr)
-}
-
-// alive returns the addresses of the servers that have not expired, in order.
-func (r *GeeRegistry) alive() []string {
-	r.mu.Lock()
-	r.expireLocked()
-	addrs := make([]string, 0, len(r.servers))
-	for addr := range r.servers {
-		addrs = append(addrs, addr)
+	_, known := r.servers[addr]
+	if known {
+		delete(r.servers, addr)
+		r.changedLocked()
 	}
 	r.mu.Unlock()
-	slices.Sort(addrs)
-	return addrs
+	if known {
+		r.logger().Info("rpc registry: server left", "addr", addr)
+	}
 }
 
-// expireLocked forgets the servers that have been silent for too long.
-func (r *GeeRegistry) expireLocked() {
-	if r.timeout <= 0 {
-		return
+// logger returns the Logger, or one that is silent.
+func (r *GeeRegistry) logger() *slog.Logger {
+	if r.Logger == nil {
+		return slog.New(slog.DiscardHandler)
 	}
-	now := time.Now()
-	for addr, s := range r.servers {
-		if !s.expires.After(now) {
-			delete(r.servers, addr)
-		}
-	}
+	return r.Logger
 }

@@ -1,0 +1,112 @@
+package registry
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// DefaultInterval is the time between two heartbeats where none is given.
+const DefaultInterval = 10 * time.Second
+
+// A Config says what a server tells which registries. It is copied, and the
+// slices and the map in it are not to be changed after.
+type Config struct {
+	// Registries are the URLs of the registries, each of which is told
+	// everything, whatever becomes of the others.
+	Registries []string
+
+	// Addr is where callers reach the server, as geerpc.XDial takes it. Serve
+	// takes that of its listener if it is empty.
+	Addr string
+
+	// Services are the names of the services that the server offers; callers
+	// of others don't come. None: the server doesn't say, and all may come.
+	// Serve takes those of its Server if it is nil, at each beat anew; if they
+	// are more than 100, or can't be written in a list, the server doesn't say.
+	Services []string
+
+	// Weight is the server's share of the calls in proportion to that of the
+	// others, 1,000,000 at most. Less than 1 counts as 1.
+	Weight int
+
+	// Metadata is what else there is to tell: a zone, a version. At most 64
+	// pairs and, written as a URL's query, 4 KiB.
+	Metadata map[string]string
+
+	// Interval is the time between two beats, give or take a tenth. The
+	// registries forget a server that is silent for three. Zero or negative:
+	// DefaultInterval.
+	Interval time.Duration
+
+	// Token is what the registries want to see before they take anything;
+	// see GeeRegistry.Token.
+	Token string
+
+	// Client makes the requests. Nil: one like http.DefaultClient. Whatever
+	// limits it has, a request is given up after 5 seconds.
+	Client *http.Client
+
+	// Logger hears when a registry can't be reached, and when it can again.
+	// Nil: nobody does.
+	Logger *slog.Logger
+}
+
+// withDefaults returns the Config with what it leaves out filled in.
+func (c Config) withDefaults() Config {
+	if c.Interval <= 0 {
+		c.Interval = DefaultInterval
+	}
+	if c.Client == nil {
+		c.Client = new(http.Client)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+var errNoRegistry = errors.New("rpc registry: Config.Registries is empty")
+
+// header returns what a beat says. It fails if a registry would not take it.
+func (c *Config) header() (http.Header, error) {
+	h := make(http.Header)
+	set := func(key, value string) {
+		if value != "" {
+			h.Set(key, value)
+		}
+	}
+	metadata := make(url.Values, len(c.Metadata))
+	for key, value := range c.Metadata {
+		metadata.Set(key, value)
+	}
+	set(versionHeader, version)
+	set(serverHeader, c.Addr)
+	set(intervalHeader, c.Interval.String())
+	set(servicesHeader, strings.Join(c.Services, ","))
+	set(weightHeader, strconv.Itoa(max(c.Weight, 1)))
+	set(metadataHeader, metadata.Encode())
+	if c.Token != "" {
+		set("Authorization", "Bearer "+c.Token)
+	}
+	if err := checkServices(c.Services); err != nil {
+		return nil, err
+	}
+	_, err := parseItem(h)
+	return h, err
+}
+
+// checkServices tells whether a registry would not take these names.
+func checkServices(names []string) error {
+	for _, name := range names {
+		if err := checkWord("service", name); err != nil {
+			return err
+		}
+	}
+	_, err := parseServices(strings.Join(names, ","))
+	return err
+}

@@ -1,0 +1,220 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// The headers of a registration; the package comment has the protocol.
+const (
+	serverHeader   = "X-Geerpc-Server"
+	intervalHeader = "X-Geerpc-Interval"
+	versionHeader  = "X-Geerpc-Version"
+	servicesHeader = "X-Geerpc-Services"
+	weightHeader   = "X-Geerpc-Weight"
+	metadataHeader = "X-Geerpc-Metadata"
+
+	version = "1" // of our servers
+)
+
+// The limits on what a server may say of itself.
+const (
+	maxAddressBytes  = 255
+	maxServices      = 100
+	maxServicesBytes = 8 << 10
+	maxWeight        = 1_000_000 // so that sums of weights don't overflow
+	maxMetadata      = 64
+	maxMetadataBytes = 4 << 10
+)
+
+const (
+	ttlIntervals = 3              // a server lives for so many of the intervals that it announced,
+	maxInterval  = 24 * time.Hour // each counted as no more than this
+)
+
+// A ServerItem is a registered server. It is not to be changed.
+type ServerItem struct {
+	// Addr is what geerpc.XDial takes, 255 bytes at most.
+	Addr string `json:"addr"`
+
+	// Weight is the server's share of the calls in proportion to that of the
+	// others, from 1 to 1,000,000.
+	Weight int `json:"weight"`
+
+	// Services are the names of what the server offers, in order, 100 and
+	// 8 KiB at most. None: it didn't say.
+	Services []string `json:"services,omitempty"`
+
+	// Metadata is what else the server told, at most 64 pairs and, written as
+	// a URL's query, 4 KiB.
+	Metadata map[string]string `json:"metadata,omitempty"`
+
+	// Legacy marks a server that registered as GeeRPC's original version does.
+	Legacy bool `json:"legacy,omitempty"`
+
+	// Since is when the server registered.
+	Since time.Time `json:"since"`
+
+	// LastBeat is when the server was last heard of. Who watches the list is
+	// not told of each beat.
+	LastBeat time.Time `json:"last_beat"`
+
+	// Silent marks a server whose time is over, and that is kept because most
+	// have fallen silent at once; see GeeRegistry.Grace.
+	Silent bool `json:"silent,omitempty"`
+
+	interval time.Duration // announced; 0: none
+	late     time.Time     // when it is suspect to have heard nothing,
+	expires  time.Time     // and when the server is given up; both monotonic: no clock set anew expires anybody
+}
+
+// parseItem reads a registration. The error says what is wrong with it.
+func parseItem(h http.Header) (*ServerItem, error) {
+	s := &ServerItem{Addr: h.Get(serverHeader), Weight: 1}
+	err := checkAddress(s.Addr)
+	if err == nil {
+		s.interval, err = parseInterval(h.Get(intervalHeader))
+	}
+	if err == nil {
+		s.Legacy, err = parseVersion(h.Get(versionHeader))
+	}
+	if err == nil {
+		s.Services, err = parseServices(h.Get(servicesHeader))
+	}
+	if text := h.Get(weightHeader); err == nil && text != "" {
+		s.Weight, err = parseInt(weightHeader, text, maxWeight)
+	}
+	if err == nil {
+		s.Metadata, err = parseMetadata(h.Get(metadataHeader))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// heard notes that the server is alive. timeout is how long it lives if it has
+// announced no interval.
+func (s *ServerItem) heard(now time.Time, timeout time.Duration) {
+	s.LastBeat = now.UTC().Truncate(time.Millisecond)
+	s.Since = s.LastBeat
+	s.expires = now.Add(timeout)
+	s.late = s.expires
+	if s.interval > 0 {
+		ttl := ttlIntervals * s.interval
+		s.expires = now.Add(ttl)
+		s.late = now.Add(ttl / 2)
+	}
+}
+
+// same reports whether there is no difference that callers should know of.
+func (s *ServerItem) same(other *ServerItem) bool {
+	return s.Weight == other.Weight && s.Legacy == other.Legacy && s.Silent == other.Silent &&
+		slices.Equal(s.Services, other.Services) && maps.Equal(s.Metadata, other.Metadata)
+}
+
+// checkAddress tells what is wrong with an address, if anything is.
+func checkAddress(addr string) error {
+	if addr == "" {
+		return errors.New("rpc registry: no address in " + serverHeader)
+	}
+	if len(addr) > maxAddressBytes {
+		return fmt.Errorf("rpc registry: address of %d bytes, allowed are %d", len(addr), maxAddressBytes)
+	}
+	return checkWord("address", addr)
+}
+
+// checkWord tells whether a text can't be part of a list with commas.
+func checkWord(what, text string) error {
+	unfit := func(c rune) bool { return c == ',' || unicode.IsSpace(c) || unicode.IsControl(c) }
+	if text == "" || !utf8.ValidString(text) || strings.ContainsFunc(text, unfit) {
+		return fmt.Errorf("rpc registry: %s %.64q: no commas, blanks and control characters", what, text)
+	}
+	return nil
+}
+
+func parseInterval(text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("rpc registry: %s: %.64q is not a positive duration", intervalHeader, text)
+	}
+	return min(d, maxInterval), nil
+}
+
+// parseVersion reports whether the server is of GeeRPC's original version. What
+// comes after ours is as good as ours.
+func parseVersion(text string) (legacy bool, err error) {
+	if text == "" {
+		return true, nil
+	}
+	_, err = parseInt(versionHeader, text, maxWeight)
+	return false, err
+}
+
+func parseInt(header, text string, most int) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > most {
+		return 0, fmt.Errorf("rpc registry: %s: %.64q is not a number from 1 to %d", header, text, most)
+	}
+	return n, nil
+}
+
+// parseServices returns the names in order, each once.
+func parseServices(text string) ([]string, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if len(text) > maxServicesBytes {
+		return nil, fmt.Errorf("rpc registry: services of %d bytes, allowed are %d", len(text), maxServicesBytes)
+	}
+	names := strings.Split(text, ",")
+	for i, name := range names {
+		names[i] = strings.TrimSpace(name)
+		if err := checkWord("service", names[i]); err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if len(names) > maxServices {
+		return nil, fmt.Errorf("rpc registry: %d services, allowed are %d", len(names), maxServices)
+	}
+	return names, nil
+}
+
+func parseMetadata(text string) (map[string]string, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if len(text) > maxMetadataBytes {
+		return nil, fmt.Errorf("rpc registry: metadata of %d bytes, allowed are %d", len(text), maxMetadataBytes)
+	}
+	values, err := url.ParseQuery(text)
+	if err != nil {
+		return nil, fmt.Errorf("rpc registry: %s: %.64q is not the query of a URL", metadataHeader, text)
+	}
+	if len(values) > maxMetadata {
+		return nil, fmt.Errorf("rpc registry: %d pairs of metadata, allowed are %d", len(values), maxMetadata)
+	}
+	metadata := make(map[string]string, len(values))
+	for key, value := range values {
+		pair := key + value[0]
+		if key == "" || len(value) > 1 || !utf8.ValidString(pair) || strings.ContainsFunc(pair, unicode.IsControl) {
+			return nil, fmt.Errorf("rpc registry: metadata %.64q: once each, with a key, no control characters", key)
+		}
+		metadata[key] = value[0]
+	}
+	return metadata, nil
+}

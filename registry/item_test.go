@@ -1,0 +1,145 @@
+package registry
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// names returns n services, with commas.
+func names(n int) string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("Service%03d", i)
+	}
+	return strings.Join(all, ",")
+}
+
+// pairs returns n pairs of metadata, as a query.
+func pairs(n int) string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("key%d=value", i)
+	}
+	return strings.Join(all, "&")
+}
+
+// TestF57_WhatAServerMaySay: each limit, from both sides.
+func TestF57_WhatAServerMaySay(t *testing.T) {
+	for _, c := range []struct {
+		name, header, value string
+		ok                  bool
+		check               func(ServerItem) bool
+	}{
+		{"nothing", versionHeader, "", true, func(s ServerItem) bool { return s.Legacy && s.Weight == 1 && s.Services == nil && s.Metadata == nil }},
+		{"version", versionHeader, "1", true, func(s ServerItem) bool { return !s.Legacy }},
+		{"a later version", versionHeader, "2", true, func(s ServerItem) bool { return !s.Legacy }},
+		{"version 0", versionHeader, "0", false, nil},
+		{"no version", versionHeader, "one", false, nil},
+		{"services in order, each once", servicesHeader, "B, A,B", true, func(s ServerItem) bool { return slices.Equal(s.Services, []string{"A", "B"}) }},
+		{"as many services as may be", servicesHeader, names(maxServices), true, func(s ServerItem) bool { return len(s.Services) == maxServices }},
+		{"one more", servicesHeader, names(maxServices + 1), false, nil},
+		{"a service with a long name", servicesHeader, strings.Repeat("x", maxServicesBytes), true, func(s ServerItem) bool { return len(s.Services) == 1 }},
+		{"a longer one", servicesHeader, strings.Repeat("x", maxServicesBytes+1), false, nil},
+		{"a service without a name", servicesHeader, "A,,B", false, nil},
+		{"a blank in a name", servicesHeader, "A B", false, nil},
+		{"a name of no characters", servicesHeader, "A\xff", false, nil},
+		{"weight", weightHeader, "7", true, func(s ServerItem) bool { return s.Weight == 7 }},
+		{"the greatest weight", weightHeader, fmt.Sprint(maxWeight), true, func(s ServerItem) bool { return s.Weight == maxWeight }},
+		{"more weight", weightHeader, fmt.Sprint(maxWeight + 1), false, nil},
+		{"no weight", weightHeader, "0", false, nil},
+		{"negative weight", weightHeader, "-1", false, nil},
+		{"weight in words", weightHeader, "heavy", false, nil},
+		{"metadata", metadataHeader, "zone=b+1&empty=", true, func(s ServerItem) bool {
+			return maps.Equal(s.Metadata, map[string]string{"zone": "b 1", "empty": ""})
+		}},
+		{"as many pairs as may be", metadataHeader, pairs(maxMetadata), true, func(s ServerItem) bool { return len(s.Metadata) == maxMetadata }},
+		{"one pair more", metadataHeader, pairs(maxMetadata + 1), false, nil},
+		{"much metadata", metadataHeader, "k=" + strings.Repeat("v", maxMetadataBytes-2), true, func(s ServerItem) bool { return len(s.Metadata["k"]) == maxMetadataBytes-2 }},
+		{"more metadata", metadataHeader, "k=" + strings.Repeat("v", maxMetadataBytes-1), false, nil},
+		{"a key twice", metadataHeader, "k=1&k=2", false, nil},
+		{"no key", metadataHeader, "=1", false, nil},
+		{"no query", metadataHeader, "k=%zz", false, nil},
+		{"a line break", metadataHeader, "k=a%0d%0ab", false, nil},
+		{"no characters", metadataHeader, "k=%ff", false, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := New(0)
+			resp := request(r, http.MethodPost, defaultPath, serverHeader, "tcp@a:1", c.header, c.value)
+			servers := r.Servers()
+			if !c.ok {
+				if resp.StatusCode != http.StatusBadRequest || len(servers) != 0 {
+					t.Errorf("%s, %d servers", resp.Status, len(servers))
+				}
+				return
+			}
+			if resp.StatusCode != http.StatusOK || len(servers) != 1 || !c.check(servers[0]) {
+				t.Errorf("%s, %+v", resp.Status, servers)
+			}
+		})
+	}
+}
+
+// TestServersSayAgain: what a later beat says replaces what was said before,
+// and Since stays.
+func TestServersSayAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := New(time.Minute)
+		request(r, http.MethodPost, defaultPath, serverHeader, "tcp@a:1", versionHeader, "1", servicesHeader, "A", weightHeader, "2", metadataHeader, "k=v")
+		began := time.Now()
+		time.Sleep(10 * time.Second)
+		ask(r, http.MethodPost, "tcp@a:1", "")
+		got := r.Servers()[0]
+		if !got.Legacy || got.Weight != 1 || got.Services != nil || got.Metadata != nil {
+			t.Errorf("it is still what it was: %+v", got)
+		}
+		if !got.Since.Equal(began) || !got.LastBeat.Equal(time.Now()) {
+			t.Errorf("since %s, last beat %s", got.Since, got.LastBeat)
+		}
+	})
+}
+
+// FuzzRegistration: whatever is taken is within the limits, goes into a list,
+// and is what our own servers would have said.
+func FuzzRegistration(f *testing.F) {
+	f.Add("tcp@a:1", "10s", "1", "A,B", "2", "k=v&z=%2c")
+	f.Add("tcp@a:1", "", "", "", "", "")
+	f.Add("a,b", "-1s", "x", ",", "0", "%")
+	f.Add("\r\n", "1h", "9", " A , A ", "1000000", "a=1;b=2")
+	f.Fuzz(func(t *testing.T, addr, interval, ver, services, weight, metadata string) {
+		h := make(http.Header)
+		for key, value := range map[string]string{serverHeader: addr, intervalHeader: interval, versionHeader: ver,
+			servicesHeader: services, weightHeader: weight, metadataHeader: metadata} {
+			h.Set(key, value)
+		}
+		s, err := parseItem(h)
+		if err != nil {
+			if len(err.Error()) > 600 {
+				t.Errorf("error of %d bytes", len(err.Error()))
+			}
+			return
+		}
+		if s.Addr != addr || strings.ContainsAny(addr, ", \r\n\t\x00") || len(addr) > maxAddressBytes ||
+			s.Weight < 1 || s.Weight > maxWeight || len(s.Services) > maxServices || len(s.Metadata) > maxMetadata ||
+			s.interval < 0 || s.interval > maxInterval || s.Legacy != (ver == "") {
+			t.Fatalf("taken: %+v", s)
+		}
+		c := Config{Addr: s.Addr, Services: s.Services, Weight: s.Weight, Metadata: s.Metadata, Interval: s.interval}.withDefaults()
+		if h, err = c.header(); err != nil {
+			if len(metadata) > maxMetadataBytes/3 { // may be longer, written as we do
+				return
+			}
+			t.Fatalf("we would not say %+v: %v", s, err)
+		}
+		again, err := parseItem(h)
+		if err != nil || !again.same(s) && !s.Legacy || !reflect.DeepEqual(again.Services, s.Services) {
+			t.Fatalf("said %+v, understood %+v, %v", s, again, err)
+		}
+	})
+}

@@ -1,0 +1,73 @@
+package registry
+
+import (
+	"cmp"
+	_ "embed" // the page
+	"html/template"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"geerpc/internal/page"
+)
+
+// maxPageRows limits the servers that the page shows.
+const maxPageRows = 1000
+
+var (
+	//go:embed page.html
+	pageHTML string
+	//go:embed page.css
+	pageCSS string
+
+	listPage = page.New(pageHTML, pageCSS, template.FuncMap{
+		"ago": func(t time.Time) string { return page.FormatSpan(max(0, time.Since(t).Seconds())) },
+		"utc": func(t time.Time) string { return t.Format("2006-01-02 15:04:05 UTC") },
+	})
+)
+
+// A pageInfo is what the page shows.
+type pageInfo struct {
+	Total, Silent, Legacy int
+	Services              int // different ones
+	Watchers              int
+	Rows                  []ServerItem
+}
+
+// Unlisted returns how many servers the page leaves out.
+func (p pageInfo) Unlisted() int { return p.Total - len(p.Rows) }
+
+func (r *GeeRegistry) showPage(w http.ResponseWriter, query url.Values) {
+	if err := listPage.Write(w, query, r.pageInfo()); err != nil {
+		r.logger().Error("rpc registry: page", "err", err)
+	}
+}
+
+func (r *GeeRegistry) pageInfo() pageInfo {
+	r.mu.Lock()
+	info := pageInfo{Watchers: r.watch.watchers}
+	r.mu.Unlock()
+	servers := slices.Clone(r.tellable(true).servers)
+	info.Total = len(servers)
+	services := make(map[string]bool)
+	for _, s := range servers {
+		info.Silent += count(s.Silent)
+		info.Legacy += count(s.Legacy)
+		for _, name := range s.Services {
+			services[name] = true
+		}
+	}
+	info.Services = len(services)
+	// Silent ones first: they are what somebody looks for.
+	slices.SortStableFunc(servers, func(a, b ServerItem) int { return cmp.Compare(count(b.Silent), count(a.Silent)) })
+	info.Rows = servers[:min(len(servers), maxPageRows)]
+	return info
+}
+
+func count(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

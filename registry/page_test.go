@@ -1,0 +1,105 @@
+package registry
+
+import (
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// getPage returns the page, and its text.
+func getPage(t *testing.T, r *GeeRegistry) (source, text string) {
+	t.Helper()
+	resp := request(r, http.MethodGet, defaultPath, "Accept", "text/html")
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatal(resp.Status, err)
+	}
+	if got := resp.Header.Get("Content-Security-Policy"); !strings.HasPrefix(got, "default-src 'none'; style-src 'sha256-") {
+		t.Errorf("policy %q", got)
+	}
+	source = string(body)
+	_, text, _ = strings.Cut(source, "<body>")
+	return source, html.UnescapeString(regexp.MustCompile(`<[^>]*>`).ReplaceAllString(text, ""))
+}
+
+func TestPage(t *testing.T) {
+	r := New(time.Minute)
+	if _, text := getPage(t, r); !strings.Contains(text, "No server is registered") || !strings.Contains(text, "registry.Serve(server, listener") {
+		t.Errorf("the empty page says\n%s", text)
+	}
+	request(r, http.MethodPost, defaultPath, serverHeader, "tcp@10.0.0.1:9999", versionHeader, "1", servicesHeader, "Arith,Clock", weightHeader, "1234", metadataHeader, "zone=b")
+	ask(r, http.MethodPost, "tcp@10.0.0.2:9999", "")
+	_, text := getPage(t, r)
+	for _, want := range []string{"Servers2 (1 legacy)", "Silent0", "Services2", "tcp@10.0.0.1:9999", "Arith Clock", "zone=b", "1,234", "tcp@10.0.0.2:9999 legacy", "not said", "0.0 s"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page does not say %q:\n%s", want, text)
+		}
+	}
+	if source, _ := getPage(t, r); regexp.MustCompile(`(?i)<script|<link|<img|<form|\sstyle=|\son\w+=|url\(|@import|<style[\s\S]*<style`).MatchString(source) {
+		t.Error("the page has what its policy stops")
+	}
+}
+
+// TestPageOfASilentCrowd: what somebody looks for comes first.
+func TestPageOfASilentCrowd(t *testing.T) {
+	r := New(time.Minute)
+	for i := range maxPageRows + 5 {
+		ask(r, http.MethodPost, fmt.Sprintf("tcp@s%04d:1", i), "")
+	}
+	const last = "tcp@s1004:1"
+	if _, text := getPage(t, r); strings.Contains(text, last) || !strings.Contains(text, "5 more are not shown here") {
+		t.Error("the page is as long as the list")
+	}
+	r.mu.Lock()
+	r.servers[last].Silent = true
+	r.changedLocked()
+	r.mu.Unlock()
+	if _, text := getPage(t, r); !strings.Contains(text, last+"  silent") && !strings.Contains(text, last+" legacy silent") || !strings.Contains(text, "Most servers fell silent at once") {
+		t.Error("the silent one is not shown")
+	}
+}
+
+func TestPageRefresh(t *testing.T) {
+	for query, want := range map[string]string{"": "", "refresh=5": "5", "refresh=0": "", "refresh=9999": "", "refresh=5;url=//x": ""} {
+		resp := request(New(0), http.MethodGet, "/?"+query, "Accept", "text/html")
+		if got := resp.Header.Get("Refresh"); got != want {
+			t.Errorf("%s: Refresh %q, want %q", query, got, want)
+		}
+	}
+}
+
+// TestE51_WhatServersSayIsText: on the page, and in the JSON should somebody
+// take that for one.
+func TestE51_WhatServersSayIsText(t *testing.T) {
+	for _, evil := range []string{
+		`<script>alert(1)</script>`, `"><img/src=x/onerror=alert(1)>`, `</td><style>*{display:none}</style>`,
+		`{{.Total}}`, `'onmouseover='x`, `javascript:alert(1)`,
+	} {
+		t.Run(evil, func(t *testing.T) {
+			r := New(0)
+			resp := request(r, http.MethodPost, defaultPath, serverHeader, "tcp@"+evil, servicesHeader, evil, metadataHeader, url.Values{evil: {evil}}.Encode())
+			if resp.StatusCode != http.StatusOK {
+				t.Fatal(resp.Status)
+			}
+			source, text := getPage(t, r)
+			for _, element := range []string{"<script", "<img", "<style>*"} {
+				if strings.Contains(source, element) {
+					t.Errorf("the page has a %s", element)
+				}
+			}
+			if n := strings.Count(text, evil); n != 4 {
+				t.Errorf("the page shows it %d times", n)
+			}
+			body, _ := io.ReadAll(request(r, http.MethodGet, "/?format=json").Body)
+			if strings.ContainsAny(string(body), "<>") {
+				t.Errorf("the JSON is %s", body)
+			}
+		})
+	}
+}

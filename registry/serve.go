@@ -1,0 +1,72 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"geerpc"
+)
+
+// leaveLimit limits how long the end of a server waits for registries.
+const leaveLimit = 2 * time.Second
+
+// Serve serves a listener, as server.Serve does, and keeps it registered for
+// as long: it registers when serving begins, and deregisters first of all when
+// server.Shutdown is called, so that new calls go elsewhere before this server
+// stops to take them, and in any case when serving ends. Registries that can't
+// be reached delay neither the beginning nor, by more than 2 seconds, the end.
+//
+// The error is server.Serve's, unless the Config can't be used; then the
+// listener is closed and nobody is told anything. Without an Addr in the Config
+// the listener's is used, and it is an error if that is one that callers can't
+// dial, such as [::]:9999. A service that is added while the server runs is told
+// with the next beat.
+func Serve(server *geerpc.Server, lis net.Listener, c Config) error {
+	c, err := c.forServer(lis.Addr())
+	if err != nil {
+		lis.Close()
+		return err
+	}
+	var services func() []string
+	if c.Services == nil {
+		services = func() []string { return tellable(server.Services()) }
+	}
+	r := start(c, services)
+	leave := func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, leaveLimit)
+		defer cancel()
+		r.leave(ctx)
+	}
+	server.OnShutdown(leave)
+	defer leave(context.Background())
+	return server.Serve(lis)
+}
+
+// forServer returns the Config with the address of a listener, unless it has
+// one. It fails if there is something in it that no registry would take.
+func (c Config) forServer(addr net.Addr) (Config, error) {
+	c = c.withDefaults()
+	if c.Addr == "" {
+		if at, err := netip.ParseAddrPort(addr.String()); err == nil && at.Addr().IsUnspecified() {
+			return c, fmt.Errorf("rpc registry: callers can't dial %s: set Config.Addr to an address that they can", addr)
+		}
+		c.Addr = addr.Network() + "@" + addr.String()
+	}
+	if len(c.Registries) == 0 {
+		return c, errNoRegistry
+	}
+	_, err := c.header()
+	return c, err
+}
+
+// tellable returns the names, or none if no registry would take them: a server
+// that can't say what it offers is there for all.
+func tellable(names []string) []string {
+	if checkServices(names) != nil {
+		return nil
+	}
+	return names
+}
