@@ -99,6 +99,7 @@ func FuzzFramed(f *testing.F)       { fuzzDecoder(f, Framed(json.Marshal, json.U
 // FuzzFrameHeader writes a header and reads it back.
 func FuzzFrameHeader(f *testing.F) {
 	f.Add("Service.Method", uint64(1), "error", int64(5), byte(1), byte(2), byte(1), byte(2), "k", "v")
+	f.Add("", uint64(1), "error", int64(0), byte(1), byte(0), byte(1), byte(2), "k", "v")
 	f.Fuzz(func(t *testing.T, method string, seq uint64, text string, timeout int64, kind, code, where, ran byte, k, v string) {
 		want := Header{Seq: seq, frame: Frame{Kind: Kind(kind) % (Pong + 1), Metadata: map[string]string{k: v}}}
 		switch want.frame.Kind {
@@ -110,6 +111,9 @@ func FuzzFrameHeader(f *testing.F) {
 			}
 		}
 		frame := appendFrame(nil, &want, false)
+		if want.Error != "" && want.frame.Code == 0 {
+			want.frame.Code = unknownCode
+		}
 		var got Header
 		if err := new(framed).parse(frame[lengthBytes:], &got); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%+v came back as %+v, %v", want, got, err)
