@@ -1,5 +1,6 @@
 // Command quickstart shows what geerpc does: one server, a client for every
-// way to reach it, and everything that may happen to a call. Run it with
+// way to reach it, everything that may happen to a call, and a small cluster.
+// Run it with
 //
 //	go run ./examples/quickstart
 //
@@ -52,6 +53,7 @@ var stops = []struct {
 	{"metadata and the peer", (*tour).metadata},
 	{"interceptors: one kind for both sides", (*tour).interceptors},
 	{"an orderly shutdown", (*tour).shutdown},
+	{"a cluster: a registry, and one of two servers leaves", (*tour).cluster},
 }
 
 // run makes the tour and says on out what it sees. The error is the first
