@@ -100,34 +100,47 @@ func (c *call) cleanUp() {
 	}
 }
 
-// run handles the call, whatever its method does: a panic is an answer like
-// another, and so is runtime.Goexit, after which another goroutine has to take
-// over from this one.
+// run handles the call and has it answered. If the method ends its goroutine,
+// another one has to take over from this one.
 func (c *call) run() {
-	if c.method != nil {
-		c.method.begin()
-	}
-	err, returned, exited := errGoexit, false, true
+	exited := true
 	defer func() {
+		c.conn.settle(c)
 		if exited {
 			go c.conn.work() // ends with the connection's calls
 		}
 	}()
+	c.do()
+	exited = false
+}
+
+// do handles the call, whatever its method does: a panic is an answer like
+// another, and so is runtime.Goexit.
+func (c *call) do() {
+	var begun time.Duration
+	if c.method != nil {
+		c.method.begin()
+		if c.method.pace.Load() < quickProof {
+			begun = nanotime()
+		}
+	}
+	err := errGoexit
 	defer func() {
+		if begun > 0 {
+			c.method.paced(nanotime()-begun <= quickLimit)
+		}
 		c.finish(err)
-		exited = !returned
 	}()
 	defer func() {
 		if p := recover(); p != nil {
 			err = c.conn.server.panicked(c.serviceMethod, p) // which asks a user's value for its text
-			returned = true
 		}
 	}()
 	failure := c.handle()
 	if failure != nil {
 		failure = asError(failure) // which asks a user's error for its text
 	}
-	err, returned = failure, true
+	err = failure
 }
 
 var errGoexit error = &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,
@@ -165,7 +178,7 @@ func (c *call) handle() error {
 	return methodError(c.method.invoke(c.ctx, c.argv, c.replyv))
 }
 
-// finish has the call answered, whose method has returned.
+// finish ends the call, whose method has returned, but for the answer.
 func (c *call) finish(err error) {
 	if c.method != nil {
 		c.method.end(err != nil || c.answered.Load()) // the handle timeout's answer is an error too
@@ -173,7 +186,6 @@ func (c *call) finish(err error) {
 	c.cleanUp()
 	c.err = err
 	c.mute = !c.answered.CompareAndSwap(false, true)
-	c.conn.settle(c)
 }
 
 // answer sends the reply, or err. It leaves with the connection's next flush.

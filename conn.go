@@ -13,8 +13,9 @@ import (
 	"geerpc/codec"
 )
 
-// A conn is a connection being served. One goroutine reads it and starts the
-// calls, workers run them, and one worker at a time answers for all.
+// A conn is a connection being served. One goroutine at a time reads it and
+// runs the calls that are quick; workers run the others, and one of them at a
+// time answers for all.
 type conn struct {
 	server  *Server
 	link    *link
@@ -27,11 +28,13 @@ type conn struct {
 	taken    atomic.Int64 // slots so far; the reader's own, others look
 	returned atomic.Int64 // slots so far
 	settling settling
+	shift    shift
 
 	mu       sync.Mutex // guards state; see update
 	state    connState
 	finished chan struct{} // closed when the last answer is on its way and no call can follow
 	ended    chan struct{} // closed when nothing is read any more
+	gone     chan struct{} // closed when nothing of the connection is left
 	slot     chan struct{} // capacity 1: there may be a free slot, look
 	incoming []*call       // read and not yet in the queue; the reader's own
 	leaving  sync.WaitGroup
@@ -72,6 +75,7 @@ func newConn(s *Server, rwc io.ReadWriteCloser) *conn {
 		since:    time.Now(),
 		finished: make(chan struct{}),
 		ended:    make(chan struct{}),
+		gone:     make(chan struct{}),
 		slot:     make(chan struct{}, 1),
 	}
 	c.link = newLink(rwc, limits{
@@ -85,11 +89,10 @@ func newConn(s *Server, rwc io.ReadWriteCloser) *conn {
 // serve serves the connection until the client has hung up and its calls are
 // answered, or the connection has failed and its methods have returned.
 func (c *conn) serve() {
-	err := errReaderExit // unless read returns
-	defer func() { c.end(err) }()
+	defer func() { <-c.gone }() // whoever reads by then
 	if refusal := c.greet(); refusal != nil {
 		c.server.rejected(c, refusal)
-		err = refusal
+		c.end(refusal)
 		return
 	}
 	c.greeted.Store(true)
@@ -97,11 +100,16 @@ func (c *conn) serve() {
 		c.drain(c.link.ctx)
 	}
 	c.keepAlive()
-	err = c.read()
+	if err := skipNewline(c.link.in); err != nil {
+		c.end(err)
+		return
+	}
+	c.reading(0)
 }
 
 // end is what remains to be done when nothing is read any more because of err.
 func (c *conn) end(err error) {
+	defer close(c.gone)
 	close(c.ended)
 	if err != io.EOF || c.link.extended {
 		// It is gone, or broken. (On the plain layout the end of the stream
@@ -125,12 +133,9 @@ func (c *conn) end(err error) {
 
 var errDone = errors.New("connection closed in good order")
 
-// read reads messages until there are no more.
+// read reads messages until there are no more, or with errRelieved until
+// another goroutine has taken over.
 func (c *conn) read() error {
-	if err := skipNewline(c.link.in); err != nil {
-		return err
-	}
-	defer c.submit()
 	var h codec.Header
 	for {
 		if err := c.link.readHeader(&h); err != nil {
@@ -148,7 +153,7 @@ func (c *conn) dispatch(h *codec.Header) error {
 	if kind == codec.Call {
 		return c.request(h)
 	}
-	c.submit() // the calls before it, which it may be about
+	c.submit(false) // the calls before it, which it may be about
 	if err := c.link.readBody(nil); err != nil {
 		return fmt.Errorf("body of %v: %w", kind, err)
 	}
@@ -178,10 +183,14 @@ func (c *conn) request(h *codec.Header) error {
 		c.incoming = append(c.incoming, k)
 	}
 	if len(c.incoming) >= maxTogether || !c.link.ready() {
-		c.submit()
+		if !c.submit(true) {
+			return errRelieved
+		}
 	}
 	return err
 }
+
+var errRelieved = errors.New("another goroutine reads now")
 
 // takeSlot takes a slot for a call, or says why there is none. On the plain
 // layout, which knows no limit on calls in flight, it waits for one instead.
@@ -192,7 +201,7 @@ func (c *conn) takeSlot() (refusal *Error, err error) {
 			return &Error{Code: CodeResourceExhausted, Where: InServer, Ran: RanNever,
 				Message: fmt.Sprintf("rpc server: more than %d calls in flight on one connection", most)}, nil
 		}
-		c.submit() // those that hold the slots have to run first
+		c.submit(false) // those that hold the slots have to run first
 		select {
 		case <-c.slot:
 		case <-c.link.ctx.Done():
@@ -259,10 +268,11 @@ func (c *conn) handleTimeout() time.Duration {
 }
 
 // submit puts the incoming calls in the queue and sees to it that a worker
-// looks.
-func (c *conn) submit() {
+// looks. If the reader has time, it runs those that are quick itself; then it
+// may be relieved, which submit reports with false.
+func (c *conn) submit(hasTime bool) bool {
 	if len(c.incoming) == 0 {
-		return
+		return true
 	}
 	wake := false
 	c.update(func(s *connState) {
@@ -276,11 +286,14 @@ func (c *conn) submit() {
 			}
 			s.calls[k.seq] = k
 			s.open++
-			s.queue.push(k)
 			c.incoming[i] = nil
+			if hasTime && c.quick(k) {
+				c.shift.calls = append(c.shift.calls, k)
+			} else {
+				s.queue.push(k)
+			}
 		}
-		wake = s.queue.first != nil && !s.waking
-		s.waking = s.waking || wake
+		wake = s.wake()
 	})
 	if wake {
 		c.server.workers.run(c)
@@ -293,6 +306,7 @@ func (c *conn) submit() {
 		}
 	}
 	c.incoming = c.incoming[:0]
+	return len(c.shift.calls) == 0 || c.runHere()
 }
 
 // refuse answers a request that does not become a call, unless its handle
@@ -319,64 +333,6 @@ func (s *connState) refuses(seq uint64, extended bool) *Error {
 }
 
 var errDiscard = &Error{Code: CodeUnavailable, Message: "not even answered"}
-
-// work runs calls until none wait. Any number of workers may be at it: before
-// a worker runs a call, which may take for ever, it has seen to it that
-// another one is about to look at those that are left. If calls are quick,
-// that one comes too late to find any, and a few workers serve a thousand
-// callers; if they are slow, each gets a worker of its own.
-func (c *conn) work() {
-	for k := c.take(true); k != nil; k = c.take(false) {
-		k.run()
-	}
-}
-
-// take takes the next call from the queue; arriving tells that the worker has
-// just come. Answers leave when the queue is empty; while it is not, another
-// worker is about to come, and that is the first thing it does.
-func (c *conn) take(arriving bool) (k *call) {
-	var wake, rest, others bool
-	c.update(func(s *connState) {
-		if arriving || c.server.Ordered {
-			s.waking = false
-		}
-		k = s.queue.pop()
-		rest = s.queue.first != nil
-		others = s.open > 0
-		if c.server.Ordered {
-			s.waking = k != nil // nobody else until this one is done
-		} else if rest && !s.waking {
-			wake, s.waking = true, true
-		}
-	})
-	if wake {
-		c.server.workers.run(c)
-	}
-	if !rest || arriving || c.server.Ordered {
-		c.link.flush(k == nil && others)
-	}
-	return k
-}
-
-// A callQueue is a first-in, first-out queue of calls.
-type callQueue struct{ first, last *call }
-
-func (q *callQueue) push(k *call) {
-	if q.first == nil {
-		q.first = k
-	} else {
-		q.last.next = k
-	}
-	q.last = k
-}
-
-func (q *callQueue) pop() *call {
-	k := q.first
-	if k != nil {
-		q.first, k.next = k.next, nil
-	}
-	return k
-}
 
 // cancelCall ends the context of a call whose caller has left.
 func (c *conn) cancelCall(seq uint64) {

@@ -32,6 +32,8 @@ type method struct {
 	// handle is invoke in the server's interceptors, nil if there are none.
 	handle CallFunc
 
+	pace atomic.Int32 // how many calls in a row were quick; see quick.go
+
 	_ [64]byte // keeps what all workers read apart from what all workers write
 
 	// What has begun and not ended is running: a third counter would be one

@@ -14,10 +14,21 @@ type settling struct {
 
 // settle has a call answered that has been run.
 func (c *conn) settle(k *call) {
-	k.job.of = k
-	if c.settling.done.add(&k.job) {
+	if c.hand([]*call{k}) {
 		c.settleAll()
 	}
+}
+
+// hand gives calls that have been run to whoever settles, and reports whether
+// that is to be the caller.
+func (c *conn) hand(calls []*call) (first bool) {
+	for _, k := range calls {
+		k.job.of = k
+		if c.settling.done.add(&k.job) {
+			first = true
+		}
+	}
+	return first
 }
 
 // settleAll answers until all have been.

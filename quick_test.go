@@ -1,0 +1,188 @@
+package geerpc
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+)
+
+// quickened registers a function and has it taken for a quick one: calls of it
+// run where the connection is read.
+func quickened(e *env, name string, f func(context.Context, Args) (Reply, error)) {
+	e.t.Helper()
+	if err := RegisterFunc(e.Server, name, f); err != nil {
+		e.t.Fatal(err)
+	}
+	e.registry.method(name).pace.Store(quickProof)
+}
+
+// A method that was quick and is not this time holds up nobody for long: not
+// calls that were read before it ran, not those that come, not cancellations.
+func TestQuick_HeldUp(t *testing.T) {
+	each(t, func(t *testing.T, e *env) {
+		running := make(chan struct{})
+		quickened(e, "Test.Held", func(ctx context.Context, _ Args) (Reply, error) {
+			close(running)
+			<-ctx.Done()
+			return Reply{}, ctx.Err()
+		})
+		e.registry.method("Arith.Add").pace.Store(quickProof)
+		client := e.dial(nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		held := make(chan error, 1)
+		var others sync.WaitGroup
+		for i := range 20 {
+			others.Go(func() { mustAdd(t, client) })
+			if i == 10 {
+				go func() { held <- client.Call(ctx, "Test.Held", Args{}, nil) }()
+			}
+		}
+		<-running
+		others.Wait()
+		mustAdd(t, client)
+		if pace := e.registry.method("Test.Held").pace.Load(); pace > 0 {
+			t.Errorf("the pace of the method that held up others is %d", pace)
+		}
+		cancel()
+		wantError(t, <-held, CodeCanceled, OnLink, RanMaybe)
+		eventually(t, "the method returns", func() bool { return e.debugInfo().InFlight == 0 })
+		mustAdd(t, client)
+	})
+}
+
+// The reader can be held up again, and by an answer.
+func TestQuick_HeldUpAgain(t *testing.T) {
+	each(t, func(t *testing.T, e *env) {
+		gate := make(chan struct{})
+		quickened(e, "Test.Wait", func(context.Context, Args) (Reply, error) {
+			<-gate
+			return Reply{1}, nil
+		})
+		client := e.dial(nil)
+		var calls []*Call
+		for range 5 {
+			e.registry.method("Test.Wait").pace.Store(quickProof)
+			calls = append(calls, client.Go("Test.Wait", Args{}, nil, nil))
+			mustAdd(t, client)
+		}
+		close(gate)
+		for _, call := range calls {
+			if <-call.Done; call.Error != nil {
+				t.Error(call.Error)
+			}
+		}
+		mustAdd(t, client)
+	})
+}
+
+// A quick method may panic, or end its goroutine, and others are served.
+func TestQuick_Exits(t *testing.T) {
+	each(t, func(t *testing.T, e *env) {
+		quickened(e, "Test.Panic", func(context.Context, Args) (Reply, error) { panic("in a hurry") })
+		quickened(e, "Test.Exit", func(context.Context, Args) (Reply, error) { runtime.Goexit(); return Reply{}, nil })
+		client := e.dial(nil)
+		for range 3 {
+			for _, method := range []string{"Test.Panic", "Test.Exit"} {
+				e.registry.method(method).pace.Store(quickProof)
+				wantError(t, client.Call(t.Context(), method, Args{}, nil), CodeInternal, InMethod, RanYes)
+				mustAdd(t, client)
+			}
+		}
+	})
+}
+
+// A reply that ends the reader's goroutine when it is encoded is that call's
+// trouble only.
+func TestQuick_ReplyExits(t *testing.T) {
+	each(t, func(t *testing.T, e *env) {
+		RegisterFunc(e.Server, "Test.Exit", func(context.Context, Args) (Slow, error) { return Slow{runtime.Goexit}, nil })
+		e.registry.method("Test.Exit").pace.Store(quickProof)
+		client := e.dial(nil)
+		wantError(t, client.Call(t.Context(), "Test.Exit", Args{}, nil), CodeInternal, InMethod, RanYes)
+		mustAdd(t, client)
+	})
+}
+
+// Shutdown waits for a method that holds up the reader, and Close does not.
+func TestQuick_Shutdown(t *testing.T) {
+	each(t, func(t *testing.T, e *env) {
+		gate, running := make(chan struct{}), make(chan struct{})
+		quickened(e, "Test.Wait", func(context.Context, Args) (Reply, error) {
+			close(running)
+			<-gate
+			return Reply{1}, nil
+		})
+		client := e.dial(nil)
+		call := client.Go("Test.Wait", Args{}, new(Reply), nil)
+		<-running
+		done := make(chan error, 1)
+		go func() { done <- e.Shutdown(t.Context()) }()
+		eventually(t, "the client hears of it", func() bool { return !client.IsAvailable() })
+		close(gate)
+		if err := errors.Join((<-call.Done).Error, <-done); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Methods are quick that have shown it, and no more when they are slow.
+func TestQuick_Pace(t *testing.T) {
+	var m method
+	quick := func() bool { return m.pace.Load() >= quickProof }
+	for range quickProof {
+		if quick() {
+			t.Fatal("quick too soon")
+		}
+		m.paced(true)
+	}
+	if !quick() {
+		t.Fatal("not quick after so many calls")
+	}
+	for range 1000 {
+		m.paced(true)
+	}
+	for n := range 3 {
+		if !quick() {
+			t.Fatalf("not quick after %d slow calls", n)
+		}
+		m.paced(false)
+	}
+	if quick() {
+		t.Error("quick after three slow calls in a row")
+	}
+	m.pace.Store(-quickFine)
+	m.paced(false)
+	for range quickFine {
+		m.paced(true)
+	}
+	if quick() || m.pace.Load() != 0 {
+		t.Errorf("pace %d", m.pace.Load())
+	}
+}
+
+// A method earns its place by itself, and loses it.
+func TestQuick_Learns(t *testing.T) {
+	e := newEnv(t, "pipe", framedJSON)
+	slow := make(chan time.Duration, 1)
+	slow <- 0
+	RegisterFunc(e.Server, "Test.Work", func(context.Context, Args) (Reply, error) {
+		d := <-slow
+		slow <- d
+		for begun := time.Now(); time.Since(begun) < d; {
+		}
+		return Reply{}, nil
+	})
+	client, m := e.dial(nil), e.registry.method("Test.Work")
+	call := func() {
+		if err := client.Call(t.Context(), "Test.Work", Args{}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "a method that is quick", func() bool { call(); return m.pace.Load() >= quickProof })
+	<-slow
+	slow <- 10 * quickLimit
+	eventually(t, "a method that is not quick", func() bool { call(); return m.pace.Load() < quickProof })
+}
