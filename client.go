@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"reflect"
+	"runtime"
 	"sync"
 	"time"
 
@@ -261,6 +262,9 @@ func (c *Client) readAll() error {
 		}
 		if err := c.dispatch(&h); err != nil {
 			return err
+		}
+		if !c.link.ready() {
+			runtime.Gosched() // callers that have their reply come before waiting for more
 		}
 	}
 }
