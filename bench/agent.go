@@ -46,10 +46,14 @@ type tally struct {
 type agent struct {
 	lis     *countingListener
 	conns   []conn
-	tasks   []func(int) error // one for each caller
-	calls   int               // made so far by each task, so that arguments differ
+	loops   []loop // one for each caller
+	calls   int    // made so far, so that arguments differ
 	profile *os.File
 }
+
+// A loop makes calls, one after the other, until it is told to stop, or a
+// number of them. Their arguments begin with first.
+type loop func(first, calls int, stop *atomic.Bool) (int, *histogram, error)
 
 // runAgent obeys until there are no more orders.
 func runAgent(orders io.Reader, answers io.Writer) error {
@@ -151,12 +155,23 @@ func (a *agent) dial(o order) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
+	return a.share(o)
+}
+
+// share has the callers share the connections.
+func (a *agent) share(o order) error {
+	if _, ok := a.conns[0].(looper); ok && o.Callers > 0 {
+		for _, c := range a.conns {
+			a.loops = append(a.loops, c.(looper).loop(o.Work))
+		}
+		return nil
+	}
 	for i := range o.Callers {
 		call, err := task(o.Work, a.conns[i%o.Conns].caller())
 		if err != nil {
 			return err
 		}
-		a.tasks = append(a.tasks, call)
+		a.loops = append(a.loops, repeat(call))
 	}
 	return nil
 }
@@ -172,9 +187,9 @@ func (a *agent) run(o order) (tally, error) {
 		failed  error
 	)
 	start := time.Now()
-	for _, call := range a.tasks {
+	for _, loop := range a.loops {
 		wg.Go(func() {
-			n, h, err := repeat(call, a.calls, o.Calls, &stop)
+			n, h, err := loop(a.calls, o.Calls, &stop)
 			mu.Lock()
 			defer mu.Unlock()
 			total += n
@@ -194,20 +209,22 @@ func (a *agent) run(o order) (tally, error) {
 	return tally{Calls: total, Elapsed: elapsed, P50: latency.quantile(0.50), P99: latency.quantile(0.99)}, failed
 }
 
-// repeat makes calls until it is told to stop, or a number of them.
-func repeat(call func(int) error, first, calls int, stop *atomic.Bool) (n int, h *histogram, err error) {
-	h = new(histogram)
-	last := time.Now()
-	for !stop.Load() && (calls == 0 || n < calls) {
-		if err := call(first + n); err != nil {
-			return n, h, err
+// repeat returns the loop of one caller.
+func repeat(call func(int) error) loop {
+	return func(first, calls int, stop *atomic.Bool) (n int, h *histogram, err error) {
+		h = new(histogram)
+		last := time.Now()
+		for !stop.Load() && (calls == 0 || n < calls) {
+			if err := call(first + n); err != nil {
+				return n, h, err
+			}
+			n++
+			now := time.Now()
+			h.add(now.Sub(last))
+			last = now
 		}
-		n++
-		now := time.Now()
-		h.add(now.Sub(last))
-		last = now
+		return n, h, nil
 	}
-	return n, h, nil
 }
 
 // profileTo starts a CPU profile, or stops it if there is no path.

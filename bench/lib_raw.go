@@ -118,7 +118,9 @@ type rawConn struct {
 
 func (c *rawConn) caller() caller {
 	rc := &rawCaller{conn: c, id: uint32(len(c.callers)), done: make(chan struct{}, 1)}
-	rc.in.conn = c.Conn
+	if !c.shared {
+		rc.in = &rawReader{conn: c.Conn}
+	}
 	c.callers = append(c.callers, rc)
 	return rc
 }
@@ -191,7 +193,7 @@ type rawCaller struct {
 	done  chan struct{}
 	args  []byte
 	reply []byte
-	in    rawReader // of the single caller
+	in    *rawReader // of the single caller
 }
 
 func (c *rawCaller) call(body []byte) ([]byte, error) {

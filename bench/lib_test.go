@@ -3,6 +3,7 @@ package main
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -18,6 +19,10 @@ func TestLibraries(t *testing.T) {
 			// The servers go on until the test process ends: most of these
 			// libraries have no orderly end.
 			go lib.serve(lis)
+			if lib.name == "raw-window" {
+				testWindow(t, lib, lis.Addr().String())
+				return
+			}
 			for _, callers := range []int{1, 4} {
 				for _, work := range []string{small, kibi} {
 					hundredCalls(t, lib, lis.Addr().String(), work, callers)
@@ -53,6 +58,28 @@ func hundredCalls(t *testing.T, lib library, addr, work string, callers int) {
 		})
 	}
 	wg.Wait()
+}
+
+// testWindow is for the library that has no callers.
+func testWindow(t *testing.T, lib library, addr string) {
+	for _, callers := range []int{1, 4} {
+		for _, work := range []string{small, kibi} {
+			conn, err := lib.dial(addr, callers)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var stop atomic.Bool
+			n, _, err := conn.(looper).loop(work)(3, 25, &stop)
+			if err != nil || n != 25*callers {
+				t.Errorf("%s, %d callers: %d calls, %v", work, callers, n, err)
+			}
+			conn.Close()
+		}
+	}
+	w := window{work: small, args: []int{5}}
+	if w.check(0, putArgs(nil, 4, 7)) == nil || w.check(0, nil) == nil {
+		t.Error("a wrong reply was accepted")
+	}
 }
 
 // TestTaskNotices checks that wrong replies are noticed.

@@ -110,7 +110,7 @@ func libraries() []library {
 		gorpcDefault(), gorpcBest(),
 		ttrpcDefault(),
 		drpcDefault(),
-		rawEcho(),
+		rawEcho(), rawWindow(),
 	}
 }
 
