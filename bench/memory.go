@@ -150,7 +150,7 @@ func raiseFiles(conns int) error {
 	}
 	limit.Cur, limit.Max = max(limit.Cur, want), max(limit.Max, want)
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return fmt.Errorf("%d open files are not allowed (see ulimit -n): %w", want, err)
+		return fmt.Errorf("%d open files are not allowed, see ulimit -n, -conns and -memory: %w", want, err)
 	}
 	return nil
 }
