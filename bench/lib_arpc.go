@@ -8,12 +8,13 @@ import (
 	"github.com/lesismal/arpc/log"
 )
 
+func init() { log.SetLevel(log.LevelNone) }
+
 // arpcDefault runs arpc as it comes.
 func arpcDefault() library {
 	return library{
 		name: "arpc", note: "JSON, default settings",
 		serve: func(lis net.Listener) error {
-			log.SetLevel(log.LevelNone)
 			server := arpc.NewServer()
 			server.Handler.Handle("Work.Add", func(ctx *arpc.Context) {
 				var args Args
@@ -72,7 +73,6 @@ func arpcBest() library {
 }
 
 func serveRawARPC(lis net.Listener, sendBufferBytes int, async bool) error {
-	log.SetLevel(log.LevelNone)
 	server := arpc.NewServer()
 	server.Handler.SetSendBufferSize(sendBufferBytes)
 	server.Handler.Handle("Work.Add", func(ctx *arpc.Context) {
@@ -90,7 +90,6 @@ func serveRawARPC(lis net.Listener, sendBufferBytes int, async bool) error {
 }
 
 func dialARPC(addr string, sendBufferBytes int) (*arpc.Client, error) {
-	log.SetLevel(log.LevelNone)
 	handler := arpc.NewHandler()
 	handler.SetSendBufferSize(sendBufferBytes)
 	return arpc.NewClient(func() (net.Conn, error) { return net.Dial("tcp", addr) }, handler)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 
 	"github.com/valyala/gorpc"
 )
@@ -55,12 +56,14 @@ func gorpcBest() library {
 	}
 }
 
-func gorpcFuncs() *gorpc.Dispatcher {
+// gorpcFuncs makes the dispatcher, once: gorpc notes the types of functions in
+// a place that is not guarded.
+var gorpcFuncs = sync.OnceValue(func() *gorpc.Dispatcher {
 	d := gorpc.NewDispatcher()
 	d.AddFunc("Add", func(args *Args) *Reply { return &Reply{args.A + args.B} })
 	d.AddFunc("Echo", func(args *Bytes) *Bytes { return &Bytes{args.Data} })
 	return d
-}
+})
 
 func serveGorpc(lis net.Listener, handler gorpc.HandlerFunc) error {
 	return (&gorpc.Server{Handler: handler, Listener: gorpcListener{lis}}).Serve()

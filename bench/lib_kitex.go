@@ -15,6 +15,8 @@ import (
 	"geerpc/bench/internal/kitex_gen/bench/work"
 )
 
+func init() { klog.SetOutput(io.Discard) }
+
 // kitexMux runs kitex on multiplexed connections, as the other libraries run.
 func kitexMux() library {
 	return library{
@@ -41,7 +43,6 @@ func kitexPool() library {
 }
 
 func serveKitex(lis net.Listener, opts ...server.Option) error {
-	klog.SetOutput(io.Discard)
 	if counting, ok := lis.(*countingListener); ok {
 		lis = counting.TCPListener // kitex wants to know its listener's type
 	}
@@ -50,7 +51,6 @@ func serveKitex(lis net.Listener, opts ...server.Option) error {
 }
 
 func dialKitex(addr string, opts ...client.Option) (conn, error) {
-	klog.SetOutput(io.Discard)
 	c, err := work.NewClient("bench", append(opts, client.WithHostPorts(addr))...)
 	return kitexConn{c}, err
 }

@@ -9,11 +9,12 @@ import (
 	"github.com/smallnest/rpcx/server"
 )
 
+func init() { log.SetDummyLogger() }
+
 func rpcxDefault() library {
 	return library{
 		name: "rpcx", note: "MessagePack, default settings",
 		serve: func(lis net.Listener) error {
-			log.SetDummyLogger()
 			s := server.NewServer()
 			if err := s.RegisterName("Work", rpcxWork{}, ""); err != nil {
 				return err
@@ -21,7 +22,6 @@ func rpcxDefault() library {
 			return s.ServeListener("tcp", lis)
 		},
 		dial: func(addr string, _ int) (conn, error) {
-			log.SetDummyLogger()
 			c := client.NewClient(client.DefaultOption)
 			return rpcxConn{c}, c.Connect("tcp", addr)
 		},
