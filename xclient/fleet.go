@@ -28,31 +28,42 @@ type fleet struct {
 	stale   atomic.Bool // current is, for a server has changed
 
 	mu      sync.Mutex // guards what follows
-	list    *List      // that the servers are of
 	servers map[string]*Server
 	sweeper *time.Timer // runs while there are servers
 }
 
 // view returns the servers for calls of a service.
 func (f *fleet) view(ctx context.Context, service string) (*view, error) {
-	list, err := f.lister.List(ctx)
-	if err != nil {
-		return nil, err
+	for {
+		snap := f.current.Load() // before the list, which is no older than its own then
+		list, err := f.lister.List(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if list == nil {
+			return nil, errNoServers
+		}
+		if snap.of(list) && !f.stale.Load() {
+			return snap.view(service)
+		}
+		if snap = f.update(snap, list); snap != nil {
+			return snap.view(service)
+		}
 	}
-	snap := f.current.Load()
-	if snap == nil || snap.list != list || f.stale.Load() {
-		snap = f.update(list)
-	}
-	return snap.view(service)
 }
 
-// update brings the servers up to date with the list.
-func (f *fleet) update(list *List) *snapshot {
+// update brings the servers up to date with the list, of a time when old was
+// the snapshot. If that has been replaced meanwhile it does nothing and returns
+// nil: many calls notice a change at once, and the list of the slowest may be
+// an old one by now.
+func (f *fleet) update(old *snapshot, list *List) *snapshot {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.current.Load() != old {
+		return nil
+	}
 	f.stale.Store(false) // before looking at the servers
-	if list != f.list {
-		f.list = list
+	if !old.of(list) {
 		f.takeLocked(list)
 	}
 	snap := newSnapshot(list, f.servers, f.balancer)
@@ -143,13 +154,9 @@ func (f *fleet) sweep() {
 // compare brings the servers up to date with the list.
 func (f *fleet) compare() {
 	if f.lister != nil {
-		if list := f.lister.current(); list != nil {
-			f.mu.Lock()
-			changed := list != f.list
-			f.mu.Unlock()
-			if changed {
-				f.update(list)
-			}
+		snap := f.current.Load()
+		if list := f.lister.current(); list != nil && !snap.of(list) {
+			f.update(snap, list)
 		}
 		return
 	}
@@ -194,6 +201,9 @@ type snapshot struct {
 	mu    sync.Mutex // held to add a view
 	views atomic.Pointer[map[string]*view]
 }
+
+// of tells whether the snapshot is of a list. A nil one is of none.
+func (snap *snapshot) of(list *List) bool { return snap != nil && snap.list == list }
 
 func newSnapshot(list *List, servers map[string]*Server, balancer Balancer) *snapshot {
 	snap := &snapshot{list: list, balancer: balancer, known: make(map[string]bool)}
