@@ -58,7 +58,7 @@ func (x *connector) close() {
 type connection struct {
 	*connector
 	server *Server
-	client atomic.Pointer[geerpc.Client] // nil: there is none
+	client atomic.Pointer[geerpc.Client] // nil: there is none; changed under mu
 
 	mu      sync.Mutex // guards what follows
 	dial    *dial      // under way
@@ -89,11 +89,11 @@ func (c *connection) ready() *geerpc.Client {
 // lost lets go of a client that takes no more calls, once those that it has
 // are answered, and begins to make another one.
 func (c *connection) lost(client *geerpc.Client) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.client.CompareAndSwap(client, nil) {
 		c.shutDown(client)
-		c.server.health.setDown(!c.server.connected())
-		c.mu.Lock()
-		defer c.mu.Unlock()
+		c.server.review()
 		c.dialLocked(rand.N(minPause))
 	}
 }
@@ -155,10 +155,10 @@ func (c *connection) dialed(d *dial) {
 	case d.client != nil:
 		c.client.Store(d.client)
 		c.backoff = 0
-		c.server.health.setDown(false)
+		c.server.review()
 	case c.retired || c.ctx.Err() != nil:
 	default:
-		c.server.health.setDown(!c.server.connected())
+		c.server.review()
 		c.next = time.AfterFunc(c.backoff.next(maxDialPause), c.again) // retire stops it
 	}
 }
@@ -174,9 +174,9 @@ func (c *connection) again() {
 // wait returns the client when there is one, having it made if necessary. It
 // fails at once in the pause after a dial that failed.
 func (c *connection) wait(ctx context.Context, others bool) (*geerpc.Client, error) {
-	d, err := c.join()
+	client, d, err := c.join()
 	if d == nil {
-		return c.client.Load(), err
+		return client, err
 	}
 	var tooLong <-chan time.Time
 	if others {
@@ -188,7 +188,7 @@ func (c *connection) wait(ctx context.Context, others bool) (*geerpc.Client, err
 	case <-d.ended:
 		return d.client, d.err
 	case <-tooLong:
-		c.server.health.setDown(true) // until it is connected
+		c.server.review() // it is down until it is connected, unless it is now
 		return nil, errElsewhere
 	case <-c.ctx.Done():
 		return nil, geerpc.ErrShutdown
@@ -197,23 +197,22 @@ func (c *connection) wait(ctx context.Context, others bool) (*geerpc.Client, err
 	}
 }
 
-// join returns the dial to wait for; if it is nil, there is a client or an
-// error.
-func (c *connection) join() (*dial, error) {
+// join returns the client, or the dial to wait for, or an error.
+func (c *connection) join() (*geerpc.Client, *dial, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.ctx.Err() != nil:
-		return nil, geerpc.ErrShutdown
+		return nil, nil, geerpc.ErrShutdown
 	case c.retired:
-		return nil, errLeft
-	case c.dial == nil && c.client.Load() != nil:
-		return nil, nil
+		return nil, nil, errLeft
+	case c.client.Load() != nil:
+		return c.client.Load(), nil, nil
 	case c.err != nil:
-		return nil, c.err
+		return nil, nil, c.err
 	}
 	c.dialLocked(0)
-	return c.dial, nil
+	return nil, c.dial, nil
 }
 
 // retire ends a connection for a cause, its server having left the list or the

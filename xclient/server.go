@@ -3,6 +3,8 @@ package xclient
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,8 +18,9 @@ type Server struct {
 	latency  latency
 	health   health
 
-	conns []*connection // none: it is not an XClient's
-	turn  atomic.Uint32 // of conns
+	conns    []*connection // none: it is not an XClient's
+	turn     atomic.Uint32 // of conns
+	reviewed sync.Mutex    // held by review
 }
 
 // NewServer returns a Server without calls, to try a Balancer on. It has a copy
@@ -46,12 +49,11 @@ func (s *Server) client() *geerpc.Client {
 	if len(s.conns) == 1 {
 		return s.conns[0].ready()
 	}
-	first := int(s.turn.Add(1))
-	for i := range s.conns {
-		c := s.conns[(first+i)%len(s.conns)]
-		if client := c.ready(); client != nil {
+	first := s.turn.Add(1)
+	for i := range uint32(len(s.conns)) {
+		if client := s.conn(first + i).ready(); client != nil {
 			if i > 0 {
-				s.conns[first%len(s.conns)].want()
+				s.conn(first).want()
 			}
 			return client
 		}
@@ -59,20 +61,23 @@ func (s *Server) client() *geerpc.Client {
 	return nil
 }
 
+// conn returns the connection whose turn it is.
+func (s *Server) conn(turn uint32) *connection { return s.conns[turn%uint32(len(s.conns))] }
+
 // connect waits for a client. It gives up with errElsewhere when that takes
 // long and there are others to turn to.
 func (s *Server) connect(ctx context.Context, others bool) (*geerpc.Client, error) {
-	return s.conns[int(s.turn.Load())%len(s.conns)].wait(ctx, others)
+	return s.conn(s.turn.Load()).wait(ctx, others)
 }
 
-// connected tells whether there is a connection that takes calls.
-func (s *Server) connected() bool {
-	for _, c := range s.conns {
-		if client := c.client.Load(); client != nil && client.IsAvailable() {
-			return true
-		}
-	}
-	return false
+// review notes whether there is a way to the server, after one of its
+// connections has come or gone, or kept a call waiting. Of two that look at the
+// same time the second one sees all that the first did. A client that takes no
+// more calls counts until a call has found out: nobody else would.
+func (s *Server) review() {
+	s.reviewed.Lock()
+	defer s.reviewed.Unlock()
+	s.health.setDown(!slices.ContainsFunc(s.conns, func(c *connection) bool { return c.client.Load() != nil }))
 }
 
 // call makes a call over one of the server's clients, and takes note of it.
