@@ -40,10 +40,13 @@ func (a *attempts) has(s *Server) bool {
 	return slices.Contains(a.tried, s)
 }
 
-// add notes that a server is being tried.
+// add notes that a server is being tried, perhaps again.
 func (a *attempts) add(s *Server) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if slices.Contains(a.tried, s) {
+		return
+	}
 	if a.tried == nil {
 		a.tried = a.first[:0]
 	}

@@ -222,8 +222,21 @@ func newSnapshot(list *List, servers map[string]*Server, balancer Balancer) *sna
 
 // A view is the servers of a snapshot for calls of one service.
 type view struct {
-	servers []*Server // those that are fit, or all if none is
-	picker  Picker
+	servers   []*Server // to pick from
+	others    bool      // more than one offers the service, if not all are to pick from
+	reachable bool      // what is to pick from was connected to, or not yet dialled
+	picker    Picker
+}
+
+// pick returns one of the servers, nil if the user's Balancer has no good one.
+func (v *view) pick(ctx context.Context) *Server {
+	if v.picker == nil {
+		return nil
+	}
+	if s := v.picker.Pick(ctx); s != nil && len(s.conns) > 0 {
+		return s
+	}
+	return nil
 }
 
 // view returns the servers that offer a service.
@@ -268,23 +281,30 @@ func (snap *snapshot) addView(service string) *view {
 	return v
 }
 
+// newView picks from the servers that are fit for calls; if none is, from those
+// that can be reached; if none can, from all.
 func (snap *snapshot) newView(service string) *view {
-	var all, fit []*Server
-	for _, s := range snap.servers {
-		if !s.Endpoint().offers(service) {
-			continue
-		}
-		all = append(all, s)
-		if s.health.fit() {
-			fit = append(fit, s)
-		}
+	all := filter(snap.servers, func(s *Server) bool { return s.Endpoint().offers(service) })
+	v := &view{others: len(all) > 1, reachable: true}
+	v.servers = filter(all, func(s *Server) bool { return s.health.fit() })
+	if len(v.servers) == 0 {
+		v.servers = filter(all, func(s *Server) bool { return !s.health.isDown() })
 	}
-	if len(fit) == 0 {
-		fit = all
+	if len(v.servers) == 0 {
+		v.servers, v.reachable = all, false
 	}
-	v := &view{servers: fit}
-	if len(fit) > 0 {
-		v.picker = snap.balancer.Picker(fit)
+	if len(v.servers) > 0 {
+		v.picker = snap.balancer.Picker(v.servers)
 	}
 	return v
+}
+
+// filter returns the servers that are as wanted.
+func filter(servers []*Server, wanted func(*Server) bool) (some []*Server) {
+	for _, s := range servers {
+		if wanted(s) {
+			some = append(some, s)
+		}
+	}
+	return some
 }

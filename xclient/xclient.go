@@ -157,7 +157,8 @@ func (xc *XClient) Close() error {
 	return nil
 }
 
-// maxPicks is how many servers are looked at for one attempt.
+// maxPicks is how many servers may turn out to be no good before an attempt
+// fails.
 const maxPicks = 4
 
 // attempt calls the named method on one server. A connection that was being
@@ -175,64 +176,70 @@ func (xc *XClient) attempt(ctx context.Context, serviceMethod string, args, repl
 	}
 }
 
-// pick returns a server to call and the connection to it.
-func (xc *XClient) pick(ctx context.Context, serviceMethod string) (s *Server, client *geerpc.Client, err error) {
+// pick returns a server to call and the connection to it. Where there are
+// others it waits for none longer than its patience: by then another one may be
+// connected.
+func (xc *XClient) pick(ctx context.Context, serviceMethod string) (*Server, *geerpc.Client, error) {
 	a := attemptsOf(ctx)
-	for n := range maxPicks {
-		others := false
-		s, others, err = xc.choose(ctx, a, serviceMethod)
+	for picks := 1; ; {
+		v, s, err := xc.choose(ctx, a, serviceMethod)
 		if err != nil {
 			return nil, nil, err
 		}
-		others = others && n < maxPicks-1
-		if client = s.client(); client == nil {
-			if others && !s.health.fit() {
-				continue
-			}
-			if client, err = s.connect(ctx, others); err != nil && others && ctx.Err() == nil && !xc.fleet.closed() {
-				continue
-			}
+		if a != nil {
+			a.add(s) // before it is waited for: a hedge is to go elsewhere
 		}
-		break
+		client := s.client()
+		if client == nil && (!v.reachable || picks == maxPicks || !s.health.isDown()) {
+			client, err = s.connect(ctx, v.others)
+		}
+		switch {
+		case client != nil:
+			return s, client, nil
+		case err == errElsewhere: // which took its time
+		case err != nil && (!v.others || picks == maxPicks || ctx.Err() != nil || xc.fleet.closed()):
+			return nil, nil, err
+		default:
+			picks++
+		}
 	}
-	if a != nil && err == nil {
-		a.add(s)
-	}
-	return s, client, err
 }
 
 // choose returns a server that has not been tried and may be called, if there
-// is one, and whether there are others.
-func (xc *XClient) choose(ctx context.Context, a *attempts, serviceMethod string) (s *Server, others bool, err error) {
+// is one, and the view that it is from.
+func (xc *XClient) choose(ctx context.Context, a *attempts, serviceMethod string) (*view, *Server, error) {
 	if xc.fleet.lister == nil {
-		s, err = xc.get()
-		return s, true, err
+		s, err := xc.get()
+		return &anyView, s, err
 	}
 	v, err := xc.fleet.view(ctx, service(serviceMethod))
 	if err != nil {
-		return nil, false, err
+		return nil, nil, err
+	}
+	s := v.pick(ctx)
+	if s == nil {
+		return nil, nil, errNoPick
 	}
 	suits := func(s *Server) bool { return (a == nil || !a.has(s)) && s.health.admits() }
-	others = len(v.servers) > 1
-	if s = v.picker.Pick(ctx); s == nil {
-		return nil, false, errNoPick
+	if len(v.servers) == 1 || suits(s) {
+		return v, s, nil
 	}
-	if !others || suits(s) {
-		return s, others, nil
-	}
-	if s := v.picker.Pick(ctx); s != nil && suits(s) {
-		return s, others, nil
+	if s := v.pick(ctx); s != nil && suits(s) {
+		return v, s, nil
 	}
 	first := rand.N(len(v.servers))
 	for i := range v.servers {
 		if s := v.servers[(first+i)%len(v.servers)]; suits(s) {
-			return s, others, nil
+			return v, s, nil
 		}
 	}
-	return s, others, nil
+	return v, s, nil
 }
 
-var errNoPick = notSent(geerpc.CodeInternal, "rpc xclient: the Balancer's Picker returned no server")
+var errNoPick = notSent(geerpc.CodeInternal, "rpc xclient: the Balancer picked none of the servers")
+
+// anyView stands for what a Discovery does not tell that picks by itself.
+var anyView = view{others: true, reachable: true}
 
 // get asks a Discovery that has only the four methods for a server.
 func (xc *XClient) get() (*Server, error) {
