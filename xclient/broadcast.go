@@ -20,6 +20,11 @@ import (
 // are no servers, with CodeInvalidArgument if reply is no pointer, and
 // geerpc.ErrShutdown after Close.
 //
+// Of an XClient's Config, Broadcast, BroadcastAll and Fork follow the Timeout
+// and the Option; there is nothing to pick and, as each server is called once,
+// nothing to repeat. All servers that are listed and may offer the service are
+// called, each once, be they fit for other calls or not.
+//
 // args is encoded by several goroutines at once. Reply metadata is that of the
 // first server that answers well.
 func (xc *XClient) Broadcast(ctx context.Context, serviceMethod string, args, reply any) error {
@@ -52,17 +57,19 @@ func (xc *XClient) callAll(ctx context.Context, serviceMethod string, args, repl
 	if len(servers) == 0 {
 		return false, errNoServers
 	}
+	ctx, expire := within(ctx, xc.timeout)
+	defer expire()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	c := chorus{target: target}
 	var wg sync.WaitGroup
-	for _, addr := range servers {
+	for _, s := range servers {
 		own := target.copy(ctx)
 		wg.Go(func() {
 			detached(func() error {
-				return xc.call(own.ctx, addr, serviceMethod, args, own.reply)
+				return xc.call(own.ctx, s, serviceMethod, args, own.reply)
 			}, func(err error) {
-				if c.add(addr, own, err); enough(err) {
+				if c.add(s.Endpoint().Addr, own, err); enough(err) {
 					cancel()
 				}
 			})

@@ -222,8 +222,9 @@ func newSnapshot(list *List, servers map[string]*Server, balancer Balancer) *sna
 
 // A view is the servers of a snapshot for calls of one service.
 type view struct {
-	servers   []*Server // to pick from
-	others    bool      // more than one offers the service, if not all are to pick from
+	all       []*Server // that offer the service
+	servers   []*Server // to pick from: those of them that are fit, if any is
+	others    bool      // there is more than one, if not to pick from
 	reachable bool      // what is to pick from was connected to, or not yet dialled
 	picker    Picker
 }
@@ -285,7 +286,7 @@ func (snap *snapshot) addView(service string) *view {
 // that can be reached; if none can, from all.
 func (snap *snapshot) newView(service string) *view {
 	all := filter(snap.servers, func(s *Server) bool { return s.Endpoint().offers(service) })
-	v := &view{others: len(all) > 1, reachable: true}
+	v := &view{all: all, others: len(all) > 1, reachable: true}
 	v.servers = filter(all, func(s *Server) bool { return s.health.fit() })
 	if len(v.servers) == 0 {
 		v.servers = filter(all, func(s *Server) bool { return !s.health.isDown() })

@@ -184,6 +184,15 @@ func name(t testing.TB, xc *XClient) string {
 	return reply
 }
 
+// callAt calls a method on the server at an address, listed or not.
+func callAt(xc *XClient, addr, serviceMethod string) error {
+	s, err := xc.fleet.server(addr)
+	if err != nil {
+		return err
+	}
+	return xc.call(context.Background(), s, serviceMethod, 0, nil)
+}
+
 // wantError checks what kind of error it is.
 func wantError(t testing.TB, err error, code geerpc.Code, where geerpc.Where, ran geerpc.Ran) {
 	t.Helper()

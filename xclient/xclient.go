@@ -74,10 +74,11 @@ type Config struct {
 // longer listed once their calls have ended. It is safe for concurrent use, and
 // ends with Close.
 type XClient struct {
-	fleet fleet
-	d     Discovery
-	mode  SelectMode
-	do    geerpc.CallFunc // pick and call, in all policies
+	fleet   fleet
+	d       Discovery
+	mode    SelectMode
+	timeout time.Duration
+	do      geerpc.CallFunc // pick and call, in all policies
 }
 
 var (
@@ -107,7 +108,7 @@ func newXClient(d Discovery, mode SelectMode, c Config) *XClient {
 	if c.Option != nil {
 		opt = c.Option
 	}
-	xc := &XClient{d: d, mode: mode}
+	xc := &XClient{d: d, mode: mode, timeout: c.Timeout}
 	f := &xc.fleet
 	f.opt = *opt
 	f.ctx, f.cancel = context.WithCancelCause(context.Background())
@@ -129,13 +130,19 @@ func newXClient(d Discovery, mode SelectMode, c Config) *XClient {
 // withTimeout gives calls a deadline that have none.
 func withTimeout(d time.Duration, next geerpc.CallFunc) geerpc.CallFunc {
 	return func(ctx context.Context, serviceMethod string, args, reply any) error {
-		if _, ok := ctx.Deadline(); !ok {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, d)
-			defer cancel()
-		}
+		ctx, cancel := within(ctx, d)
+		defer cancel()
 		return next(ctx, serviceMethod, args, reply)
 	}
+}
+
+// within returns a context that ends in time, if ctx has no deadline of its own
+// and there is a time.
+func within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok || d <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, d)
 }
 
 // Call calls the named method on one of the servers; see geerpc.Client.Call.
@@ -255,14 +262,11 @@ func service(serviceMethod string) string {
 	return serviceMethod[:max(strings.LastIndexByte(serviceMethod, '.'), 0)]
 }
 
-// call calls the named method on the server at an address.
-func (xc *XClient) call(ctx context.Context, addr, serviceMethod string, args, reply any) error {
-	s, err := xc.fleet.server(addr)
-	if err != nil {
-		return err
-	}
+// call calls the named method on a server.
+func (xc *XClient) call(ctx context.Context, s *Server, serviceMethod string, args, reply any) error {
 	client := s.client()
 	if client == nil {
+		var err error
 		if client, err = s.connect(ctx, false); err != nil {
 			return err
 		}
@@ -270,23 +274,25 @@ func (xc *XClient) call(ctx context.Context, addr, serviceMethod string, args, r
 	return s.call(ctx, client, serviceMethod, args, reply)
 }
 
-// all returns the addresses of all servers that offer the service of a method.
-func (xc *XClient) all(ctx context.Context, serviceMethod string) ([]string, error) {
-	if xc.fleet.lister == nil {
-		return xc.d.GetAll()
+// all returns all servers that may offer the service of a method, each once.
+func (xc *XClient) all(ctx context.Context, serviceMethod string) (servers []*Server, err error) {
+	if xc.fleet.lister != nil {
+		v, err := xc.fleet.view(ctx, service(serviceMethod))
+		if err != nil {
+			return nil, err
+		}
+		return v.all, nil
 	}
-	list, err := xc.fleet.lister.List(ctx)
+	addrs, err := xc.d.GetAll()
 	if err != nil {
 		return nil, err
 	}
-	var addrs []string
-	for i := range list.Endpoints {
-		if e := &list.Endpoints[i]; e.offers(service(serviceMethod)) {
-			addrs = append(addrs, e.Addr)
+	for _, e := range addressed(addrs) {
+		s, err := xc.fleet.server(e.Addr)
+		if err != nil {
+			return nil, err
 		}
+		servers = append(servers, s)
 	}
-	if len(addrs) == 0 && len(list.Endpoints) > 0 {
-		return nil, errNoneOffers
-	}
-	return addrs, nil
+	return servers, nil
 }

@@ -117,7 +117,7 @@ func TestA29_ServerThatHangsOnDial(t *testing.T) {
 		d.Update([]string{w.start("good"), "pipe@dead"})
 		begin := time.Now()
 		for range 10 { // before the list is next compared
-			if err := xc.call(context.Background(), "pipe@good", "Work.Name", 0, nil); err != nil {
+			if err := callAt(xc, "pipe@good", "Work.Name"); err != nil {
 				t.Error(err)
 			}
 		}
@@ -228,7 +228,7 @@ func TestA31_ServerLeavesTheList(t *testing.T) {
 		name(t, xc)
 		name(t, xc)
 		pending := make(chan error, 1)
-		go func() { pending <- xc.call(context.Background(), a, "Work.Wait", 0, nil) }()
+		go func() { pending <- callAt(xc, a, "Work.Wait") }()
 		synctest.Wait()
 		time.Sleep(time.Hour)
 		d.Update(nil) // as good as any other list without them
@@ -334,7 +334,7 @@ func TestCloseEndsEverything(t *testing.T) {
 		xc := w.client(NewMultiServerDiscovery([]string{a, hanging}))
 		results := make(chan error, 2)
 		for _, addr := range []string{a, hanging} {
-			go func() { results <- xc.call(context.Background(), addr, "Work.Wait", 0, nil) }()
+			go func() { results <- callAt(xc, addr, "Work.Wait") }()
 		}
 		synctest.Wait()
 		var wg sync.WaitGroup
