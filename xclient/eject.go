@@ -66,7 +66,8 @@ type health struct {
 	fleet    *fleet // nil: it is nobody's
 	state    atomic.Uint32
 	failures atomic.Int64  // in a row
-	probed   atomic.Int64  // when it last got a call on probation, as sinceStart tells
+	since    atomic.Int64  // when it came, or its latest ejection ended, as sinceStart tells
+	probed   atomic.Int64  // when it last got a call on probation, the same
 	pause    time.Duration // of the latest ejection; guarded by the fleet's mu
 	back     *time.Timer   // ends the ejection; the same
 }
@@ -104,9 +105,10 @@ func (h *health) change(changed bool) {
 	}
 }
 
-// failed counts a call that failed.
-func (h *health) failed() {
-	if h.fleet == nil || h.fleet.ejection.Failures < 0 {
+// failed counts a call that failed, unless it is from before an ejection that
+// has ended: many may hang when a server is ejected, and fail long after.
+func (h *health) failed(begin time.Duration) {
+	if h.fleet == nil || h.fleet.ejection.Failures < 0 || int64(begin) < h.since.Load() {
 		return
 	}
 	n := h.failures.Add(1)
@@ -129,16 +131,11 @@ func (h *health) succeeded() {
 func (f *fleet) eject(h *health) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	out := 1
-	for _, s := range f.servers {
-		if s.health.state.Load()&ejected != 0 {
-			out++
-		}
-	}
 	state := h.state.Load()
-	if state&ejected != 0 || 2*out > len(f.servers) || f.ctx.Err() != nil {
+	if state&ejected != 0 || 2*(f.out+1) > len(f.servers) || f.ctx.Err() != nil {
 		return
 	}
+	f.out++
 	if state&probation == 0 { // it has been well since the last time
 		h.pause = 0
 	}
@@ -147,9 +144,21 @@ func (f *fleet) eject(h *health) {
 	h.state.And(^uint32(probation))
 	f.stale.Store(true)
 	fifth := h.pause / 5
-	h.back = time.AfterFunc(h.pause-fifth+rand.N(2*fifth+1), func() { // the fleet's close stops it
-		h.state.Or(probation)
-		h.state.And(^uint32(ejected))
-		f.stale.Store(true)
-	})
+	h.back = time.AfterFunc(h.pause-fifth+rand.N(2*fifth+1), func() { f.readmit(h) }) // the fleet's close stops it
+}
+
+// readmit lets calls go to a server again, at first a few.
+func (f *fleet) readmit(h *health) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if h.state.Load()&ejected == 0 {
+		return // it has left
+	}
+	f.out--
+	now := sinceStart()
+	h.since.Store(int64(now))
+	h.probed.Store(int64(now - probeInterval)) // the first may come now
+	h.state.Or(probation)
+	h.state.And(^uint32(ejected))
+	f.stale.Store(true)
 }

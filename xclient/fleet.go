@@ -29,6 +29,7 @@ type fleet struct {
 
 	mu      sync.Mutex // guards what follows
 	servers map[string]*Server
+	out     int         // servers that are ejected
 	sweeper *time.Timer // runs while there are servers
 }
 
@@ -91,6 +92,9 @@ func (f *fleet) keepLocked(listed map[string]bool) {
 	for addr, s := range f.servers {
 		if !listed[addr] {
 			delete(f.servers, addr)
+			if s.health.state.And(^uint32(ejected))&ejected != 0 {
+				f.out--
+			}
 			s.retireLocked(errLeft)
 		}
 	}
@@ -101,6 +105,7 @@ func (f *fleet) joinLocked(e *Endpoint) *Server {
 	s := new(Server)
 	s.endpoint.Store(e)
 	s.health.fleet = f
+	s.health.since.Store(int64(sinceStart()))
 	for range f.perHost {
 		s.conns = append(s.conns, &connection{connector: &f.connector, server: s})
 	}

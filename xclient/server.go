@@ -110,12 +110,12 @@ func (s *Server) note(err error, begin time.Duration) {
 	case !errors.As(err, &e) || e.Code == geerpc.CodeCanceled || e.Where == geerpc.InClient:
 		return
 	case e.Where == geerpc.OnLink && e.Code != geerpc.CodeDeadlineExceeded:
-		s.health.failed()
+		s.health.failed(begin)
 		return
 	}
 	s.latency.add(now-begin, now)
 	if e.Where != geerpc.InMethod && (e.Code == geerpc.CodeUnavailable || e.Code == geerpc.CodeDeadlineExceeded) {
-		s.health.failed()
+		s.health.failed(begin)
 		return
 	}
 	s.health.succeeded()
