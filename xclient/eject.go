@@ -58,6 +58,7 @@ const (
 	down      = 1 << iota // there is no connection to it
 	ejected               // it has failed too often
 	probation             // it has been ejected, and is to show that it is well
+	gone                  // it has left the list; calls may be in flight
 )
 
 // health is what calls and dials have shown of a server. The zero value is a
@@ -132,7 +133,7 @@ func (f *fleet) eject(h *health) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	state := h.state.Load()
-	if state&ejected != 0 || 2*(f.out+1) > len(f.servers) || f.ctx.Err() != nil {
+	if state&(ejected|gone) != 0 || 2*(f.out+1) > len(f.servers) || f.ctx.Err() != nil {
 		return
 	}
 	f.out++

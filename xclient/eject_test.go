@@ -215,6 +215,22 @@ func TestF64_LateFailures(t *testing.T) {
 	})
 }
 
+// TestEjection_ServerHasLeft: its last calls fail, which concerns nobody.
+func TestEjection_ServerHasLeft(t *testing.T) {
+	f := newFlaky()
+	xc, d, addrs := flakyCluster(t, f, 4, Config{})
+	load(xc, 4, 0)
+	s, _ := xc.fleet.server(addrs[0])
+	d.Update(addrs[1:])
+	load(xc, 1, 0)
+	for range 10 {
+		s.note(errLost, sinceStart())
+	}
+	if xc.fleet.out != 0 || s.health.back != nil {
+		t.Errorf("%d servers are ejected, a timer runs: %v", xc.fleet.out, s.health.back != nil)
+	}
+}
+
 // TestEjection_WhatCounts as a failure of the server.
 func TestEjection_WhatCounts(t *testing.T) {
 	for _, test := range []struct {

@@ -92,6 +92,7 @@ func (f *fleet) keepLocked(listed map[string]bool) {
 	for addr, s := range f.servers {
 		if !listed[addr] {
 			delete(f.servers, addr)
+			s.health.state.Or(gone)
 			if s.health.state.And(^uint32(ejected))&ejected != 0 {
 				f.out--
 			}
