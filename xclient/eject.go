@@ -74,11 +74,10 @@ type health struct {
 }
 
 // fit tells whether the server is to get calls as long as there are others.
-func (h *health) fit() bool { return h.state.Load()&(down|ejected) == 0 }
+func (h *health) fit() bool { return !h.is(down | ejected) }
 
-// isDown tells whether there is no connection to the server, though one was
-// tried.
-func (h *health) isDown() bool { return h.state.Load()&down != 0 }
+// is tells whether the server is in one of some states.
+func (h *health) is(states uint32) bool { return h.state.Load()&states != 0 }
 
 // admits tells whether a call may go to the server now: while it is on
 // probation only one every now and then.

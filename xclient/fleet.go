@@ -44,7 +44,7 @@ func (f *fleet) view(ctx context.Context, service string) (*view, error) {
 		if list == nil {
 			return nil, errNoServers
 		}
-		if snap.of(list) && !f.stale.Load() {
+		if snap.of(list) && !(f.stale.Load() && snap.ripe()) {
 			return snap.view(service)
 		}
 		if snap = f.update(snap, list); snap != nil {
@@ -202,6 +202,7 @@ type snapshot struct {
 	list     *List
 	servers  []*Server // in the order of the list
 	balancer Balancer
+	made     time.Duration   // when, as sinceStart tells
 	known    map[string]bool // services that a server is known to offer
 
 	mu    sync.Mutex // held to add a view
@@ -211,8 +212,22 @@ type snapshot struct {
 // of tells whether the snapshot is of a list. A nil one is of none.
 func (snap *snapshot) of(list *List) bool { return snap != nil && snap.list == list }
 
+// Making views of a list of more than fewServers takes its time. When many of
+// its servers fail one after the other, views are made anew only so often: for
+// each server once in renewInterval. Until then calls look where they go.
+const (
+	fewServers    = 100
+	renewInterval = 10 * time.Microsecond
+)
+
+// ripe tells whether it is time for another snapshot of the same list.
+func (snap *snapshot) ripe() bool {
+	n := len(snap.servers)
+	return n <= fewServers || sinceStart()-snap.made >= time.Duration(n)*renewInterval
+}
+
 func newSnapshot(list *List, servers map[string]*Server, balancer Balancer) *snapshot {
-	snap := &snapshot{list: list, balancer: balancer, known: make(map[string]bool)}
+	snap := &snapshot{list: list, balancer: balancer, made: sinceStart(), known: make(map[string]bool)}
 	for i := range list.Endpoints {
 		e := &list.Endpoints[i]
 		if s := servers[e.Addr]; s != nil && s.Endpoint() == e { // and not a second entry of the address
@@ -228,11 +243,11 @@ func newSnapshot(list *List, servers map[string]*Server, balancer Balancer) *sna
 
 // A view is the servers of a snapshot for calls of one service.
 type view struct {
-	all       []*Server // that offer the service
-	servers   []*Server // to pick from: those of them that are fit, if any is
-	others    bool      // there is more than one, if not to pick from
-	reachable bool      // what is to pick from was connected to, or not yet dialled
-	picker    Picker
+	all     []*Server // that offer the service
+	servers []*Server // to pick from: those of them that are fit, if any is
+	others  bool      // there is more than one, if not to pick from
+	shunned uint32    // states of those that are not to pick from; 0: all are
+	picker  Picker
 }
 
 // pick returns one of the servers, nil if the user's Balancer has no good one.
@@ -292,16 +307,13 @@ func (snap *snapshot) addView(service string) *view {
 // that can be reached; if none can, from all.
 func (snap *snapshot) newView(service string) *view {
 	all := filter(snap.servers, func(s *Server) bool { return s.Endpoint().offers(service) })
-	v := &view{all: all, others: len(all) > 1, reachable: true}
-	v.servers = filter(all, func(s *Server) bool { return s.health.fit() })
-	if len(v.servers) == 0 {
-		v.servers = filter(all, func(s *Server) bool { return !s.health.isDown() })
-	}
-	if len(v.servers) == 0 {
-		v.servers, v.reachable = all, false
-	}
-	if len(v.servers) > 0 {
-		v.picker = snap.balancer.Picker(v.servers)
+	v := &view{all: all, others: len(all) > 1}
+	for _, v.shunned = range []uint32{down | ejected, down, 0} {
+		v.servers = filter(all, func(s *Server) bool { return !s.health.is(v.shunned) })
+		if len(v.servers) > 0 {
+			v.picker = snap.balancer.Picker(v.servers)
+			break
+		}
 	}
 	return v
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"geerpc"
 )
@@ -93,6 +94,36 @@ func TestFleet_OneUpdateForAllCalls(t *testing.T) {
 		wg.Wait()
 		if n := balancer.pickers.Load(); n != 2 {
 			t.Errorf("%d pickers were made for two lists", n)
+		}
+	})
+}
+
+// TestFleet_ManyServersFail, one after the other: views are not made anew for
+// each, and calls go to none of them all the same.
+func TestFleet_ManyServersFail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, b := range balancers {
+			const n = 2 * fewServers
+			f := newFlaky()
+			balancer := &countingBalancer{Balancer: b.Balancer}
+			xc, _, addrs := flakyCluster(t, f, n, Config{Balancer: balancer})
+			load(xc, 1, 0)
+			for _, addr := range addrs[:n/2] {
+				s, _ := xc.fleet.server(addr)
+				s.health.setDown(true)
+				f.fail(errInvalid, addr)
+				if failures := load(xc, 10, 0); failures != 0 {
+					t.Fatalf("%s: %d calls went to a server that has failed", b.name, failures)
+				}
+			}
+			if made := balancer.pickers.Load(); made > 2 {
+				t.Errorf("%s: %d pickers were made", b.name, made)
+			}
+			time.Sleep(n * renewInterval)
+			load(xc, 1, 0)
+			if v, _ := xc.fleet.view(context.Background(), "Work"); len(v.servers) != n/2 {
+				t.Errorf("%s: %d servers are left to pick from, want %d", b.name, len(v.servers), n/2)
+			}
 		}
 	})
 }

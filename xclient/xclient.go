@@ -197,7 +197,7 @@ func (xc *XClient) pick(ctx context.Context, serviceMethod string) (*Server, *ge
 			a.add(s) // before it is waited for: a hedge is to go elsewhere
 		}
 		client := s.client()
-		if client == nil && (!v.reachable || picks == maxPicks || !s.health.isDown()) {
+		if client == nil && (picks == maxPicks || !s.health.is(v.shunned&down)) {
 			client, err = s.connect(ctx, v.others)
 		}
 		switch {
@@ -227,7 +227,9 @@ func (xc *XClient) choose(ctx context.Context, a *attempts, serviceMethod string
 	if s == nil {
 		return nil, nil, errNoPick
 	}
-	suits := func(s *Server) bool { return (a == nil || !a.has(s)) && s.health.admits() }
+	suits := func(s *Server) bool {
+		return !s.health.is(v.shunned) && (a == nil || !a.has(s)) && s.health.admits()
+	}
 	if len(v.servers) == 1 || suits(s) {
 		return v, s, nil
 	}
@@ -246,7 +248,7 @@ func (xc *XClient) choose(ctx context.Context, a *attempts, serviceMethod string
 var errNoPick = notSent(geerpc.CodeInternal, "rpc xclient: the Balancer picked none of the servers")
 
 // anyView stands for what a Discovery does not tell that picks by itself.
-var anyView = view{others: true, reachable: true}
+var anyView = view{others: true, shunned: down}
 
 // get asks a Discovery that has only the four methods for a server.
 func (xc *XClient) get() (*Server, error) {
