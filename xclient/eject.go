@@ -19,7 +19,8 @@ const probeInterval = time.Second
 
 // An Ejection keeps calls off servers that fail: those of which one call after
 // the other ends with a lost connection, in CodeUnavailable or in
-// CodeDeadlineExceeded. What a method says itself counts as an answer. After a
+// CodeDeadlineExceeded. What a method says itself counts as an answer; of a
+// connection that breaks, each call in flight counts as a failure. After a
 // pause the server gets a call a second, until one has been answered or it is
 // ejected again, for twice as long. At most half of the servers are out at a
 // time, for when all fail the fault is elsewhere.

@@ -45,6 +45,7 @@ type EndpointDiscovery interface {
 
 	// Endpoints returns the list of now: the same pointer for as long as
 	// nothing has changed, and quickly, for it is asked at every call. Only
-	// for the first list may it wait, until ctx ends.
+	// for the first list may it wait, until ctx ends. Of an address that is in
+	// the list twice the last entry counts; nil is an empty list.
 	Endpoints(ctx context.Context) (*List, error)
 }

@@ -6,6 +6,7 @@ import (
 	"log"
 	"net"
 	"net/http/httptest"
+	"sync/atomic"
 	"time"
 
 	"geerpc"
@@ -56,6 +57,62 @@ func Example() {
 	// 2
 	// 3
 	// both say 4
+}
+
+// One of two servers is not there. Calls go to the other one, and a method that
+// may run more than once is called again if a connection breaks meanwhile.
+func ExampleNew() {
+	a, stop := serve()
+	defer stop()
+	dead, stopDead := serve()
+	stopDead()
+
+	d := xclient.NewMultiServerDiscovery([]string{a, dead})
+	xc := xclient.New(d, xclient.Config{
+		Balancer: xclient.LeastLoaded(),
+		Timeout:  10 * time.Second,
+		Retry:    xclient.Retry{MaxAttempts: 5},
+	})
+	defer xc.Close()
+
+	ctx := xclient.Idempotent(context.Background())
+	total := 0
+	for i := range 10 {
+		var sum int
+		if err := xc.Call(ctx, "Calc.Plus", Pair{i, 1}, &sum); err != nil {
+			log.Fatal(err)
+		}
+		total += sum
+	}
+	fmt.Println(total)
+	// Output: 55
+}
+
+// A new version gets a tenth of the calls.
+func ExampleConfig() {
+	count := func(n *atomic.Int64) func(context.Context, string) (int, error) {
+		return func(context.Context, string) (int, error) { return int(n.Add(1)), nil }
+	}
+	var older, newer atomic.Int64
+	a, stop := offer(count(&older))
+	defer stop()
+	b, stop := offer(count(&newer))
+	defer stop()
+
+	d, err := xclient.NewEndpoints([]xclient.Endpoint{{Addr: a, Weight: 9}, {Addr: b, Weight: 1}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	xc := xclient.New(d, xclient.Config{Balancer: xclient.Weighted()})
+	defer xc.Close()
+	for range 1000 {
+		if err := xc.Call(context.Background(), "Stock.Count", "bolts", nil); err != nil {
+			log.Fatal(err)
+		}
+	}
+	share := newer.Load() / 10 // percent of the calls, which are drawn at random
+	fmt.Println(older.Load()+newer.Load(), 3 < share && share < 20)
+	// Output: 1000 true
 }
 
 // Servers register, and clients find them.

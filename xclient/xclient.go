@@ -1,31 +1,3 @@
-// Package xclient calls services that run on more than one server. A Discovery
-// knows the servers, and an XClient picks one for each call, or calls all of
-// them, over connections that it opens when they are needed.
-//
-//	d := xclient.NewGeeRegistryDiscovery("http://10.0.0.1:9999/_geerpc_/registry", 0)
-//	xc := xclient.NewXClient(d, xclient.RandomSelect, nil)
-//	defer xc.Close()
-//	err := xc.Call(ctx, "Arith.Add", Args{1, 2}, &sum)
-//
-// A server's address is what geerpc.XDial takes: tcp@10.0.0.1:9999.
-//
-// # The way of a call
-//
-// [New] takes a Config, of which each field is a policy of its own. They are
-// around a call in this order:
-//
-//	Interceptors    yours, the first outermost
-//	Timeout         a deadline for calls that have none
-//	Hedge           a second attempt when the first is slow, if it is idempotent
-//	Retry           another attempt where that is safe
-//	Balancer        picks a server among those that are fit
-//	Ejection        notes how the attempt ended
-//	Option          the connection, and what intercepts each attempt
-//
-// A server that can't be connected to, that is shutting down or that fails one
-// call after the other gets no calls while there are others. Calls find out
-// about that at once where they can: a call that was never sent because its
-// connection was closing goes to another server.
 package xclient
 
 import (
@@ -60,9 +32,9 @@ type Config struct {
 	// negative: they have none.
 	Timeout time.Duration
 
-	Hedge    Hedge
-	Retry    Retry
-	Ejection Ejection
+	Hedge    Hedge    // zero: calls are made once at a time
+	Retry    Retry    // zero: up to three attempts where that is safe
+	Ejection Ejection // zero: after five failures in a row
 
 	// Interceptors wrap each call as a whole. The first is the outermost.
 	Interceptors []geerpc.Interceptor

@@ -1,0 +1,74 @@
+// Package xclient calls services that run on more than one server. A
+// [Discovery] knows the servers, and an [XClient] picks one for each call, or
+// calls all of them, over connections that it opens when they are needed. With
+// a single server it is a client that reconnects.
+//
+//	d := xclient.NewGeeRegistryDiscovery("http://10.0.0.1:9999/_geerpc_/registry", 0)
+//	defer d.Close()
+//	xc := xclient.New(d, xclient.Config{Timeout: 5 * time.Second})
+//	defer xc.Close()
+//	err := xc.Call(ctx, "Arith.Add", Args{1, 2}, &sum)
+//
+// A server's address is what geerpc.XDial takes: tcp@10.0.0.1:9999. Programs
+// written for GeeRPC make their XClient with [NewXClient].
+//
+// # Where the servers are
+//
+// A program that knows them itself says so to [NewMultiServerDiscovery], or to
+// [NewEndpoints] with what else there is to know, and later to Update or
+// SetEndpoints. [NewGeeRegistryDiscovery] has them from one or several
+// registries, see package registry, and learns of changes at once. Calls of a
+// service go to the servers that offer it, where their [Endpoint] tells. A
+// Discovery of your own needs four methods; one that has Endpoints too, see
+// [EndpointDiscovery], leaves the picking to the XClient.
+//
+// # Which of them is called
+//
+// That is up to the [Balancer]:
+//
+//	LeastLoaded       when in doubt: fewer calls to servers that are slow or busy
+//	RoundRobin        calls that cost about the same, on servers that are alike
+//	Weighted          servers of known, unlike sizes; a small share for a new version
+//	ConsistentHash    servers that have at hand what they were asked before
+//	Random            many clients with few calls each
+//
+// [XClient.Call] and [XClient.Go] call one server, [XClient.Broadcast] and
+// [XClient.BroadcastAll] call all, and [XClient.Fork] too, to take the first
+// good answer.
+//
+// # The way of a call
+//
+// [New] takes a [Config], of which each field is a policy of its own. They are
+// around a call in this order:
+//
+//	Interceptors    yours, the first outermost
+//	Timeout         a deadline for calls that have none
+//	Hedge           a second attempt when the first is slow, if it is idempotent
+//	Retry           another attempt where that is safe
+//	Balancer        picks a server among those that are fit
+//	Ejection        notes how the attempt ended
+//	Option          the connection, and what intercepts each attempt
+//
+// A call is made again if its error says that the method never ran, or if it
+// may run more than once, which only its caller knows: see [Idempotent].
+//
+// # What failures do to callers
+//
+// As long as there are other servers that are fit:
+//
+//	a server can't be connected to      nothing; it is dialled again from time to time
+//	its dials hang                      those who wait for it go elsewhere after a second
+//	it shuts down                       nothing; what it has got is answered
+//	it dies                             calls in flight there fail, and may have run; with
+//	                                    Idempotent they are made again
+//	it is cut off without a word        some calls run into their deadline, until it is
+//	                                    ejected, and one every now and then after that,
+//	                                    until pings have found the connection dead
+//	it fails every call                 five fail, then one every now and then
+//	it leaves the list                  nothing; what it has got is answered
+//	the registry is down, or restarts   nothing; the last good list is used
+//
+// If there is no server, calls fail at once with geerpc.CodeUnavailable. If none
+// can be connected to, they fail as never run, with the error of the last dial,
+// or when they have waited for one until their context ended.
+package xclient
