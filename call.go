@@ -32,6 +32,8 @@ type call struct {
 	timer    *time.Timer // of the handle timeout
 	answered atomic.Bool // by the timer, or about to be by settle
 
+	settled bool // about to be answered; guarded by the conn's mu
+
 	err  error // once the method has returned
 	mute bool  // then: it has been answered already
 	next *call // in the queue of those that wait for a worker

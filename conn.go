@@ -42,7 +42,7 @@ type conn struct {
 
 // connState is all that changes about a conn.
 type connState struct {
-	calls    map[uint64]*call // those that have not been answered, by seq
+	calls    map[uint64]*call // those on workers that have not been answered, by seq
 	open     int              // calls that have not ended: the last answers are on their way
 	queue    callQueue        // those that wait for a worker
 	waking   bool             // a worker is about to look at them
@@ -231,7 +231,8 @@ func (c *conn) inFlight() int64 { return c.taken.Load() - c.returned.Load() }
 // readCall reads the body of a request. A request that can't be met is a call
 // as well: one that is answered with the reason.
 func (c *conn) readCall(h *codec.Header) *call {
-	k := &call{conn: c, seq: h.Seq, serviceMethod: h.ServiceMethod}
+	k := spare.Get().(*call)
+	k.conn, k.seq, k.serviceMethod = c, h.Seq, h.ServiceMethod
 	unfit := Metadata(h.Frame().Metadata).validate()
 	if unfit == nil {
 		k.metadata = h.Frame().Metadata
@@ -277,19 +278,16 @@ func (c *conn) submit(hasTime bool) bool {
 	wake := false
 	c.update(func(s *connState) {
 		for i, k := range c.incoming {
-			if refusal := s.refuses(k.seq, c.link.extended); refusal != nil {
+			if refusal := c.refuses(k.seq); refusal != nil {
 				k.refused = refusal
 				continue
 			}
-			if s.calls == nil {
-				s.calls = make(map[uint64]*call)
-			}
-			s.calls[k.seq] = k
 			s.open++
 			c.incoming[i] = nil
 			if hasTime && c.quick(k) {
 				c.shift.calls = append(c.shift.calls, k)
 			} else {
+				s.list(k)
 				s.queue.push(k)
 			}
 		}
@@ -318,14 +316,14 @@ func (c *conn) refuse(k *call, why *Error) {
 }
 
 // refuses says why a call is not taken, if so.
-func (s *connState) refuses(seq uint64, extended bool) *Error {
-	switch {
-	case s.left && !extended:
+func (c *conn) refuses(seq uint64) *Error {
+	switch s := &c.state; {
+	case s.left && !c.link.extended:
 		return errDiscard
 	case s.left:
 		return &Error{Code: CodeUnavailable, Where: InServer, Ran: RanNever,
 			Message: "rpc server: shutting down"}
-	case s.calls[seq] != nil:
+	case s.calls[seq] != nil || c.shift.has(seq):
 		return &Error{Code: CodeInvalidArgument, Where: InServer, Ran: RanNever,
 			Message: fmt.Sprintf("rpc server: a call with seq %d is in flight already", seq)}
 	}

@@ -65,11 +65,23 @@ func (q *callQueue) pop() *call {
 	return k
 }
 
+// list has a call found by its seq until it is settled.
+func (s *connState) list(k *call) {
+	if k.settled {
+		return
+	}
+	if s.calls == nil {
+		s.calls = make(map[uint64]*call)
+	}
+	s.calls[k.seq] = k
+}
+
 // queue puts calls that are in flight already in the queue.
 func (c *conn) queue(calls []*call) {
 	wake := false
 	c.update(func(s *connState) {
 		for _, k := range calls {
+			s.list(k)
 			s.queue.push(k)
 		}
 		wake = s.wake()

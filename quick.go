@@ -1,6 +1,8 @@
 package geerpc
 
 import (
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -50,6 +52,8 @@ type shift struct {
 	next  int     // of calls
 	ran   []*call // those of calls that are to be answered
 
+	before []*call // what ran was for the batch before
+
 	watched atomic.Bool // watch is going to look
 	looked  int64       // since, when it last did
 }
@@ -98,21 +102,47 @@ func (c *conn) runHere() bool {
 	for _, k := range s.calls {
 		k.method.paced(quick)
 	}
-	first := c.hand(s.ran)
-	s.clear()
+	ran := s.end()
+	first := c.hand(ran)
 	s.now.Store(number + 1)
 	if first {
 		c.settleAll()
+		recycle(ran)
 	}
 	c.link.flush(false)
 	return s.now.CompareAndSwap(number+1, number)
 }
 
-// clear ends a batch.
-func (s *shift) clear() {
+// has tells whether a call with that seq is about to run here.
+func (s *shift) has(seq uint64) bool {
+	n := len(s.calls)
+	return n > 0 && s.calls[n-1].seq >= seq && // which our clients' never are
+		slices.ContainsFunc(s.calls, func(k *call) bool { return k.seq == seq })
+}
+
+// end ends a batch and returns the calls of it that are to be answered, in a
+// slice that stays as it is until the end of the next.
+func (s *shift) end() (ran []*call) {
 	clear(s.calls)
-	clear(s.ran)
-	s.calls, s.ran, s.next = s.calls[:0], s.ran[:0], 0
+	s.calls, s.next = s.calls[:0], 0
+	ran = s.ran
+	s.ran, s.before = s.before[:0], ran
+	return ran
+}
+
+// spare is calls that have been answered, for readers to use again.
+var spare = sync.Pool{New: func() any { return new(call) }}
+
+// recycle lets go of calls that have been answered. A method may hold on to its
+// context, and with it to its call.
+func recycle(calls []*call) {
+	for _, k := range calls {
+		if k.ctx == nil && k.timer == nil {
+			*k = call{}
+			spare.Put(k)
+		}
+	}
+	clear(calls)
 }
 
 // relieve has another goroutine take over from a reader that is held up: first
@@ -123,15 +153,19 @@ func (c *conn) relieve(held int64) {
 		return
 	}
 	if s.next > 0 {
-		s.calls[s.next-1].method.pace.Store(-quickFine)
+		k := s.calls[s.next-1] // is held up
+		k.method.pace.Store(-quickFine)
+		c.update(func(state *connState) { state.list(k) }) // it can be cancelled from now on
 	}
-	rest, ran := append([]*call(nil), s.calls[s.next:]...), append([]*call(nil), s.ran...)
-	s.clear()
-	go func() { // ends with its shift; serve waits for the last
+	rest := slices.Clone(s.calls[s.next:])
+	ran := s.end()
+	s.ran, s.before = nil, nil // the one who is relieved, or we, may be using them
+	go func() {                // ends with its shift; serve waits for the last
+		c.queue(rest)
 		if c.hand(ran) {
 			c.settleAll()
 		}
-		c.queue(rest)
+		c.link.flush(false)
 		c.reading(held + 1)
 	}()
 }

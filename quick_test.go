@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"geerpc/codec"
 )
 
 // quickened registers a function and has it taken for a quick one: calls of it
@@ -185,4 +187,29 @@ func TestQuick_Learns(t *testing.T) {
 	<-slow
 	slow <- 10 * quickLimit
 	eventually(t, "a method that is not quick", func() bool { call(); return m.pace.Load() < quickProof })
+}
+
+// What ran in front of a method that holds up the reader is answered, and what
+// stands behind it runs.
+func TestQuick_BatchAroundHeldUp(t *testing.T) {
+	e := newEnv(t, "tcp", framedJSON)
+	for _, method := range []string{"Arith.Add", "Arith.Block"} {
+		e.registry.method(method).pace.Store(quickProof)
+	}
+	p := e.byHand(allKinds...)
+	p.send(handAdd(1, 1, 2), handBlock(2))
+	if f := p.next(); f.seq != 1 {
+		t.Errorf("a reply to %d", f.seq)
+	}
+	e.registry.method("Arith.Block").pace.Store(quickProof)
+	p = e.byHand(allKinds...)
+	p.send(handAdd(1, 1, 2), handBlock(2), handAdd(3, 1, 2))
+	answered := map[uint64]bool{p.next().seq: true, p.next().seq: true}
+	if !answered[1] || !answered[3] {
+		t.Errorf("answered are %v", answered)
+	}
+	p.send(handFrame{kind: codec.Cancel, seq: 2})
+	if f := p.next(); f.seq != 2 {
+		t.Errorf("a reply to %d", f.seq)
+	}
 }

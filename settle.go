@@ -76,6 +76,7 @@ func (c *conn) nextBatch() {
 		}
 		for _, k := range s.batch {
 			delete(state.calls, k.seq) // once answered, the client may use the seq again
+			k.settled = true
 		}
 	})
 	c.release(len(s.batch)) // before the answers, which tell the client that there are slots
