@@ -79,7 +79,6 @@ func (c *conn) runHere() bool {
 	number := s.now.Load()
 	begun := nanotime()
 	s.since.Store(int64(begun))
-	c.watch()
 	var k *call // that is running
 	defer func() {
 		if k != nil { // we were relieved meanwhile, or are going to be: it has ended this goroutine
@@ -91,6 +90,7 @@ func (c *conn) runHere() bool {
 		k = s.calls[s.next]
 		s.next++
 		s.now.Store(number + 1)
+		c.watch() // the last look may have given up between two calls
 		k.do()
 		if !s.now.CompareAndSwap(number+1, number) {
 			return false
@@ -105,6 +105,7 @@ func (c *conn) runHere() bool {
 	ran := s.end()
 	first := c.hand(ran)
 	s.now.Store(number + 1)
+	c.watch()
 	if first {
 		c.settleAll()
 		recycle(ran)
@@ -170,7 +171,9 @@ func (c *conn) relieve(held int64) {
 	}()
 }
 
-// watch sees to it that a reader which is held up is relieved.
+// watch sees to it that a reader which is held up is relieved. The reader calls
+// it after it has made the number odd, and look tells that nobody looks before
+// it reads the number a last time: one of them sees the other.
 func (c *conn) watch() {
 	if !c.shift.watched.Load() && c.shift.watched.CompareAndSwap(false, true) {
 		time.AfterFunc(heldUp, c.look) // looks on as long as there are batches
@@ -189,7 +192,7 @@ func (c *conn) look() {
 		return
 	}
 	s.watched.Store(false)
-	if s.now.Load()&1 == 1 { // a batch has begun that relied on this look
+	if s.now.Load()&1 == 1 { // the reader has gone somewhere relying on this look
 		c.watch()
 	}
 }

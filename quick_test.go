@@ -213,3 +213,49 @@ func TestQuick_BatchAroundHeldUp(t *testing.T) {
 		t.Errorf("a reply to %d", f.seq)
 	}
 }
+
+// The reader can be relieved whenever it may be held up. A look at it finds an
+// even number between two calls, too, and then gives up if it knows the batch,
+// or has just missed its begin. The reader, who saw that somebody was to look,
+// used to go into the next call relying on that: if it never returned, nothing
+// was read any more. Here the first of two calls does what such a look does.
+func TestQuick_LookGivesUp(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	e.start()
+	var c *conn
+	entered, gate, held := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	quickened(e, "Test.Gate", func(context.Context, Args) (Reply, error) {
+		close(entered)
+		<-gate
+		return Reply{}, nil
+	})
+	quickened(e, "Test.First", func(context.Context, Args) (Reply, error) {
+		c.shift.watched.Store(false)
+		return Reply{}, nil
+	})
+	quickened(e, "Test.Held", func(context.Context, Args) (Reply, error) {
+		<-held
+		return Reply{}, nil
+	})
+	client := e.dial(nil)
+	mustAdd(t, client)
+	_, _, conns := e.conns.snapshot()
+	c = conns[0]
+	eventually(t, "nobody looks", func() bool { return !c.shift.watched.Load() })
+	c.shift.watched.Store(true) // by the look that is going to give up
+	calls := []*Call{client.Go("Test.Gate", Args{}, nil, nil)}
+	<-entered
+	calls = append(calls, client.Go("Test.First", Args{}, nil, nil), client.Go("Test.Held", Args{}, nil, nil))
+	close(gate) // and both are one batch
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := client.Call(ctx, "Arith.Add", Args{1, 2}, nil); err != nil {
+		t.Error("while a call is held up: ", err)
+	}
+	close(held)
+	for _, call := range calls {
+		if <-call.Done; call.Error != nil {
+			t.Error(call.Error)
+		}
+	}
+}
