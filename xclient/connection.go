@@ -15,8 +15,16 @@ import (
 const maxDialPause = 30 * time.Second
 
 // patience is how long calls wait for a server to be connected to, where there
-// are others.
+// are others: no longer than leaves them time to turn to those.
 const patience = time.Second
+
+// patienceOf returns the patience of a call.
+func patienceOf(ctx context.Context) time.Duration {
+	if deadline, ok := ctx.Deadline(); ok {
+		return min(patience, max(time.Until(deadline)/maxPicks, time.Millisecond))
+	}
+	return patience
+}
 
 // errElsewhere means that another server is a better choice.
 var errElsewhere = notSent(geerpc.CodeUnavailable, "rpc xclient: the server can't be reached at once")
@@ -180,7 +188,7 @@ func (c *connection) wait(ctx context.Context, others bool) (*geerpc.Client, err
 	}
 	var tooLong <-chan time.Time
 	if others {
-		timer := time.NewTimer(patience)
+		timer := time.NewTimer(patienceOf(ctx))
 		defer timer.Stop()
 		tooLong = timer.C
 	}

@@ -55,6 +55,27 @@ func TestA29_HangingServerAmongOthers(t *testing.T) {
 	})
 }
 
+// TestA29_HangingServerAndShortDeadlines: a call whose deadline is no later
+// than its patience would be over gets to another server all the same, though
+// two that hang are in its way.
+func TestA29_HangingServerAndShortDeadlines(t *testing.T) {
+	for _, timeout := range []time.Duration{patience / 100, patience / 2, patience, 2 * patience} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.hang("dead", true)
+			w.hang("worse", true)
+			d := NewMultiServerDiscovery([]string{"pipe@dead", w.start("good"), "pipe@worse"})
+			for range 20 {
+				xc := New(d, Config{Option: &geerpc.Option{Dialer: w.DialContext}, Timeout: timeout})
+				if err := xc.Call(context.Background(), "Work.Name", 0, nil); err != nil {
+					t.Errorf("with a timeout of %s: %v", timeout, err)
+				}
+				xc.Close()
+			}
+		})
+	}
+}
+
 // TestA29_MostServersHang: each that a call has waited for costs it patience,
 // and in the end it gets to one that answers, whichever it is.
 func TestA29_MostServersHang(t *testing.T) {
