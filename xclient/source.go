@@ -48,11 +48,17 @@ type answer struct {
 	servers []Endpoint
 }
 
+// restarted tells whether a registry that had an index before is another one,
+// or was started anew.
+func (a answer) restarted(index uint64) bool {
+	return index != 0 && (a.index < index || a.index-index > maxChanges)
+}
+
 // take notes a good answer. A registry that lists nobody any more, or that was
 // started anew, does not know yet who is there: those that were are kept for
 // the grace time, or until it has heard of them.
 func (s *source) take(a answer, now time.Time) {
-	restarted := s.index != 0 && (a.index < s.index || a.index-s.index > maxChanges)
+	restarted := a.restarted(s.index)
 	emptied := len(a.servers) == 0 && len(s.servers) > 0
 	known := newUnion(len(s.servers))
 	if restarted || emptied {
@@ -122,6 +128,9 @@ func (s *source) ask(ctx context.Context, client *http.Client, index uint64) (an
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
+	if bad := (*url.Error)(nil); errors.As(err, &bad) {
+		return answer{}, fmt.Errorf("the URL of the registry: %w", bad.Err) // without the URL, which may have a password
+	}
 	if err != nil {
 		return answer{}, err
 	}

@@ -1,10 +1,13 @@
 package xclient
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // FuzzAnswer: whatever a registry says, what is taken from it are addresses
@@ -50,5 +53,45 @@ func TestA27_JSONAddresses(t *testing.T) {
 	}
 	if err != nil || a.index != 1<<64-1 || len(a.servers) != 2 || !sameEndpoint(a.servers[0], want[0]) || !sameEndpoint(a.servers[1], want[1]) {
 		t.Errorf("%+v, %v", a, err)
+	}
+}
+
+// Two registries behind one name, of which now one answers and now the other,
+// look like one that is started anew each time, and answer each watch at once.
+// They are asked less and less often.
+func TestWatch_TwoBehindOneName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		d := NewGeeRegistryDiscovery("http://registry/", 0)
+		d.client.Transport = roundTripper(func(*http.Request) (*http.Response, error) {
+			asked++
+			body := fmt.Sprintf(`{"index": %d, "servers": [{"addr": "tcp@a:1"}]}`, 1+uint64(asked%2)*1e9)
+			resp := response(http.StatusOK, http.Header{"Content-Type": {"application/json"}})
+			resp.Body = io.NopCloser(strings.NewReader(body))
+			return resp, nil
+		})
+		for range 60 {
+			if _, err := d.Get(RandomSelect); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		d.Close()
+		if asked > 25 {
+			t.Errorf("asked %d times in a minute", asked)
+		}
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// A URL that is none is not in the error: it may have a password.
+func TestBadURLWithPassword(t *testing.T) {
+	d := NewGeeRegistryDiscovery("http://me:secret@ho st/", 0)
+	defer d.Close()
+	if _, err := d.Get(RandomSelect); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("error is %v", err)
 	}
 }

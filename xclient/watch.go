@@ -130,6 +130,8 @@ func (w *watch) follow(s *source) {
 			pause = failed.next(maxAskPause)
 		case a.index == 0 || a.index == last.index && early: // it can't be watched, whatever it says
 			pause, failed = w.d.timeout, 0
+		case a.restarted(last.index): // or there are two behind one name, which take turns
+			pause = failed.next(maxAskPause)
 		case last.index == 0: // whether it can be watched is still to be seen
 			pause = watchGap
 		default:
