@@ -348,7 +348,8 @@ func TestHedge_GoesToAnotherServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		d := NewMultiServerDiscovery([]string{w.start("a"), w.start("b")})
-		xc := New(d, Config{Option: &geerpc.Option{Dialer: w.DialContext}, Hedge: Hedge{Delay: time.Second}})
+		xc := New(d, Config{Option: &geerpc.Option{Dialer: w.DialContext}, Hedge: Hedge{Delay: time.Second},
+			Ejection: Ejection{Failures: -1}}) // one of them is outrun each time
 		defer xc.Close()
 		for range 10 {
 			done := make(chan error, 1)

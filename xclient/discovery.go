@@ -34,7 +34,8 @@ type Discovery interface {
 	// Get picks a server. It fails if there is none.
 	Get(mode SelectMode) (string, error)
 
-	// GetAll returns a list that is the caller's to change.
+	// GetAll returns a list that is the caller's to change. Connections to
+	// servers that are not on it are given up, unless it is empty.
 	GetAll() ([]string, error)
 }
 

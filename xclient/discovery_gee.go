@@ -239,8 +239,8 @@ func (d *GeeRegistryDiscovery) mergeLocked(now time.Time) {
 		}
 	}
 	for _, s := range sources {
-		for _, e := range s.keptAt(now) {
-			u.add(e)
+		for _, k := range s.keptAt(now) {
+			u.add(k.Endpoint)
 		}
 	}
 	d.set(sorted(u.endpoints))

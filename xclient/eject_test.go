@@ -224,7 +224,7 @@ func TestEjection_ServerHasLeft(t *testing.T) {
 	d.Update(addrs[1:])
 	load(xc, 1, 0)
 	for range 10 {
-		s.note(errLost, sinceStart())
+		s.note(context.Background(), errLost, sinceStart())
 	}
 	if xc.fleet.out != 0 || s.health.back != nil {
 		t.Errorf("%d servers are ejected, a timer runs: %v", xc.fleet.out, s.health.back != nil)

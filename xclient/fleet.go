@@ -167,7 +167,7 @@ func (f *fleet) compare() {
 		return
 	}
 	addrs, err := f.addrs()
-	if err != nil {
+	if err != nil || len(addrs) == 0 { // perhaps it was only ever made to Get
 		return
 	}
 	listed := make(map[string]bool, len(addrs))

@@ -2,6 +2,7 @@ package xclient
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"geerpc"
@@ -71,8 +72,8 @@ func (h *hedger) call(ctx context.Context, serviceMethod string, args, reply any
 		return err
 	}
 	h.budget.pay()
-	attempts, cancel := context.WithCancel(ctx)
-	defer cancel()
+	attempts, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	ended := make(chan attempt)
 	r := race{caller: ctx, cancel: cancel}
 	begin := func() {
@@ -117,10 +118,13 @@ type attempt struct {
 	err error
 }
 
+// errOutrun is why an attempt was cancelled that another one outran.
+var errOutrun = errors.New("another attempt was faster")
+
 // A race is the attempts of one call. It is its caller's goroutine's.
 type race struct {
 	caller  context.Context
-	cancel  func() // ends the attempts that are running
+	cancel  context.CancelCauseFunc // ends the attempts that are running
 	running int
 	tally   tally
 	last    attempt // to end or, if decided, the one that counts
@@ -136,6 +140,6 @@ func (r *race) end(a attempt) {
 	r.last = a
 	if a.err == nil || !repeatable(r.caller, a.err) {
 		r.decided = true
-		r.cancel()
+		r.cancel(errOutrun)
 	}
 }

@@ -88,7 +88,7 @@ func (s *Server) call(ctx context.Context, client *geerpc.Client, serviceMethod 
 	defer func() {
 		s.inFlight.Add(-1)
 		if ended {
-			s.note(err, begin)
+			s.note(ctx, err, begin)
 		}
 	}()
 	err = client.Call(ctx, serviceMethod, args, reply)
@@ -97,8 +97,9 @@ func (s *Server) call(ctx context.Context, client *geerpc.Client, serviceMethod 
 }
 
 // note draws conclusions from how a call ended. Calls that were cancelled and
-// that failed before they were under way say nothing about a server's speed.
-func (s *Server) note(err error, begin time.Duration) {
+// that failed before they were under way say nothing about a server's speed,
+// but for those that another server's answer has outrun.
+func (s *Server) note(ctx context.Context, err error, begin time.Duration) {
 	now := sinceStart()
 	if err == nil {
 		s.latency.add(now-begin, now)
@@ -107,6 +108,10 @@ func (s *Server) note(err error, begin time.Duration) {
 	}
 	var e *geerpc.Error // behind the return, for it is allocated here
 	switch {
+	case context.Cause(ctx) == errOutrun:
+		s.latency.add(now-begin, now) // at least that
+		s.health.failed(begin)
+		return
 	case !errors.As(err, &e) || e.Code == geerpc.CodeCanceled || e.Where == geerpc.InClient:
 		return
 	case e.Where == geerpc.OnLink && e.Code != geerpc.CodeDeadlineExceeded:

@@ -31,15 +31,20 @@ const (
 type source struct {
 	url string
 
-	servers   []Endpoint // in its last good answer
-	kept      []Endpoint // that it did not say have gone: it has forgotten all
-	keptUntil time.Time
+	servers []Endpoint // in its last good answer
+	kept    []kept     // that it did not say have gone: it has forgotten all
 
 	index     uint64    // of its last good answer, 0 if it can't be watched
 	confirmed time.Time // when that came
 	failing   time.Time // since when it has failed, zero if it answers
 	err       error     // then
 	notBefore time.Time // until when it is not asked, whoever waits
+}
+
+// A kept server is one that stays for a while though it is not listed.
+type kept struct {
+	Endpoint
+	until time.Time
 }
 
 // An answer is what a registry says.
@@ -60,19 +65,13 @@ func (a answer) restarted(index uint64) bool {
 func (s *source) take(a answer, now time.Time) {
 	restarted := a.restarted(s.index)
 	emptied := len(a.servers) == 0 && len(s.servers) > 0
-	known := newUnion(len(s.servers))
+	stay := s.keptAt(now)
 	if restarted || emptied {
 		for _, e := range s.servers {
-			known.add(e)
+			stay = append(stay, kept{e, now.Add(graceTime)})
 		}
 	}
-	for _, e := range s.keptAt(now) {
-		known.add(e)
-	}
-	if restarted || emptied {
-		s.keptUntil = now.Add(graceTime)
-	}
-	s.kept = without(known.endpoints, a.servers)
+	s.kept = without(stay, a.servers)
 	s.servers, s.index, s.confirmed = a.servers, a.index, now
 	s.failing, s.err = time.Time{}, nil
 }
@@ -84,27 +83,29 @@ func (s *source) fail(err error, now time.Time) {
 	}
 }
 
-// keptAt returns who is kept on the list at a time.
-func (s *source) keptAt(now time.Time) []Endpoint {
-	if now.Before(s.keptUntil) {
-		return s.kept
+// keptAt returns who is kept on the list at a time, each until its own time: a
+// registry that restarts again and again keeps nobody for ever.
+func (s *source) keptAt(now time.Time) (stay []kept) {
+	for _, k := range s.kept {
+		if now.Before(k.until) {
+			stay = append(stay, k)
+		}
 	}
-	return nil
+	return stay
 }
 
-// without returns those of all whose address nobody of others has.
-func without(all, others []Endpoint) []Endpoint {
-	if len(all) == 0 {
+// without returns those of stay whose address nobody of listed has.
+func without(stay []kept, listed []Endpoint) (rest []kept) {
+	if len(stay) == 0 {
 		return nil
 	}
-	gone := make(map[string]bool, len(others))
-	for _, e := range others {
-		gone[e.Addr] = true
+	back := make(map[string]bool, len(listed))
+	for _, e := range listed {
+		back[e.Addr] = true
 	}
-	var rest []Endpoint
-	for _, e := range all {
-		if !gone[e.Addr] {
-			rest = append(rest, e)
+	for _, k := range stay {
+		if !back[k.Addr] {
+			rest = append(rest, k)
 		}
 	}
 	return rest
