@@ -57,7 +57,8 @@ const (
 // A gobType is a type that the peer has defined.
 type gobType struct {
 	kind  gobKind
-	parts []int // ids of the fields, or of the key and the element
+	parts []int    // ids of the fields, or of the key and the element
+	names []string // of the fields
 	flat  flatness
 }
 
@@ -152,7 +153,8 @@ func (w *gobWalk) describe(t *gobType, field int) {
 			w.in, w.err = nil, errDefinitions
 		}
 		for ; n > 0 && w.err == nil; n-- {
-			t.parts = append(t.parts, w.nameAndID())
+			name, id := w.nameAndID()
+			t.parts, t.names = append(t.parts, id), append(t.names, name)
 		}
 	case field == 1 && t.kind < gobEncoder, field == 2 && t.kind == gobMap:
 		t.parts = append(t.parts, w.int())
@@ -164,18 +166,18 @@ func (w *gobWalk) describe(t *gobType, field int) {
 }
 
 // nameAndID reads a struct of these two.
-func (w *gobWalk) nameAndID() (id int) {
+func (w *gobWalk) nameAndID() (name string, id int) {
 	w.fields(func(field int) {
 		switch field {
 		case 0:
-			w.take(w.uint())
+			name = string(w.take(w.uint()))
 		case 1:
 			id = w.int()
 		default:
 			w.fail("gob type with an unknown field")
 		}
 	})
-	return id
+	return name, id
 }
 
 // parseGobLength reads the length of the section at the start of data. If data

@@ -21,13 +21,16 @@ import (
 type gobWriter struct {
 	enc     *gob.Encoder
 	out     []byte
-	defined map[reflect.Type]bool // types that can't define anything any more
-	last    reflect.Type          // the latest of them
-	broken  error                 // errBroken, and why
+	latest  int                       // where in out the latest section starts: gob writes them one by one
+	defined map[reflect.Type]*gobPlan // types that can't define anything any more; nil: gob writes them
+	last    reflect.Type              // the latest of them
+	plan    *gobPlan                  // and its plan
+	broken  error                     // errBroken, and why
 }
 
 // Write implements io.Writer for the encoder.
 func (g *gobWriter) Write(p []byte) (int, error) {
+	g.latest = len(g.out)
 	g.out = append(g.out, p...)
 	return len(p), nil
 }
@@ -38,10 +41,7 @@ func (g *gobWriter) prepare(v any, room int) (settled bool, err error) {
 	if g.broken != nil {
 		return false, g.broken
 	}
-	if t := reflect.TypeOf(v); t == g.last {
-		return true, nil
-	} else if g.defined[t] {
-		g.last = t
+	if g.isDefined(reflect.TypeOf(v)) {
 		return true, nil
 	}
 	var n counter
@@ -54,12 +54,30 @@ func (g *gobWriter) prepare(v any, room int) (settled bool, err error) {
 	return false, nil
 }
 
+// isDefined tells whether the stream has all definitions that values of type t
+// may need. If so, g.plan is theirs.
+func (g *gobWriter) isDefined(t reflect.Type) bool {
+	if t != g.last {
+		plan, ok := g.defined[t]
+		if !ok {
+			return false
+		}
+		g.last, g.plan = t, plan
+	}
+	return true
+}
+
 // encode appends v, which has been prepared, to dst. If it fails, nothing has
 // been appended.
 func (g *gobWriter) encode(dst []byte, v any, settled bool) ([]byte, error) {
+	if settled && g.isDefined(reflect.TypeOf(v)) && g.plan != nil {
+		if s := structOf(v); s.IsValid() {
+			return g.plan.append(dst, s), nil
+		}
+	}
 	if g.enc == nil {
 		g.enc = gob.NewEncoder(g)
-		g.defined = make(map[reflect.Type]bool)
+		g.defined = make(map[reflect.Type]*gobPlan)
 	}
 	start := len(dst)
 	g.out = dst
@@ -68,7 +86,7 @@ func (g *gobWriter) encode(dst []byte, v any, settled bool) ([]byte, error) {
 	switch t := reflect.TypeOf(v); {
 	case err == nil:
 		if !settled && !holdsInterface(t) {
-			g.defined[t] = true
+			g.defined[t] = planToWrite(t, dst[g.latest:])
 		}
 		return dst, nil
 	case !settled: // it went well a moment ago
@@ -107,6 +125,15 @@ type gobReader struct {
 	schema gobSchema
 	dec    *gob.Decoder
 	in     gobInput
+	plans  map[gobRoute]*gobPlan // nil: gob reads them
+	last   gobRoute              // the latest of them
+	plan   *gobPlan              // and its plan
+}
+
+// A gobRoute is where values go: from a type of the peer's to one of ours.
+type gobRoute struct {
+	id int
+	to reflect.Type
 }
 
 // scan finds the next value and learns the definitions that come with it, so
@@ -126,7 +153,7 @@ func (g *gobReader) scan(src gobSource, off int) (gobValue, error) {
 
 // decode decodes the section of a value into v, or skips it if v is nil.
 func (g *gobReader) decode(section []byte, v any) (err error) {
-	if v == nil {
+	if v == nil || g.decodePlain(section, v) {
 		return nil
 	}
 	if g.dec == nil {
@@ -140,6 +167,41 @@ func (g *gobReader) decode(section []byte, v any) (err error) {
 		g.in = nil
 	}()
 	return g.dec.Decode(v)
+}
+
+// decodePlain decodes a value for which there is a plan, or reports false.
+func (g *gobReader) decodePlain(section []byte, v any) bool {
+	to := structOf(v)
+	if !to.CanSet() {
+		return false
+	}
+	r := plainReader{data: section}
+	r.uint() // its length
+	route := gobRoute{r.int(), to.Type()}
+	if route != g.last {
+		plan, known := g.plans[route]
+		if !known {
+			plan = planToRead(g.schema.types[route.id], route.to)
+			if g.plans == nil {
+				g.plans = make(map[gobRoute]*gobPlan)
+			}
+			g.plans[route] = plan
+		}
+		g.last, g.plan = route, plan
+	}
+	return g.plan != nil && g.plan.read(r.data, to)
+}
+
+// structOf returns the struct that v is or points to, or else an invalid Value.
+func structOf(v any) reflect.Value {
+	s := reflect.ValueOf(v)
+	if s.Kind() == reflect.Pointer {
+		s = s.Elem()
+	}
+	if s.Kind() != reflect.Struct {
+		return reflect.Value{}
+	}
+	return s
 }
 
 // A gobInput is the bytes of one value. It is an io.ByteReader, so that the

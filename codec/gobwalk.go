@@ -125,13 +125,15 @@ func (w *gobWalk) advance() {
 }
 
 // take takes n bytes and puts them out.
-func (w *gobWalk) take(n uint64) {
+func (w *gobWalk) take(n uint64) (taken []byte) {
 	if n > uint64(len(w.in)) {
 		w.fail("gob value cut short")
-		return
+		return nil
 	}
-	w.out = append(w.out, w.in[:n]...)
+	taken = w.in[:n]
+	w.out = append(w.out, taken...)
 	w.in = w.in[n:]
+	return taken
 }
 
 func (w *gobWalk) uint() uint64 {
@@ -146,11 +148,7 @@ func (w *gobWalk) uint() uint64 {
 
 // int takes a signed integer, whose sign is the lowest bit of an unsigned one.
 func (w *gobWalk) int() int {
-	x := w.uint()
-	if x&1 != 0 {
-		return ^int(x >> 1)
-	}
-	return int(x >> 1)
+	return int(signed(w.uint()))
 }
 
 func appendGobInt(b []byte, i int) []byte {

@@ -1,0 +1,297 @@
+package codec
+
+import (
+	"bytes"
+	"encoding/gob"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+type (
+	plainName string
+	plainInt  int16
+
+	// plainValue has a field of every kind that a plan handles.
+	plainValue struct {
+		Bool   bool
+		Int    int
+		Int8   int8
+		Named  plainInt
+		hidden int
+		Int64  int64
+		Uint   uint
+		Uint8  uint8
+		Uint64 uint64
+		F32    float32
+		F64    float64
+		Name   plainName
+		Bytes  []byte
+	}
+
+	plainEmbedded struct{ plainValue }
+	withPointer   struct{ P *int }
+	withTime      struct{ At time.Time }
+	withChannel   struct {
+		N int
+		C chan int
+	}
+	withStruct struct{ Inner struct{ N int } }
+	withArray  struct{ A [2]int }
+	withNames  struct{ S []string }
+	ownBinary  struct{ N int }
+	ownGob     struct{ N int }
+	ownField   struct{ F ownNumber }
+	ownNumber  int
+)
+
+func (ownBinary) MarshalBinary() ([]byte, error)     { return []byte("b"), nil }
+func (*ownBinary) UnmarshalBinary(data []byte) error { return nil }
+func (ownNumber) MarshalBinary() ([]byte, error)     { return []byte("n"), nil }
+func (*ownNumber) UnmarshalBinary(data []byte) error { return nil }
+func (ownGob) GobEncode() ([]byte, error)            { return []byte("g"), nil }
+func (*ownGob) GobDecode(data []byte) error          { return nil }
+
+var plainValues = []plainValue{
+	{},
+	{Bool: true, Int: 1, Int8: -1, Named: 300, hidden: 5, Int64: math.MinInt64, Uint: 127, Uint8: 128,
+		Uint64: math.MaxUint64, F32: 1.5, F64: -2.25, Name: "n", Bytes: []byte{0}},
+	{Int: math.MaxInt64, Int8: math.MinInt8, F64: math.Inf(-1), F32: math.MaxFloat32},
+	{F64: math.Copysign(0, -1), Bytes: []byte{}},
+	{F64: math.SmallestNonzeroFloat64, Int64: -64, Int: 64, Named: -65},
+	{Bytes: bytes.Repeat([]byte{1}, 70000)},
+}
+
+// sections returns what a gob.Encoder writes for each value.
+func sections(t testing.TB, values ...any) (written [][]byte) {
+	t.Helper()
+	var out bytes.Buffer
+	enc := gob.NewEncoder(&out)
+	for _, v := range values {
+		out.Reset()
+		if err := enc.Encode(v); err != nil {
+			t.Fatal(err)
+		}
+		written = append(written, bytes.Clone(out.Bytes()))
+	}
+	return written
+}
+
+func TestGobPlan_WritesWhatGobWrites(t *testing.T) {
+	values := make([]any, 0, 300)
+	for _, v := range plainValues {
+		values = append(values, v)
+	}
+	for n := range 280 { // lengths around those of one byte and of two
+		values = append(values, plainValue{Name: plainName(strings.Repeat("x", n))})
+	}
+	want := sections(t, values...)
+	var w gobWriter
+	for i, v := range values {
+		settled, err := w.prepare(v, 0)
+		if err != nil || settled != (i > 0) {
+			t.Fatalf("value %d: settled %v, %v", i, settled, err)
+		}
+		got, err := w.encode(nil, v, settled)
+		if err != nil || !bytes.Equal(got, want[i]) {
+			t.Fatalf("value %d, %+v: wrote\n%x, %v\ngob writes\n%x", i, v, got, err, want[i])
+		}
+	}
+	if w.plan == nil {
+		t.Error("there is no plan")
+	}
+}
+
+func TestGobPlan_ReadsWhatGobReads(t *testing.T) {
+	var w gobWriter
+	var r gobBodies
+	for i, v := range plainValues {
+		settled, err := w.prepare(&v, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := w.encode(nil, &v, settled)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got plainValue
+		if err := r.decode(data, &got); err != nil {
+			t.Fatalf("value %d: %v", i, err)
+		}
+		want := v
+		want.hidden = 0
+		if want.F64 == 0 {
+			want.F64 = 0 // gob leaves -0 out
+		}
+		if len(want.Bytes) == 0 {
+			want.Bytes = nil
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("value %d: got %+v, want %+v", i, got, want)
+		}
+	}
+	if r.dec.plan == nil {
+		t.Error("there is no plan")
+	}
+}
+
+// What is not plain is left to gob, whatever is done with it.
+func TestGobPlan_LeavesTheRest(t *testing.T) {
+	n := 1
+	many := reflect.New(reflect.StructOf(manyFields(maxPlanned + 1))).Elem()
+	many.Field(maxPlanned).SetInt(7)
+	for _, v := range []any{
+		plainEmbedded{plainValue{Int: 1}}, withPointer{&n}, withTime{time.Unix(5, 0).UTC()}, withChannel{N: 2},
+		withStruct{struct{ N int }{3}}, withArray{[2]int{4, 5}}, withNames{[]string{"a"}},
+		ownBinary{1}, ownGob{1}, ownField{1}, map[string]int{"a": 1}, 7, "text", many.Interface(),
+	} {
+		var w gobWriter
+		var r gobBodies
+		for range 2 {
+			settled, err := w.prepare(v, 0)
+			if _, embedded := v.(plainEmbedded); embedded {
+				if err == nil {
+					t.Errorf("%T: written, gob sees nothing to write", v)
+				}
+				break
+			}
+			if err != nil {
+				t.Fatalf("%T: %v", v, err)
+			}
+			data, err := w.encode(nil, v, settled)
+			if err != nil {
+				t.Fatalf("%T: %v", v, err)
+			}
+			got, want := reflect.New(reflect.TypeOf(v)), reflect.New(reflect.TypeOf(v))
+			if err := r.decode(data, got.Interface()); err != nil {
+				t.Fatalf("%T: %v", v, err)
+			}
+			if err := gob.NewDecoder(bytes.NewReader(sections(t, v)[0])).DecodeValue(want); err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(got.Interface(), want.Interface()) {
+				t.Errorf("%.60T: got %+v, gob gets %+v", v, got.Elem(), want.Elem())
+			}
+		}
+		if w.plan != nil {
+			t.Errorf("%.60T: there is a plan", v)
+		}
+	}
+}
+
+func manyFields(n int) (fields []reflect.StructField) {
+	for i := range n {
+		fields = append(fields, reflect.StructField{Name: "F" + strings.Repeat("x", i), Type: reflect.TypeFor[int]()})
+	}
+	return fields
+}
+
+// Peers' types may differ, as they may with gob.
+func TestGobPlan_OtherTypes(t *testing.T) {
+	type theirs struct{ B, A int }
+	type (
+		more   struct{ A, B, C int }
+		fewer  struct{ A int }
+		narrow struct{ A, B int8 }
+		other  struct{ A, B string }
+		hidden struct{ A, b int }
+		none   struct{ X int }
+		Part   struct{ A, B int }
+		parts  struct{ Part }
+	)
+	written := sections(t, theirs{1, 2}, theirs{200, 300})
+	for _, to := range []any{more{C: 9}, fewer{}, narrow{}, other{}, hidden{}, none{}, parts{}} {
+		var r gobBodies
+		dec := gob.NewDecoder(bytes.NewReader(bytes.Join(written, nil)))
+		for i := range written {
+			got, want := reflect.New(reflect.TypeOf(to)), reflect.New(reflect.TypeOf(to))
+			got.Elem().Set(reflect.ValueOf(to))
+			want.Elem().Set(reflect.ValueOf(to))
+			err, wantErr := r.decode(written[i], got.Interface()), dec.DecodeValue(want)
+			if (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() {
+				t.Errorf("%T, value %d: error %v, gob's is %v", to, i, err, wantErr)
+			}
+			if !reflect.DeepEqual(got.Interface(), want.Interface()) {
+				t.Errorf("%T, value %d: got %+v, gob gets %+v", to, i, got.Elem(), want.Elem())
+			}
+		}
+	}
+}
+
+// A peer can define types that no Go program has.
+func TestGobPlan_InventedTypes(t *testing.T) {
+	for _, field := range []struct {
+		name string
+		id   int
+	}{{"hidden", gobInt}, {"Hidden", gobInt}, {"", gobInt}, {"P", 0}} {
+		theirs := &gobType{kind: gobStruct, names: []string{field.name}, parts: []int{field.id}}
+		for _, ours := range []any{plainValue{}, withPointer{}} {
+			if planToRead(theirs, reflect.TypeOf(ours)) != nil {
+				t.Errorf("there is a plan for field %q of type %d and %T", field.name, field.id, ours)
+			}
+		}
+	}
+}
+
+// Memory that a reply brings along is used, as gob does.
+func TestGobPlan_BytesInPlace(t *testing.T) {
+	type message struct{ Data []byte }
+	var r gobBodies
+	for _, data := range sections(t, message{[]byte("abcd")}, message{[]byte("ef")}) {
+		memory := make([]byte, 1, 8)
+		got := message{memory}
+		if err := r.decode(data, &got); err != nil {
+			t.Fatal(err)
+		}
+		if &got.Data[0] != &memory[0] {
+			t.Errorf("%q is in other memory", got.Data)
+		}
+	}
+}
+
+// FuzzGobPlan compares what a plan reads with what gob reads.
+func FuzzGobPlan(f *testing.F) {
+	values := []any{plainValue{}}
+	for _, v := range plainValues[:5] {
+		values = append(values, v)
+	}
+	written := sections(f, values...)
+	for _, section := range written[1:] {
+		f.Add(section)
+	}
+	definition := written[0]
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var r gobBodies
+		if err := r.decode(definition, new(plainValue)); err != nil {
+			t.Fatal(err)
+		}
+		if _, next, err := (*gobSections)(&data).section(0); err != nil || next != len(data) {
+			return
+		}
+		var got, want plainValue
+		dec := gob.NewDecoder(bytes.NewReader(append(bytes.Clone(definition), data...)))
+		if err := dec.Decode(&want); err != nil {
+			t.Fatal(err)
+		}
+		wantErr := dec.Decode(&want)
+		if !r.dec.decodePlain(data, &got) {
+			return
+		}
+		if wantErr != nil {
+			t.Fatalf("read %+v, gob says %v", got, wantErr)
+		}
+		for _, v := range []*plainValue{&got, &want} { // NaN equals nothing
+			if v.F32 != v.F32 {
+				v.F32 = 1
+			}
+			if v.F64 != v.F64 {
+				v.F64 = 1
+			}
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("read %+v, gob reads %+v", got, want)
+		}
+	})
+}
