@@ -64,9 +64,8 @@ func (c *call) arm(handle, left time.Duration) {
 	if handle > 0 {
 		c.timer = time.AfterFunc(handle, func() {
 			if c.answered.CompareAndSwap(false, true) {
-				c.answer(&Error{Code: CodeDeadlineExceeded, Where: InMethod, Ran: RanMaybe,
+				c.answerNow(&Error{Code: CodeDeadlineExceeded, Where: InMethod, Ran: RanMaybe,
 					Message: fmt.Sprintf("rpc server: request handle timeout: expect within %s", handle)})
-				c.conn.link.flush(false)
 			}
 		})
 	}
@@ -190,7 +189,19 @@ func (c *call) finish(err error) {
 	c.mute = !c.answered.CompareAndSwap(false, true)
 }
 
-// answer sends the reply, or err. It leaves with the connection's next flush.
+// answerNow answers with err, without waiting for others.
+func (c *call) answerNow(err error) {
+	c.conn.link.sendTogether(func(alive bool) bool {
+		if alive {
+			c.answer(err)
+		}
+		return false
+	})
+	c.conn.link.flush(false)
+}
+
+// answer sends the reply, or err, when it is the connection's turn. It leaves
+// with the next flush.
 func (c *call) answer(err error) {
 	h := codec.Header{Seq: c.seq}
 	if c.method != nil { // a name that the client made up could be of any size
@@ -211,7 +222,7 @@ func (c *call) answer(err error) {
 			c.apologise(h, unsent, body != nil)
 		}
 	}()
-	unsent = link.send(link.ctx, h, body)
+	unsent = link.put(h, body)
 }
 
 var errReplyExit = errors.New("the reply ended the goroutine that encoded it")
@@ -224,7 +235,7 @@ func (c *call) apologise(h codec.Header, unsent error, succeeded bool) {
 	unsendable(unsent).put(&h)
 	h.Frame().Metadata = nil
 	link := c.conn.link
-	if err := link.send(link.ctx, h, nil); err != nil {
+	if err := link.put(h, nil); err != nil {
 		link.fail(fmt.Errorf("no way to answer: %w", err))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
@@ -22,6 +23,9 @@ const maxControls = 16 << 10
 // handled at the price of one. If more did, the two ends of a busy connection
 // would take turns at being idle.
 const maxTogether = 32
+
+// smallTurn is how many bytes put end to a turn: there may be no room for more.
+const smallTurn = 64 << 10
 
 // A link is what both ends of a connection have in common: the codec, the gate
 // that messages leave through, the control messages and the one way to close.
@@ -156,6 +160,36 @@ func (l *link) put(h codec.Header, body any) error {
 		return errLeft
 	}
 	return l.write(h, body)
+}
+
+// sendTogether calls send, which puts one message, as long as it reports that
+// there may be more. Small messages take one turn together, unless somebody
+// else is waiting for it; the last of them have not left yet, flush must follow. If the link is closed, send is
+// called without alive, and must not put anything.
+func (l *link) sendTogether(send func(alive bool) (more bool)) {
+	for l.out.Begin(l.ctx) == nil {
+		if !l.sendSome(send) {
+			return
+		}
+		l.flush(false)
+		if l.out.Wanted() {
+			runtime.Gosched() // a gate lets those who run overtake those who wait
+		}
+	}
+	for send(false) {
+	}
+}
+
+// sendSome is a turn of sendTogether.
+func (l *link) sendSome(send func(alive bool) (more bool)) (more bool) {
+	defer l.out.End() // also if what is encoded ends our goroutine
+	start := l.out.Total()
+	for n := 0; n == 0 || n < maxTogether && l.out.Total()-start < smallTurn && !l.out.Wanted(); n++ {
+		if !send(true) {
+			return false
+		}
+	}
+	return true
 }
 
 var errLeft = fmt.Errorf("%w: it is being shut down", ErrShutdown)

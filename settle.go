@@ -9,7 +9,6 @@ type settling struct {
 	done     combiner[call] // those that have been run
 	batch    []*call        // those that are being answered; these are of the one who settles
 	answered int            // of batch
-	together int            // answers since the last that was made to leave
 }
 
 // settle has a call answered that has been run.
@@ -43,20 +42,26 @@ func (c *conn) settleAll() {
 		}
 	}()
 	for !ended {
-		for s.answered < len(s.batch) {
-			k := s.batch[s.answered]
-			s.answered++
-			if !k.mute {
-				k.answer(k.err)
-			}
-			if s.together++; s.together >= maxTogether {
-				s.together = 0
-				c.link.flush(false)
-			}
-		}
-		c.nextBatch()
-		ended = len(s.batch) == 0 && s.done.end()
+		c.link.sendTogether(c.answerNext)
+		ended = s.done.end()
 	}
+}
+
+// answerNext answers a call, if one is left.
+func (c *conn) answerNext(alive bool) bool {
+	s := &c.settling
+	if s.answered == len(s.batch) {
+		c.nextBatch()
+		if len(s.batch) == 0 {
+			return false
+		}
+	}
+	k := s.batch[s.answered]
+	s.answered++
+	if alive && !k.mute {
+		k.answer(k.err)
+	}
+	return true
 }
 
 // nextBatch ends the calls that have been answered and takes those that are to

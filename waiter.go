@@ -158,20 +158,17 @@ func (c *Client) sendQueued() {
 }
 
 func (c *Client) sendAll() {
-	sent := 0
-	for w := c.outbox.take(); w != nil; w = c.outbox.take() {
-		if c.link.out.Begin(c.link.ctx) == nil {
+	c.link.sendTogether(func(alive bool) bool {
+		w := c.outbox.take()
+		if w != nil && alive {
 			c.encode(w)
 		}
-		if sent++; sent%maxTogether == 0 {
-			c.link.flush(false)
-		}
-	}
+		return w != nil
+	})
 }
 
 // encode sends one call, whose turn it is, and gives it back to its caller.
 func (c *Client) encode(w *waiter) {
-	defer c.link.out.End()
 	if !w.state.CompareAndSwap(queued, encoding) {
 		return
 	}

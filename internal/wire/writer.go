@@ -144,6 +144,9 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// Wanted tells whether somebody waits for the turn.
+func (w *Writer) Wanted() bool { return w.turn.waiters.Load() > 0 }
+
 // Total returns how many bytes have been gathered since the Writer was made.
 // It is called between Begin and End.
 func (w *Writer) Total() int { return w.total }
