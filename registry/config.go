@@ -2,6 +2,7 @@ package registry
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -12,6 +13,10 @@ import (
 
 // DefaultInterval is the time between two heartbeats where none is given.
 const DefaultInterval = 10 * time.Second
+
+// minInterval is the shortest. Beats are for finding out in seconds who has
+// died, and what is shorter is a number without its unit.
+const minInterval = time.Second
 
 // A Config says what a server tells which registries. It is copied, and the
 // slices and the map in it are not to be changed after.
@@ -38,9 +43,9 @@ type Config struct {
 	// pairs and, written as a URL's query, 4 KiB.
 	Metadata map[string]string
 
-	// Interval is the time between two beats, give or take a tenth. The
-	// registries forget a server that is silent for three. Zero or negative:
-	// DefaultInterval.
+	// Interval is the time between two beats, give or take a tenth; a second
+	// or more. The registries forget a server that is silent for three. Zero or
+	// negative: DefaultInterval.
 	Interval time.Duration
 
 	// Token is what the registries want to see before they take anything;
@@ -68,6 +73,31 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c
+}
+
+// check tells what is wrong with the Config, if anything is.
+func (c *Config) check() error {
+	if err := c.mistake(); err != nil {
+		return err
+	}
+	return c.doubt()
+}
+
+// mistake tells why the Config could never work.
+func (c *Config) mistake() error {
+	if len(c.Registries) == 0 {
+		return errNoRegistry
+	}
+	_, err := c.header()
+	return err
+}
+
+// doubt tells why the Config, although it may work, can't be what is meant.
+func (c *Config) doubt() error {
+	if c.Interval < minInterval {
+		return fmt.Errorf("rpc registry: Config.Interval is %s, the least is %s; is the unit missing, as in 10 * time.Second?", c.Interval, minInterval)
+	}
+	return nil
 }
 
 var errNoRegistry = errors.New("rpc registry: Config.Registries is empty")

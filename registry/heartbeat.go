@@ -34,7 +34,7 @@ type Registration struct {
 	stop    chan struct{}
 	once    sync.Once // closes stop
 	cancel  context.CancelFunc
-	err     error // there is nothing to beat
+	err     error // in the Config; set once
 }
 
 // Register registers a server with registries, and goes on to say that it is
@@ -45,30 +45,48 @@ type Registration struct {
 // registry that was down, or has forgotten everything, knows the server again
 // after the next one. They end with Close; the result may be ignored by a server
 // that runs to the end of its process.
+//
+// A Config that can't be what is meant is refused: nobody is told anything, and
+// Err says why.
 func Register(c Config) *Registration {
-	r := start(c, nil)
-	for _, b := range r.beaters {
-		<-b.begun
+	c = c.withDefaults()
+	if err := c.check(); err != nil {
+		c.Logger.Error("rpc registry: nothing is registered", "err", err) // who ignores the result hears of it too
+		return refused(err)
 	}
-	return r
+	return start(c, nil).begun()
 }
 
 // Heartbeat is Register for one registry, at a URL, with an address and an
-// interval and nothing else.
+// interval and nothing else. It makes do with an interval of less than a second,
+// as GeeRPC's programs may have: the server beats once a second, and Err says so.
 func Heartbeat(registry, addr string, interval time.Duration) *Registration {
-	return Register(Config{Registries: []string{registry}, Addr: addr, Interval: interval})
+	c := Config{Registries: []string{registry}, Addr: addr, Interval: interval}.withDefaults()
+	if err := c.mistake(); err != nil {
+		return refused(err)
+	}
+	doubt := c.doubt()
+	c.Interval = max(c.Interval, minInterval)
+	r := start(c, nil)
+	r.err = doubt
+	return r.begun()
+}
+
+// refused returns a Registration of nothing.
+func refused(err error) *Registration {
+	r := start(Config{}, nil)
+	r.err = err
+	return r
 }
 
 // start begins to beat. The services are asked for at each beat, unless nil.
+// The Config has its defaults.
 func start(c Config, services func() []string) *Registration {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Registration{stop: make(chan struct{}), cancel: cancel}
-	if len(c.Registries) == 0 {
-		r.err = errNoRegistry
-	}
 	for _, at := range c.Registries {
 		b := &beater{
-			Config:   c.withDefaults(),
+			Config:   c,
 			url:      at,
 			services: services,
 			begun:    make(chan struct{}),
@@ -80,8 +98,16 @@ func start(c Config, services func() []string) *Registration {
 	return r
 }
 
-// Err returns what the latest beats failed with, joined by errors.Join, nil if
-// every registry took it.
+// begun returns r when the first beats are over.
+func (r *Registration) begun() *Registration {
+	for _, b := range r.beaters {
+		<-b.begun
+	}
+	return r
+}
+
+// Err returns what is wrong with the Config and what the latest beats failed
+// with, joined by errors.Join; nil if nothing is and every registry took it.
 func (r *Registration) Err() error {
 	errs := []error{r.err}
 	for _, b := range r.beaters {
@@ -92,15 +118,19 @@ func (r *Registration) Err() error {
 
 // Close ends the beats and deregisters the server everywhere, so that callers
 // don't find it any more. It returns when both are done, within 10 seconds at
-// most, and fails if a registry could not be told; that one forgets the server
-// in time. A second Close waits for the first and returns the same.
+// most, and fails if a registry could not be told, which forgets the server in
+// time, or if nothing was registered at all. A second Close waits for the first
+// and returns the same.
 func (r *Registration) Close() error { return r.leave(context.Background()) }
 
 // leave is Close, with requests given up when ctx ends.
 func (r *Registration) leave(ctx context.Context) error {
 	r.once.Do(func() { close(r.stop) })
 	defer context.AfterFunc(ctx, r.cancel)()
-	errs := []error{r.err}
+	var errs []error
+	if len(r.beaters) == 0 {
+		errs = []error{r.err}
+	}
 	for _, b := range r.beaters {
 		<-b.ended
 		errs = append(errs, b.left)

@@ -46,7 +46,7 @@ func Serve(server *geerpc.Server, lis net.Listener, c Config) error {
 }
 
 // forServer returns the Config with the address of a listener, unless it has
-// one. It fails if there is something in it that no registry would take.
+// one. It fails if there is something wrong with it.
 func (c Config) forServer(addr net.Addr) (Config, error) {
 	c = c.withDefaults()
 	if c.Addr == "" {
@@ -55,11 +55,7 @@ func (c Config) forServer(addr net.Addr) (Config, error) {
 		}
 		c.Addr = addr.Network() + "@" + addr.String()
 	}
-	if len(c.Registries) == 0 {
-		return c, errNoRegistry
-	}
-	_, err := c.header()
-	return c, err
+	return c, c.check()
 }
 
 // tellable returns the names, or none if no registry would take them: a server

@@ -66,7 +66,7 @@ func TestServe(t *testing.T) {
 	r := New(time.Minute)
 	web := httptest.NewServer(r)
 	defer web.Close()
-	s := serve(t, Config{Registries: []string{web.URL}, Weight: 3, Metadata: map[string]string{"zone": "b"}, Interval: 20 * time.Millisecond}, new(Arith))
+	s := serve(t, Config{Registries: []string{web.URL}, Weight: 3, Metadata: map[string]string{"zone": "b"}, Interval: time.Second}, new(Arith))
 	eventually(t, "registered", func() bool { return len(r.Servers()) == 1 })
 	got := r.Servers()[0]
 	if got.Addr != s.addr || got.Weight != 3 || got.Metadata["zone"] != "b" || !slices.Equal(got.Services, []string{"Arith"}) || got.Legacy {
