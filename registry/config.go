@@ -1,8 +1,6 @@
 package registry
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -21,8 +19,8 @@ const minInterval = time.Second
 // A Config says what a server tells which registries. It is copied, and the
 // slices and the map in it are not to be changed after.
 type Config struct {
-	// Registries are the URLs of the registries, each of which is told
-	// everything, whatever becomes of the others.
+	// Registries are the URLs of the registries, one per entry, each of which
+	// is told everything, whatever becomes of the others.
 	Registries []string
 
 	// Addr is where callers reach the server, as geerpc.XDial takes it. Serve
@@ -75,33 +73,6 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// check tells what is wrong with the Config, if anything is.
-func (c *Config) check() error {
-	if err := c.mistake(); err != nil {
-		return err
-	}
-	return c.doubt()
-}
-
-// mistake tells why the Config could never work.
-func (c *Config) mistake() error {
-	if len(c.Registries) == 0 {
-		return errNoRegistry
-	}
-	_, err := c.header()
-	return err
-}
-
-// doubt tells why the Config, although it may work, can't be what is meant.
-func (c *Config) doubt() error {
-	if c.Interval < minInterval {
-		return fmt.Errorf("rpc registry: Config.Interval is %s, the least is %s; is the unit missing, as in 10 * time.Second?", c.Interval, minInterval)
-	}
-	return nil
-}
-
-var errNoRegistry = errors.New("rpc registry: Config.Registries is empty")
-
 // header returns what a beat says. It fails if a registry would not take it.
 func (c *Config) header() (http.Header, error) {
 	h := make(http.Header)
@@ -128,15 +99,4 @@ func (c *Config) header() (http.Header, error) {
 	}
 	_, err := parseItem(h)
 	return h, err
-}
-
-// checkServices tells whether a registry would not take these names.
-func checkServices(names []string) error {
-	for _, name := range names {
-		if err := checkWord("service", name); err != nil {
-			return err
-		}
-	}
-	_, err := parseServices(strings.Join(names, ","))
-	return err
 }

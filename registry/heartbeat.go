@@ -233,18 +233,12 @@ func (b *beater) send(ctx context.Context, method string) error {
 
 // name returns the URL without the password that may be in it.
 func (b *beater) name() string {
-	u, err := url.Parse(b.url)
-	if err != nil {
-		return "?"
-	}
+	u, _ := url.Parse(b.url) // Config.check has done so before
 	return u.Redacted()
 }
 
 func (b *beater) request(ctx context.Context, method string) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, method, b.url, nil)
-	if bad := (*url.Error)(nil); errors.As(err, &bad) {
-		return nil, fmt.Errorf("the URL of the registry: %w", bad.Err) // without the URL, which may have a password
-	}
 	if err != nil {
 		return nil, err
 	}

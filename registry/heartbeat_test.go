@@ -140,7 +140,7 @@ func TestA24_Heartbeat(t *testing.T) {
 		answer    func(*http.Request) (*http.Response, error)
 		want      string
 	}{
-		{"status", "http://registry", answer(500, "out of memory"), "out of memory"},
+		{"status", "http://user:passw0rd@registry", answer(500, "out of memory"), "out of memory"},
 		{"huge body", "http://registry", answer(400, strings.Repeat("x", 1<<20)), "xxx"},
 		{"redirected to a GET", "http://registry", func(req *http.Request) (*http.Response, error) {
 			if req.Method != http.MethodGet {
@@ -152,7 +152,6 @@ func TestA24_Heartbeat(t *testing.T) {
 			<-req.Context().Done()
 			return nil, req.Context().Err()
 		}, "deadline exceeded"},
-		{"bad URL", "http://user:passw0rd@regi stry", nil, "invalid character"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -177,7 +176,7 @@ func TestA24_Heartbeat(t *testing.T) {
 				if strings.Contains(fmt.Sprint(reg.Err()), "passw0rd") {
 					t.Errorf("the password is in the error: %v", reg.Err())
 				}
-				if n := len(w.sent()); n < 5 && c.answer != nil {
+				if n := len(w.sent()); n < 5 {
 					t.Errorf("%d beats in a minute", n)
 				}
 				if err := reg.Close(); err == nil {

@@ -20,13 +20,14 @@ const leaveLimit = 2 * time.Second
 // be reached delay neither the beginning nor, by more than 2 seconds, the end.
 //
 // The error is server.Serve's, unless the Config can't be used; then the
-// listener is closed and nobody is told anything. Without an Addr in the Config
+// listener is closed, nobody is told anything, and the Logger hears why. Without an Addr in the Config
 // the listener's is used, and it is an error if that is one that callers can't
 // dial, such as [::]:9999. A service that is added while the server runs is told
 // with the next beat.
 func Serve(server *geerpc.Server, lis net.Listener, c Config) error {
 	c, err := c.forServer(lis.Addr())
 	if err != nil {
+		c.Logger.Error("rpc registry: not serving", "err", err) // go Serve(…) loses the error
 		lis.Close()
 		return err
 	}

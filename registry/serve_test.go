@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -219,6 +220,11 @@ func TestServeRefuses(t *testing.T) {
 		{"any IPv6 address", "[::]:9999", Config{Registries: urls}, "Config.Addr"},
 		{"any IPv4 address", "0.0.0.0:9999", Config{Registries: urls}, "Config.Addr"},
 		{"no registry", "", Config{}, "Config.Registries"},
+		{"two registries in one", "", Config{Registries: []string{"http://user:passw0rd@one,http://two"}}, "Config.Registries[0]: want http://host:port/path, one URL per entry"},
+		{"not a URL", "", Config{Registries: []string{"http://registry", "http://user:passw0rd@regi stry"}}, "Config.Registries[1]: want http://host:port/path"},
+		{"a URL without a scheme", "", Config{Registries: []string{"localhost:9999/_geerpc_/registry"}}, `the scheme is "localhost"`},
+		{"a URL with another scheme", "", Config{Registries: []string{"tcp://user:passw0rd@registry"}}, `the scheme is "tcp"`},
+		{"a URL without a host", "", Config{Registries: []string{"http:///_geerpc_/registry"}}, "no host"},
 		{"a comma in a service", "", Config{Registries: urls, Services: []string{"A,B"}}, "commas"},
 		{"a blank in an address", "", Config{Registries: urls, Addr: "tcp@ :1"}, "blanks"},
 		{"too much weight", "", Config{Registries: urls, Weight: maxWeight + 1}, "Weight"},
@@ -228,9 +234,17 @@ func TestServeRefuses(t *testing.T) {
 			lis := &listener{addr: c.addr, closed: make(chan struct{})}
 			w := &wire{handler: New(0)}
 			c.config.Client = w.client()
+			var logged strings.Builder
+			c.config.Logger = slog.New(slog.NewTextHandler(&logged, nil))
 			err := Serve(geerpc.NewServer(), lis, c.config)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error is %v, want %q in it", err, c.want)
+			}
+			if !strings.Contains(logged.String(), "not serving") || strings.Count(logged.String(), "\n") != 1 {
+				t.Errorf("logged is %q", &logged)
+			}
+			if strings.Contains(fmt.Sprint(err), "passw0rd") {
+				t.Errorf("the password is in the error: %v", err)
 			}
 			select {
 			case <-lis.closed:
@@ -245,6 +259,9 @@ func TestServeRefuses(t *testing.T) {
 				t.Errorf("Register: %v, %d requests", reg.Err(), len(w.sent()))
 			} else if reg.Close() == nil {
 				t.Error("Close says that it has deregistered")
+			}
+			if !strings.Contains(logged.String(), "nothing is registered") {
+				t.Errorf("Register logged %q", &logged)
 			}
 		})
 	}
