@@ -3,6 +3,8 @@ package registry
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 )
@@ -27,8 +29,16 @@ func (c *Config) mistake() error {
 			return fmt.Errorf("rpc registry: Config.Registries[%d]: want http://host:port/path, one URL per entry: %w", i, err)
 		}
 	}
-	_, err := c.header()
-	return err
+	if c.Addr == "" {
+		return errors.New("rpc registry: Config.Addr is empty, " + wantAddress)
+	}
+	if _, err := c.header(); err != nil {
+		return err
+	}
+	if _, err := unspecified(c.Addr); err != nil {
+		return fmt.Errorf("rpc registry: Config.Addr is %q, %s: %w", c.Addr, wantAddress, err)
+	}
+	return nil
 }
 
 // doubt tells why the Config, although it may work, can't be what is meant.
@@ -36,7 +46,33 @@ func (c *Config) doubt() error {
 	if c.Interval < minInterval {
 		return fmt.Errorf("rpc registry: Config.Interval is %s, the least is %s; is the unit missing, as in 10 * time.Second?", c.Interval, minInterval)
 	}
+	if local, err := unspecified(c.Addr); err == nil && local {
+		return fmt.Errorf("rpc registry: %q leads each caller to its own machine; set Config.Addr to where callers reach this one, "+
+			"such as tcp@10.0.0.1:9999", c.Addr)
+	}
 	return nil
+}
+
+// unspecified reports whether an address on TCP has no host, or one such as
+// 0.0.0.0, so that it leads each caller to its own machine. It fails if
+// geerpc.XDial could not even try to connect; what other networks take it can't
+// tell.
+func unspecified(addr string) (bool, error) {
+	protocol, at, _ := strings.Cut(addr, "@")
+	switch protocol {
+	case "tcp", "tcp4", "tcp6", "tls", "http", "https":
+	default:
+		return false, nil
+	}
+	host, port, err := net.SplitHostPort(at)
+	if bad := (*net.AddrError)(nil); errors.As(err, &bad) {
+		return false, errors.New(bad.Err) // whoever asks has the address
+	}
+	if n, err := net.LookupPort("tcp", port); err != nil || n == 0 {
+		return false, fmt.Errorf("there is no port %q", port)
+	}
+	ip, _ := netip.ParseAddr(host) // a name is no IP address, and not unspecified
+	return host == "" || ip.Unmap().IsUnspecified(), nil
 }
 
 // checkURL tells what is wrong with the URL of a registry, without the URL,

@@ -23,8 +23,11 @@ type Config struct {
 	// is told everything, whatever becomes of the others.
 	Registries []string
 
-	// Addr is where callers reach the server, as geerpc.XDial takes it. Serve
-	// takes that of its listener if it is empty.
+	// Addr is where callers reach the server, as geerpc.XDial takes it:
+	// protocol@host:port, such as tcp@10.0.0.1:9999 or tls@db.example:9999, or
+	// an address on another network, such as unix@/tmp/socket. One that leads
+	// each caller to its own machine, such as tcp@:9999 or tcp@0.0.0.0:9999, is
+	// refused. Serve takes that of its listener if it is empty.
 	Addr string
 
 	// Services are the names of the services that the server offers; callers

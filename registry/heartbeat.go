@@ -58,8 +58,10 @@ func Register(c Config) *Registration {
 }
 
 // Heartbeat is Register for one registry, at a URL, with an address and an
-// interval and nothing else. It makes do with an interval of less than a second,
-// as GeeRPC's programs may have: the server beats once a second, and Err says so.
+// interval and nothing else. It makes do with what GeeRPC's programs may have,
+// and Err says so: with an interval of less than a second the server beats once
+// a second; an address that leads each caller to its own machine, which is where
+// such programs have all their servers, is registered.
 func Heartbeat(registry, addr string, interval time.Duration) *Registration {
 	c := Config{Registries: []string{registry}, Addr: addr, Interval: interval}.withDefaults()
 	if err := c.mistake(); err != nil {

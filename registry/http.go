@@ -48,8 +48,8 @@ func (r *GeeRegistry) HandleHTTP(path string) {
 
 // ServeHTTP answers GET with the list, registers on POST and deregisters on
 // DELETE; see the package comment. What is not as it should be is answered 400
-// and not taken: an address that is missing, has a comma, a blank or a control
-// character in it, or is longer than 255 bytes; an interval that is not a
+// and not taken: an address that is missing, is not protocol@address, has a comma,
+// a blank or a control character in it, or is longer than 255 bytes; an interval that is not a
 // positive time.Duration; and whatever a ServerItem can't hold. A watch ends
 // with its request's context too, so a program that shuts down its http.Server
 // ends that server's BaseContext first.

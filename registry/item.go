@@ -122,13 +122,19 @@ func (s *ServerItem) same(other *ServerItem) bool {
 		slices.Equal(s.Services, other.Services) && maps.Equal(s.Metadata, other.Metadata)
 }
 
-// checkAddress tells what is wrong with an address, if anything is.
+// wantAddress is what geerpc.XDial takes.
+const wantAddress = "want protocol@host:port, such as tcp@10.0.0.1:9999"
+
+// checkAddress tells why nobody could ever dial an address, or put it in a list.
 func checkAddress(addr string) error {
 	if addr == "" {
 		return errors.New("rpc registry: no address in " + serverHeader)
 	}
 	if len(addr) > maxAddressBytes {
 		return fmt.Errorf("rpc registry: address of %d bytes, allowed are %d", len(addr), maxAddressBytes)
+	}
+	if protocol, at, _ := strings.Cut(addr, "@"); protocol == "" || at == "" {
+		return fmt.Errorf("rpc registry: address %.64q: %s", addr, wantAddress)
 	}
 	return checkWord("address", addr)
 }

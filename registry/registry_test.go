@@ -44,7 +44,11 @@ func TestA27_Addresses(t *testing.T) {
 		{"plain", "tcp@10.0.0.1:9999", true},
 		{"ipv6", "tcp@[::1]:9999", true},
 		{"umlaut", "unix@/tmp/ü", true},
-		{"as long as it gets", strings.Repeat("a", maxAddressBytes), true},
+		{"as long as it gets", "tcp@" + strings.Repeat("a", maxAddressBytes-4), true},
+		{"without a port, for a dialer of one's own", "tcp@a", true},
+		{"no protocol", "10.0.0.1:9999", false},
+		{"an empty protocol", "@a:1", false},
+		{"nothing but a protocol", "tcp@", false},
 		{"none", "", false},
 		{"blank", " ", false},
 		{"blank inside", "tcp@a:1 tcp@b:2", false},
@@ -54,7 +58,7 @@ func TestA27_Addresses(t *testing.T) {
 		{"LF", "tcp@a:1\n", false},
 		{"NUL", "tcp@a:1\x00", false},
 		{"no-break space", "tcp@a:1\u00a0", false},
-		{"too long", strings.Repeat("a", maxAddressBytes+1), false},
+		{"too long", "tcp@" + strings.Repeat("a", maxAddressBytes-3), false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := New(0)

@@ -2,9 +2,7 @@ package registry
 
 import (
 	"context"
-	"fmt"
 	"net"
-	"net/netip"
 	"time"
 
 	"geerpc"
@@ -21,8 +19,8 @@ const leaveLimit = 2 * time.Second
 //
 // The error is server.Serve's, unless the Config can't be used; then the
 // listener is closed, nobody is told anything, and the Logger hears why. Without an Addr in the Config
-// the listener's is used, and it is an error if that is one that callers can't
-// dial, such as [::]:9999. A service that is added while the server runs is told
+// the listener's is used; that of a listener on all addresses, such as :9999, is
+// refused, because callers elsewhere can't dial it. A service that is added while the server runs is told
 // with the next beat.
 func Serve(server *geerpc.Server, lis net.Listener, c Config) error {
 	c, err := c.forServer(lis.Addr())
@@ -51,9 +49,6 @@ func Serve(server *geerpc.Server, lis net.Listener, c Config) error {
 func (c Config) forServer(addr net.Addr) (Config, error) {
 	c = c.withDefaults()
 	if c.Addr == "" {
-		if at, err := netip.ParseAddrPort(addr.String()); err == nil && at.Addr().IsUnspecified() {
-			return c, fmt.Errorf("rpc registry: callers can't dial %s: set Config.Addr to an address that they can", addr)
-		}
 		c.Addr = addr.Network() + "@" + addr.String()
 	}
 	return c, c.check()

@@ -225,6 +225,20 @@ func TestServeRefuses(t *testing.T) {
 		{"a URL without a scheme", "", Config{Registries: []string{"localhost:9999/_geerpc_/registry"}}, `the scheme is "localhost"`},
 		{"a URL with another scheme", "", Config{Registries: []string{"tcp://user:passw0rd@registry"}}, `the scheme is "tcp"`},
 		{"a URL without a host", "", Config{Registries: []string{"http:///_geerpc_/registry"}}, "no host"},
+		{"no host", "", Config{Registries: urls, Addr: "tcp@:9999"}, "Config.Addr"},
+		{"any address, given", "", Config{Registries: urls, Addr: "http@0.0.0.0:9999"}, "Config.Addr"},
+		{"any IPv4 address in IPv6", "", Config{Registries: urls, Addr: "tls@[::ffff:0.0.0.0]:9999"}, "Config.Addr"},
+		{"no protocol", "", Config{Registries: urls, Addr: "10.0.0.1:9999"}, wantAddress},
+		{"an empty protocol", "", Config{Registries: urls, Addr: "@10.0.0.1:9999"}, wantAddress},
+		{"nothing but a protocol", "", Config{Registries: urls, Addr: "unix@"}, wantAddress},
+		{"no port", "", Config{Registries: urls, Addr: "tcp@10.0.0.1"}, wantAddress + ": missing port"},
+		{"no port, with TLS", "", Config{Registries: urls, Addr: "tls@host"}, wantAddress},
+		{"no port, with HTTP", "", Config{Registries: urls, Addr: "http@host"}, wantAddress},
+		{"no port, with HTTPS", "", Config{Registries: urls, Addr: "https@host"}, wantAddress},
+		{"an empty port", "", Config{Registries: urls, Addr: "tcp@host:"}, wantAddress + `: there is no port ""`},
+		{"port 0", "", Config{Registries: urls, Addr: "tcp@host:0"}, wantAddress},
+		{"a port that is too high", "", Config{Registries: urls, Addr: "tcp@host:65536"}, wantAddress},
+		{"IPv6 without brackets", "", Config{Registries: urls, Addr: "tcp@::1:9999"}, wantAddress},
 		{"a comma in a service", "", Config{Registries: urls, Services: []string{"A,B"}}, "commas"},
 		{"a blank in an address", "", Config{Registries: urls, Addr: "tcp@ :1"}, "blanks"},
 		{"too much weight", "", Config{Registries: urls, Weight: maxWeight + 1}, "Weight"},
@@ -290,4 +304,55 @@ func TestServicesThatCannotBeTold(t *testing.T) {
 	}
 	server.Close()
 	<-ended
+}
+
+// TestRegisterWithoutAddress, which Serve takes from its listener.
+func TestRegisterWithoutAddress(t *testing.T) {
+	const want = "rpc registry: Config.Addr is empty, " + wantAddress
+	if err := Register(Config{Registries: []string{"http://registry"}}).Err(); err == nil || err.Error() != want {
+		t.Errorf("error is %v, want %s", err, want)
+	}
+}
+
+// TestAddressesThatCanBeDialed are taken, and geerpc.XDial gets as far as to
+// dial them.
+func TestAddressesThatCanBeDialed(t *testing.T) {
+	for addr, network := range map[string]string{
+		"tcp@10.0.0.1:9999": "tcp", "tcp4@10.0.0.1:9999": "tcp4", "tcp6@[fe80::1%eth0]:9999": "tcp6", "tcp@name:https": "tcp",
+		"tls@[2001:db8::1]:1": "tcp", "http@name:65535": "tcp", "https@name.example:443": "tcp",
+		"unix@/tmp/ü": "unix", "unix@@abstract": "unix", "pipe@memory": "pipe",
+	} {
+		c := Config{Registries: []string{"http://registry"}, Addr: addr}.withDefaults()
+		if err := c.check(); err != nil {
+			t.Errorf("%s: %v", addr, err)
+		}
+		dialed := ""
+		geerpc.XDial(addr, &geerpc.Option{Dialer: func(_ context.Context, network, at string) (net.Conn, error) {
+			dialed = network
+			return nil, errors.New("no network")
+		}})
+		if dialed != network {
+			t.Errorf("%s: XDial dials on %q, want %q", addr, dialed, network)
+		}
+	}
+}
+
+// TestHeartbeatOnAnyAddress: GeeRPC's programs listen on all addresses, and
+// register that of the listener. With all on one machine that works.
+func TestHeartbeatOnAnyAddress(t *testing.T) {
+	r := New(time.Minute)
+	web := httptest.NewServer(r)
+	defer web.Close()
+	for _, addr := range []string{"tcp@[::]:9999", "tcp@:9999"} {
+		reg := Heartbeat(web.URL, addr, 0)
+		if got := list(r); got != addr {
+			t.Errorf("the list is %q, want %q", got, addr)
+		}
+		if err := reg.Err(); err == nil || !strings.Contains(err.Error(), addr) {
+			t.Errorf("the error is %v", err)
+		}
+		if err := reg.Close(); err != nil || list(r) != "" {
+			t.Errorf("Close: %v, list %q", err, list(r))
+		}
+	}
 }
