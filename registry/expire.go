@@ -45,7 +45,7 @@ func (r *GeeRegistry) sweepLocked(now time.Time) (gone []string, silent int) {
 		case overdue < 0: // alive
 		case !spare || overdue >= r.grace():
 			gone = append(gone, addr)
-			delete(r.servers, addr)
+			r.forgetLocked(s)
 		case !s.Silent:
 			marked := *s
 			marked.Silent = true
@@ -53,7 +53,7 @@ func (r *GeeRegistry) sweepLocked(now time.Time) (gone []string, silent int) {
 			silent++
 		}
 	}
-	if len(gone) > 0 || silent > 0 {
+	if silent > 0 {
 		r.changedLocked()
 	}
 	slices.Sort(gone)

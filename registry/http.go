@@ -77,7 +77,7 @@ func refuse(w http.ResponseWriter, err error) {
 	case errToken:
 		status = http.StatusUnauthorized
 		w.Header().Set("WWW-Authenticate", `Bearer realm="geerpc registry"`)
-	case errFull, errWatchers:
+	case errFull, errLarge, errWatchers:
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "10")
 	}

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -72,6 +73,7 @@ type ServerItem struct {
 	// have fallen silent at once; see GeeRegistry.Grace.
 	Silent bool `json:"silent,omitempty"`
 
+	bytes    int           // in the list, at most
 	interval time.Duration // announced; 0: none
 	late     time.Time     // when it is suspect to have heard nothing,
 	expires  time.Time     // and when the server is given up; both monotonic: no clock set anew expires anybody
@@ -114,6 +116,17 @@ func (s *ServerItem) heard(now time.Time, timeout time.Duration) {
 		s.expires = now.Add(ttl)
 		s.late = now.Add(ttl / 2)
 	}
+}
+
+// widest is a time that is as long in JSON as any that heard notes.
+var widest = time.Date(2006, 1, 2, 15, 4, 5, int(999*time.Millisecond), time.UTC)
+
+// measure returns how long the item is in a list in JSON, at most, whatever is
+// heard of the server from now on.
+func (s ServerItem) measure() int {
+	s.Since, s.LastBeat, s.Silent = widest, widest, true
+	text, _ := json.Marshal(s) // strings, numbers and times: it can't fail
+	return len(text) + len(",")
 }
 
 // same reports whether there is no difference that callers should know of.

@@ -42,6 +42,7 @@ package registry
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -63,16 +64,24 @@ const (
 	// The list has to fit into a response header, of which Go's client takes
 	// 10 MiB.
 	maxServers = 16384
+
+	// Our callers read no list of more than 16 MiB, and one that they can't
+	// read is worse than a server that isn't in it.
+	maxListBytes = 12 << 20
 )
 
-var errFull = errors.New("rpc registry: too many servers")
+var (
+	errFull  = errors.New("rpc registry: too many servers")
+	errLarge = fmt.Errorf("rpc registry: the servers say too much of themselves: with this the list would have more than %d MiB", maxListBytes>>20)
+)
 
 // A GeeRegistry is a list of servers that are alive, and the http.Handler that
 // keeps and tells it. It is safe for concurrent use; the zero value never
 // expires a server. The fields are set before it is used, and not changed after.
 //
-// It holds at most 16,384 servers, and as many watches may wait at a time; more
-// are refused with status 503 until others have gone.
+// It holds at most 16,384 servers, with 12 MiB of what they say of themselves,
+// and as many watches may wait at a time; more are refused with status 503 until
+// others have gone.
 type GeeRegistry struct {
 	// Token, if not empty, must come with every POST and DELETE, as
 	// "Authorization: Bearer" and the token; others are answered 401. It is as
@@ -99,6 +108,7 @@ type GeeRegistry struct {
 
 	mu       sync.Mutex             // guards what follows, and watch
 	servers  map[string]*ServerItem // what these point to never changes
+	bytes    int                    // of all servers in JSON
 	sweeping bool                   // a sweep is due
 	spared   time.Time              // when a sweep last found most of the servers late
 }
@@ -148,6 +158,12 @@ func (r *GeeRegistry) putLocked(item *ServerItem) (known bool, err error) {
 	if before == nil && len(r.servers) >= maxServers {
 		return false, errFull
 	}
+	news := before == nil || !before.same(item)
+	if !news {
+		item.bytes = before.bytes
+	} else if err := r.measureLocked(item, before); err != nil {
+		return before != nil, err
+	}
 	item.heard(time.Now(), r.timeout)
 	if before != nil {
 		item.Since = before.Since
@@ -156,23 +172,44 @@ func (r *GeeRegistry) putLocked(item *ServerItem) (known bool, err error) {
 		r.servers = make(map[string]*ServerItem)
 	}
 	r.servers[item.Addr] = item
-	if before == nil || !before.same(item) {
+	if news {
 		r.changedLocked()
 	}
 	r.sweepSoonLocked()
 	return before != nil, nil
 }
 
+// measureLocked adds to the sum what an item has more in the list than the one
+// that it replaces, if any, unless that is too much.
+func (r *GeeRegistry) measureLocked(item, before *ServerItem) error {
+	item.bytes = item.measure()
+	more := item.bytes
+	if before != nil {
+		more -= before.bytes
+	}
+	if r.bytes+more > maxListBytes {
+		return errLarge
+	}
+	r.bytes += more
+	return nil
+}
+
+// forgetLocked takes a server off the list.
+func (r *GeeRegistry) forgetLocked(s *ServerItem) {
+	delete(r.servers, s.Addr)
+	r.bytes -= s.bytes
+	r.changedLocked()
+}
+
 // remove deregisters a server.
 func (r *GeeRegistry) remove(addr string) {
 	r.mu.Lock()
-	_, known := r.servers[addr]
-	if known {
-		delete(r.servers, addr)
-		r.changedLocked()
+	s := r.servers[addr]
+	if s != nil {
+		r.forgetLocked(s)
 	}
 	r.mu.Unlock()
-	if known {
+	if s != nil {
 		r.logger().Info("rpc registry: server left", "addr", addr)
 	}
 }

@@ -1,0 +1,88 @@
+package registry
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// fat is a registration of the most that a server may say of itself, in
+// characters of which JSON makes six each.
+func fat(r *GeeRegistry, addr string) *http.Response {
+	return request(r, http.MethodPost, defaultPath, serverHeader, addr, versionHeader, "1", intervalHeader, "10s",
+		metadataHeader, "k="+strings.Repeat("<", maxMetadataBytes-2), servicesHeader, strings.Repeat("<", maxServicesBytes))
+}
+
+// TestF57_ListIsBounded: servers with much to say make no list that is more than
+// callers read. Those that are in stay in, and there is room when some have gone.
+func TestF57_ListIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := New(time.Minute)
+		r.Grace = -1
+		addr := func(i int) string { return fmt.Sprintf("tcp@10.0.0.1:%d", i) }
+		in := 0
+		for ; in < maxServers; in++ {
+			if resp := fat(r, addr(in)); resp.StatusCode != http.StatusOK {
+				text, _ := io.ReadAll(resp.Body)
+				if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(text), "more than 12 MiB") || resp.Header.Get("Retry-After") == "" {
+					t.Errorf("%s: %s", resp.Status, text)
+				}
+				break
+			}
+		}
+		checkListBytes(t, r)
+		if resp := fat(r, addr(0)); resp.StatusCode != http.StatusOK {
+			t.Errorf("a beat of one that is in: %s", resp.Status)
+		}
+		ask(r, http.MethodPost, addr(0), "10s") // has less to say
+		if resp := fat(r, addr(in)); resp.StatusCode != http.StatusOK {
+			t.Errorf("now there is room: %s", resp.Status)
+		}
+		if resp := fat(r, addr(0)); resp.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("one that is in has more to say: %s", resp.Status)
+		}
+		checkListBytes(t, r)
+		ask(r, http.MethodDelete, addr(1), "")
+		if resp := fat(r, addr(0)); resp.StatusCode != http.StatusOK {
+			t.Errorf("one has left: %s", resp.Status)
+		}
+		checkListBytes(t, r)
+		time.Sleep(time.Minute) // all expire
+		if sum := checkListBytes(t, r); sum != 0 {
+			t.Errorf("an empty list has %d bytes", sum)
+		}
+	})
+}
+
+// checkListBytes compares the sum, which it returns, with the list as it is told.
+func checkListBytes(t *testing.T, r *GeeRegistry) (sum int) {
+	t.Helper()
+	told := r.tellable(true)
+	r.mu.Lock()
+	sum = r.bytes
+	r.mu.Unlock()
+	if n := len(told.object); n > maxListBytes+100 || n > sum+100 || n < sum*99/100 {
+		t.Errorf("%d servers have %d bytes in the list, %d in the sum", len(told.servers), n, sum)
+	}
+	return sum
+}
+
+// TestMeasure: no item is longer in the list than measured, whenever it is
+// heard of, and silent or not.
+func TestMeasure(t *testing.T) {
+	s := &ServerItem{Addr: "tcp@a:1", Weight: maxWeight, Services: []string{"A<", "\u2028"}, Metadata: map[string]string{"ü": "\""}, Legacy: true}
+	most := s.measure()
+	for _, nanos := range []time.Duration{0, 100, 123456789, 999999999} {
+		s.heard(time.Unix(1e9, 0).Add(nanos), time.Minute)
+		for _, s.Silent = range []bool{false, true} {
+			empty := len(makeTold([]ServerItem{}, 1).object)
+			if n := len(makeTold([]ServerItem{*s, *s}, 1).object) - empty; n > 2*most {
+				t.Errorf("%d bytes for two, measured are %d for one", n, most)
+			}
+		}
+	}
+}
