@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"unicode"
 )
 
 var errNoRegistry = errors.New("rpc registry: Config.Registries is empty")
@@ -29,8 +30,13 @@ func (c *Config) mistake() error {
 			return fmt.Errorf("rpc registry: Config.Registries[%d]: want http://host:port/path, one URL per entry: %w", i, err)
 		}
 	}
-	if c.Addr == "" {
+	switch {
+	case c.Addr == "":
 		return errors.New("rpc registry: Config.Addr is empty, " + wantAddress)
+	case c.Weight > maxWeight:
+		return fmt.Errorf("rpc registry: Config.Weight is %d, the most is %d", c.Weight, maxWeight)
+	case strings.ContainsFunc(c.Token, unicode.IsControl):
+		return errors.New("rpc registry: Config.Token has a control character in it; is it the end of a line?")
 	}
 	if _, err := c.header(); err != nil {
 		return err

@@ -217,7 +217,7 @@ func (b *beater) send(ctx context.Context, method string) error {
 	defer cancel()
 	req, err := b.request(ctx, method)
 	if err != nil {
-		return fmt.Errorf("rpc registry: %w", err)
+		return err
 	}
 	resp, err := b.Client.Do(req)
 	if err != nil {
@@ -228,9 +228,16 @@ func (b *beater) send(ctx context.Context, method string) error {
 	if resp.StatusCode/100 == 2 && resp.Request.Method == method {
 		return nil
 	}
-	reason, _ := io.ReadAll(io.LimitReader(resp.Body, maxReasonBytes))
 	return fmt.Errorf("rpc registry: %s %s: status %.64s: %s",
-		resp.Request.Method, resp.Request.URL.Redacted(), resp.Status, bytes.TrimSpace(reason))
+		resp.Request.Method, resp.Request.URL.Redacted(), resp.Status, reason(resp))
+}
+
+// reason returns what a refusal says, without the beginning, which a registry
+// writes for people who see nothing else.
+func reason(resp *http.Response) string {
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxReasonBytes))
+	text = bytes.TrimPrefix(bytes.TrimSpace(text), fmt.Append(nil, resp.StatusCode, " "))
+	return string(bytes.TrimPrefix(text, []byte("rpc registry: ")))
 }
 
 // name returns the URL without the password that may be in it.
@@ -242,7 +249,7 @@ func (b *beater) name() string {
 func (b *beater) request(ctx context.Context, method string) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, method, b.url, nil)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("rpc registry: %w", err)
 	}
 	c := b.Config
 	if b.services != nil {

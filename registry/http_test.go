@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -66,6 +67,20 @@ func TestF56_HeartbeatWithToken(t *testing.T) {
 			t.Errorf("token %q: the error is %v", token, err)
 		}
 		reg.Close()
+	}
+}
+
+// TestRefusalsAreReadable: nothing in the text comes twice.
+func TestRefusalsAreReadable(t *testing.T) {
+	r := New(0)
+	r.Token = "right"
+	web := httptest.NewServer(r)
+	defer web.Close()
+	reg := Heartbeat(web.URL, "tcp@a:1", 0)
+	defer reg.Close()
+	want := "rpc registry: POST " + web.URL + ": status 401 Unauthorized: wrong or missing token"
+	if err := reg.Err(); err == nil || err.Error() != want {
+		t.Errorf("error is %v, want %s", err, want)
 	}
 }
 

@@ -155,7 +155,10 @@ func checkAddress(addr string) error {
 // checkWord tells whether a text can't be part of a list with commas.
 func checkWord(what, text string) error {
 	unfit := func(c rune) bool { return c == ',' || unicode.IsSpace(c) || unicode.IsControl(c) }
-	if text == "" || !utf8.ValidString(text) || strings.ContainsFunc(text, unfit) {
+	if text == "" {
+		return fmt.Errorf("rpc registry: %s without a name", what)
+	}
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, unfit) {
 		return fmt.Errorf("rpc registry: %s %.64q: no commas, blanks and control characters", what, text)
 	}
 	return nil

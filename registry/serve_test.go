@@ -241,7 +241,9 @@ func TestServeRefuses(t *testing.T) {
 		{"IPv6 without brackets", "", Config{Registries: urls, Addr: "tcp@::1:9999"}, wantAddress},
 		{"a comma in a service", "", Config{Registries: urls, Services: []string{"A,B"}}, "commas"},
 		{"a blank in an address", "", Config{Registries: urls, Addr: "tcp@ :1"}, "blanks"},
-		{"too much weight", "", Config{Registries: urls, Weight: maxWeight + 1}, "Weight"},
+		{"too much weight", "", Config{Registries: urls, Weight: maxWeight + 1}, "rpc registry: Config.Weight is 1000001, the most is 1000000"},
+		{"a token with the end of its line", "", Config{Registries: urls, Token: "passw0rd\n"}, "Config.Token"},
+		{"a service without a name", "", Config{Registries: urls, Services: []string{""}}, "rpc registry: service without a name"},
 		{"metadata without a key", "", Config{Registries: urls, Metadata: map[string]string{"": "x"}}, "key"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
