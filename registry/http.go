@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -46,7 +47,7 @@ func (r *GeeRegistry) HandleHTTP(path string) {
 	}
 }
 
-// ServeHTTP answers GET with the list, registers on POST and deregisters on
+// ServeHTTP answers GET and HEAD with the list, registers on POST and deregisters on
 // DELETE; see the package comment. What is not as it should be is answered 400
 // and not taken: an address that is missing, is not protocol@address, has a comma,
 // a blank or a control character in it, or is longer than 255 bytes; an interval that is not a
@@ -56,15 +57,15 @@ func (r *GeeRegistry) HandleHTTP(path string) {
 func (r *GeeRegistry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	listPage.SetHeader(w.Header())
 	switch req.Method {
-	case http.MethodGet:
+	case http.MethodGet, http.MethodHead:
 		r.show(w, req)
 	case http.MethodPost, http.MethodDelete:
 		if err := r.change(req); err != nil {
 			refuse(w, err)
 		}
 	default:
-		w.Header().Set("Allow", "GET, POST, DELETE")
-		http.Error(w, "405 must GET, POST or DELETE", http.StatusMethodNotAllowed)
+		w.Header().Set("Allow", "GET, HEAD, POST, DELETE")
+		http.Error(w, "405 must GET, HEAD, POST or DELETE", http.StatusMethodNotAllowed)
 	}
 }
 
@@ -116,7 +117,7 @@ func (r *GeeRegistry) authorized(header string) bool {
 }
 
 // show answers with the list, in the form for whoever asks: a program of ours,
-// a browser, or a program of GeeRPC's first version.
+// a browser, a person with curl, or a program of GeeRPC's first version.
 func (r *GeeRegistry) show(w http.ResponseWriter, req *http.Request) {
 	query := req.URL.Query()
 	html := page.Accepts(req.Header, "text/html")
@@ -126,7 +127,21 @@ func (r *GeeRegistry) show(w http.ResponseWriter, req *http.Request) {
 	case format == "html", format == "" && html:
 		r.showPage(w, query)
 	default:
-		w.Header().Set(serversHeader, r.tellable(true).addrs)
+		addrs := r.tellable(true).addrs
+		w.Header().Set(serversHeader, addrs)
+		// GeeRPC's callers accept nothing in particular, and close no body: one
+		// that is not empty would cost them a connection each.
+		if format == "text" || page.Accepts(req.Header, "*/*") || page.Accepts(req.Header, "text/plain") {
+			showText(w, addrs)
+		}
+	}
+}
+
+// showText answers with an address a line.
+func showText(w http.ResponseWriter, addrs string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if addrs != "" {
+		io.WriteString(w, strings.ReplaceAll(addrs, ",", "\n")+"\n")
 	}
 }
 

@@ -2,10 +2,13 @@ package registry
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -89,26 +92,87 @@ func TestRefusalsAreReadable(t *testing.T) {
 func TestForms(t *testing.T) {
 	r := New(0)
 	ask(r, http.MethodPost, "tcp@a:1", "")
-	const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+	ask(r, http.MethodPost, "tcp@b:2", "")
+	const (
+		browser  = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+		jsonType = "application/json"
+		htmlType = "text/html; charset=utf-8"
+		textType = "text/plain; charset=utf-8"
+	)
 	for _, c := range []struct{ name, target, accept, want string }{
 		{"an old caller", "/", "", ""},
-		{"curl", "/", "*/*", ""},
 		{"nonsense", "/", ";;,", ""},
-		{"our caller", "/", "application/json", "application/json"},
-		{"a browser", "/", browser, "text/html; charset=utf-8"},
-		{"a browser that likes JSON", "/", "application/json," + browser, "text/html; charset=utf-8"},
-		{"a browser that follows the link", "/?format=json", browser, "application/json"},
-		{"a program that wants the page", "/?format=html", "", "text/html; charset=utf-8"},
+		{"curl", "/", "*/*", textType},
+		{"a program that likes text", "/", "text/plain", textType},
+		{"a browser that wants text", "/?format=text", browser, textType},
+		{"our caller", "/", "application/json", jsonType},
+		{"curl that wants JSON", "/?format=json", "*/*", jsonType},
+		{"a browser", "/", browser, htmlType},
+		{"a browser that likes JSON", "/", "application/json," + browser, htmlType},
+		{"a browser that follows the link", "/?format=json", browser, jsonType},
+		{"a program that wants the page", "/?format=html", "", htmlType},
 	} {
 		resp := request(r, http.MethodGet, c.target, "Accept", c.accept)
 		if got := resp.Header.Get("Content-Type"); got != c.want || resp.StatusCode != http.StatusOK {
 			t.Errorf("%s: %s, %q, want %q", c.name, resp.Status, got, c.want)
 		}
-		if old := resp.Header.Get(serversHeader) == "tcp@a:1"; old != (c.want == "") {
+		if old := resp.Header.Get(serversHeader) == "tcp@a:1,tcp@b:2"; old != (c.want == "" || c.want == textType) {
 			t.Errorf("%s: header %q", c.name, resp.Header.Get(serversHeader))
+		}
+		body, _ := io.ReadAll(resp.Body)
+		if text := string(body); c.want == "" && text != "" || c.want == textType && text != "tcp@a:1\ntcp@b:2\n" {
+			t.Errorf("%s: body %q", c.name, body)
 		}
 		if resp.Header.Get("Cache-Control") != "no-store" || resp.Header.Get("Vary") != "Accept" {
 			t.Errorf("%s: headers %v", c.name, resp.Header)
 		}
+	}
+}
+
+// TestHead is answered as GET is, without the body.
+func TestHead(t *testing.T) {
+	r := New(0)
+	ask(r, http.MethodPost, "tcp@a:1", "")
+	web := httptest.NewServer(r)
+	defer web.Close()
+	for _, c := range []struct{ query, kind, header string }{
+		{"", "", "tcp@a:1"},
+		{"?format=text", "text/plain; charset=utf-8", "tcp@a:1"},
+		{"?format=json", "application/json", ""},
+	} {
+		resp, err := http.Head(web.URL + c.query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != c.kind || resp.Header.Get(serversHeader) != c.header || len(body) > 0 {
+			t.Errorf("%q: %s, %v, body %q", c.query, resp.Status, resp.Header, body)
+		}
+	}
+}
+
+// TestOldCallerKeepsItsConnection although it never closes the body of an
+// answer: it has none.
+func TestOldCallerKeepsItsConnection(t *testing.T) {
+	r := New(0)
+	ask(r, http.MethodPost, "tcp@a:1", "")
+	var opened atomic.Int64
+	web := httptest.NewUnstartedServer(r)
+	web.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	web.Start()
+	defer web.Close()
+	for range 10 {
+		resp, err := web.Client().Get(web.URL)
+		if err != nil || resp.Header.Get(serversHeader) != "tcp@a:1" {
+			t.Fatal(resp, err)
+		}
+	}
+	if n := opened.Load(); n != 1 {
+		t.Errorf("10 looks took %d connections", n)
 	}
 }

@@ -34,7 +34,9 @@
 // is another one after each change and after a restart. X-Geerpc-Index has it
 // too, for languages whose JSON doesn't hold so many. With ?index=N&wait=30s
 // that GET is a watch: it is answered a moment after the index is not N any
-// more, and when the time is over, 60 seconds at most. A browser gets a page.
+// more, and when the time is over, 60 seconds at most. A browser gets a page,
+// and curl, or whatever else accepts all or asks for ?format=text, an address a
+// line. HEAD is answered as GET, without the body.
 //
 // Reading is free to all who can reach the registry. Writing is too, unless a
 // Token is set.

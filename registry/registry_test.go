@@ -79,7 +79,7 @@ func TestA27_Addresses(t *testing.T) {
 }
 
 func TestMethods(t *testing.T) {
-	for _, method := range []string{http.MethodPut, http.MethodHead, http.MethodPatch, http.MethodOptions} {
+	for _, method := range []string{http.MethodPut, http.MethodPatch, http.MethodOptions} {
 		resp := ask(New(0), method, "tcp@a:1", "")
 		if resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") == "" {
 			t.Errorf("%s: %s, Allow %q", method, resp.Status, resp.Header.Get("Allow"))
