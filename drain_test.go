@@ -478,6 +478,30 @@ func TestOnShutdown(t *testing.T) {
 	}
 }
 
+// One that takes long, such as one that leaves a registry that hangs, delays
+// no other: here each waits for the other.
+func TestOnShutdown_SideBySide(t *testing.T) {
+	var s Server
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	first, second := make(chan struct{}), make(chan struct{})
+	meet := func(mine, other chan struct{}) func(context.Context) {
+		return func(ctx context.Context) {
+			close(mine)
+			select {
+			case <-other:
+			case <-ctx.Done():
+				t.Error("one hook waits for the other to return")
+			}
+		}
+	}
+	s.OnShutdown(meet(first, second))
+	s.OnShutdown(meet(second, first))
+	if err := s.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestServices(t *testing.T) {
 	var s Server
 	if got := s.Services(); len(got) != 0 {

@@ -188,13 +188,18 @@ func (s *connSet) stop(closed bool) []*conn {
 	return slices.Collect(maps.Keys(s.conns))
 }
 
-// takeHooks returns what Shutdown is to call first, once.
-func (s *connSet) takeHooks() []func(context.Context) {
+// runHooks calls what Shutdown is to call first, once, and returns when all
+// have returned.
+func (s *connSet) runHooks(ctx context.Context) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	hooks := s.hooks
 	s.hooks = nil
-	return hooks
+	s.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, f := range hooks {
+		wg.Go(func() { f(ctx) })
+	}
+	wg.Wait()
 }
 
 // wait returns when no connection is left, or with ctx's error.
@@ -219,8 +224,9 @@ func (s *connSet) wait(ctx context.Context) error {
 
 // OnShutdown has Shutdown call f first of all, once, with Shutdown's ctx, and
 // wait for it. That is the time to leave a registry, while calls are still
-// taken. After Shutdown has begun f is not called any more. Close doesn't call
-// it.
+// taken. Several are called at the same time, each in a goroutine of its own,
+// so that together they take no longer than the slowest. After Shutdown has
+// begun f is not called any more. Close doesn't call it.
 func (s *Server) OnShutdown(f func(ctx context.Context)) {
 	s.conns.mu.Lock()
 	defer s.conns.mu.Unlock()
@@ -237,9 +243,7 @@ func (s *Server) OnShutdown(f func(ctx context.Context)) {
 // closes what is left, as Close does, and returns ctx's error. It may be called
 // more than once, and before Serve.
 func (s *Server) Shutdown(ctx context.Context) error {
-	for _, f := range s.conns.takeHooks() {
-		f(ctx)
-	}
+	s.conns.runHooks(ctx)
 	for _, c := range s.conns.stop(false) {
 		c.drain(ctx)
 	}

@@ -85,15 +85,17 @@ func TestServe(t *testing.T) {
 
 	// While it deregisters it takes calls.
 	var reply int
-	s.OnShutdown(func(ctx context.Context) { // after Serve's own
-		if got := list(r); got != "" {
-			t.Errorf("Shutdown goes on with %q in the list", got)
+	s.OnShutdown(func(ctx context.Context) { // at the same time as Serve's own
+		for list(r) != "" && ctx.Err() == nil {
+			<-time.After(time.Millisecond)
 		}
 		if err := client.Call(ctx, "Arith.Double", 21, &reply); err != nil || reply != 42 {
 			t.Errorf("a call meanwhile: %d, %v", reply, err)
 		}
 	})
-	if err := s.Shutdown(t.Context()); err != nil {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
 		t.Error(err)
 	}
 	if err := <-s.ended; !errors.Is(err, geerpc.ErrServerClosed) {
@@ -171,6 +173,37 @@ func TestServeWithARegistryThatHangs(t *testing.T) {
 		<-ended
 		if took := time.Since(begin); took > leaveLimit || hung.Load() != 0 {
 			t.Errorf("Shutdown took %s, and %d requests are left", took, hung.Load())
+		}
+	})
+}
+
+// TestShutdownWithSeveralListeners: leaving a registry that hangs takes two
+// seconds, and not two for each listener.
+func TestShutdownWithSeveralListeners(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &wire{fault: func(_ int, req *http.Request) (*http.Response, error) {
+			<-req.Context().Done()
+			return nil, req.Context().Err()
+		}}
+		server := geerpc.NewServer()
+		const listeners = 4
+		ended := make(chan error, listeners)
+		for range listeners {
+			lis := &listener{accepting: make(chan struct{}), closed: make(chan struct{})}
+			go func() { // until Shutdown
+				ended <- Serve(server, lis, Config{Registries: []string{"http://hangs"}, Client: w.client()})
+			}()
+			<-lis.accepting
+		}
+		begin := time.Now()
+		if err := server.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begin); took > leaveLimit {
+			t.Errorf("Shutdown took %s", took)
+		}
+		for range listeners {
+			<-ended
 		}
 	})
 }
