@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -31,7 +32,13 @@ type town struct {
 	url      string // of the registry
 	servers  []*geerpc.Server
 	serving  sync.WaitGroup // all of these
+	failed   chan error     // of servers that end before they are told to; room for all
 }
+
+func newTown() *town { return &town{failed: make(chan error, len(branches))} }
+
+// branches are the names of the servers.
+var branches = []string{"north", "south"}
 
 // open starts the registry and two servers.
 func (t *town) open() error {
@@ -44,7 +51,7 @@ func (t *town) open() error {
 	t.registry = &http.Server{Handler: mux}
 	t.url = "http://" + lis.Addr().String() + "/_geerpc_/registry"
 	t.serving.Go(func() { t.registry.Serve(lis) }) // ends with close, which waits
-	for _, name := range []string{"north", "south"} {
+	for _, name := range branches {
 		if err := t.add(name); err != nil {
 			return err
 		}
@@ -64,7 +71,10 @@ func (t *town) add(name string) error {
 	}
 	t.servers = append(t.servers, server)
 	t.serving.Go(func() { // ends with Shutdown or close, which waits
-		registry.Serve(server, lis, registry.Config{Registries: []string{t.url}})
+		err := registry.Serve(server, lis, registry.Config{Registries: []string{t.url}})
+		if !errors.Is(err, geerpc.ErrServerClosed) {
+			t.failed <- fmt.Errorf("%s: %w", name, err)
+		}
 	})
 	return nil
 }
@@ -81,14 +91,14 @@ func (t *town) close() {
 
 // cluster calls servers that a registry knows, while one of them leaves.
 func (t *tour) cluster() error {
-	var town town
+	town := newTown()
 	defer town.close()
 	if err := town.open(); err != nil {
 		return err
 	}
 	d := xclient.NewGeeRegistryDiscovery(town.url, 0)
 	defer d.Close()
-	if err := t.listed(d, 2); err != nil {
+	if err := town.listed(t.ctx, d, len(branches)); err != nil {
 		return err
 	}
 	t.say("the registry", "lists 2 servers")
@@ -107,20 +117,23 @@ func (t *tour) cluster() error {
 		return fmt.Errorf("10 calls went to %v", names)
 	}
 	t.say("10 calls", "in turn: %d to north, %d to south", north, south)
-	return t.leave(&town, d, xc)
+	return t.leave(town, d, xc)
 }
 
-// listed waits until a discovery knows that many servers.
-func (t *tour) listed(d xclient.Discovery, n int) error {
+// listed waits until a discovery knows that many servers, or one has failed.
+func (t *town) listed(ctx context.Context, d xclient.Discovery, n int) error {
 	for {
 		servers, err := d.GetAll()
 		if err == nil && len(servers) == n {
 			return nil
 		}
-		if t.ctx.Err() != nil {
+		select {
+		case err := <-t.failed:
+			return err
+		case <-ctx.Done():
 			return fmt.Errorf("the servers are %q, %v; want %d", servers, err, n)
+		case <-time.After(time.Millisecond):
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -144,7 +157,7 @@ func (t *tour) leave(town *town, d xclient.Discovery, xc *xclient.XClient) error
 	}
 	err := town.servers[0].Shutdown(t.ctx)
 	if err == nil {
-		err = t.listed(d, 1)
+		err = town.listed(t.ctx, d, len(branches)-1)
 	}
 	stop()
 	wg.Wait()

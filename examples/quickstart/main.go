@@ -42,18 +42,19 @@ type tour struct {
 // stops are the parts of the tour, in order.
 var stops = []struct {
 	title string
+	file  string // that has it
 	show  func(*tour) error
 }{
-	{"one server, five transports, three codecs: 6 x 7 is", (*tour).transports},
-	{"calls without waiting: Client.Go", (*tour).async},
-	{"contexts and time limits", (*tour).contexts},
-	{"errors say what, where, and whether the method ran", (*tour).errors},
-	{"a method that panics costs one call", (*tour).panics},
-	{"typed methods: the compiler checks the types", (*tour).typed},
-	{"metadata and the peer", (*tour).metadata},
-	{"interceptors: one kind for both sides", (*tour).interceptors},
-	{"an orderly shutdown", (*tour).shutdown},
-	{"a cluster: a registry, and one of two servers leaves", (*tour).cluster},
+	{"one server, five transports, three codecs: 6 x 7 is", "stops.go", (*tour).transports},
+	{"calls without waiting: Client.Go", "stops.go", (*tour).async},
+	{"contexts and time limits", "stops.go", (*tour).contexts},
+	{"errors say what, where, and whether the method ran", "stops.go", (*tour).errors},
+	{"a method that panics costs one call", "stops.go", (*tour).panics},
+	{"typed methods: the compiler checks the types", "stops.go", (*tour).typed},
+	{"metadata and the peer", "stops.go", (*tour).metadata},
+	{"interceptors: one kind for both sides", "stops.go", (*tour).interceptors},
+	{"an orderly shutdown", "stops.go", (*tour).shutdown},
+	{"a cluster: a registry, and one of two servers leaves", "cluster.go", (*tour).cluster},
 }
 
 // run makes the tour and says on out what it sees. The error is the first
@@ -74,8 +75,9 @@ func run(out io.Writer) error {
 	}
 	defer stop()
 	t.places = places
+	fmt.Fprintln(out, "The service that is called is in service.go; places.go has how to listen, and to dial.")
 	for i, stop := range stops {
-		fmt.Fprintf(out, "\n%d. %s\n", i+1, stop.title)
+		fmt.Fprintf(out, "\n%d. %s (%s)\n", i+1, stop.title, stop.file)
 		if err := stop.show(t); err != nil {
 			return fmt.Errorf("%d. %s: %w", i+1, stop.title, err)
 		}
