@@ -109,9 +109,19 @@ func runShow(args []string) error {
 	return s.run(*callers, *rate)
 }
 
+// prologue is what is said first.
+const prologue = `%s
+%d callers make %d calls a second in all, half of them marked idempotent.
+%s
+The code: registry.go is the registry, server.go a server, caller.go a caller; main.go
+makes things happen, report.go checks the promise.
+
+`
+
 // run is the show from its beginning to its end.
 func (s *show) run(callers, rate int) error {
 	defer s.end()
+	fmt.Fprintf(s.screen.out, prologue, promised, callers, rate, legend)
 	if err := s.begin(); err != nil {
 		return err
 	}

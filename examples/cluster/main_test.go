@@ -59,6 +59,13 @@ func TestD38_F58_ServersAndRegistryRestart(t *testing.T) {
 	if !strings.HasSuffix(out.String(), "\nThe promise was kept.\n") {
 		t.Error("no good end")
 	}
+	// What is to be seen is said before it happens.
+	before, _, _ := strings.Cut(out.String(), "registry on http://")
+	for _, want := range []string{promised, legend, "64 callers make 1500 calls a second", "registry.go", "server.go", "caller.go"} {
+		if !strings.Contains(before, want) {
+			t.Errorf("it does not begin with %q", want)
+		}
+	}
 	for line := range strings.Lines(out.String()) {
 		if n := len([]rune(line)); n > 100 {
 			t.Errorf("line too long for a terminal: %d", n)

@@ -23,6 +23,14 @@ const (
 	restart = "registry restart"
 )
 
+// promised is what report.promise checks.
+const promised = `The promise, whatever happens to servers and registry:
+  1. no call that is marked idempotent fails;
+  2. no call at all fails when a server is drained or the registry restarts;
+  3. no call that is not marked runs twice;
+  4. one that a server is killed over may fail, and says then that it may have run.
+`
+
 // A report adds up what became of the calls.
 type report struct {
 	phases  []phase
@@ -130,6 +138,10 @@ func (r *report) table() string {
 	}
 	return b.String()
 }
+
+// legend explains the table.
+const legend = `"longest gap" is the longest time in which no call succeeded, of all callers together.
+`
 
 func millis(d time.Duration) string { return fmt.Sprintf("%.1f ms", d.Seconds()*1000) }
 
