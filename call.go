@@ -25,9 +25,8 @@ type call struct {
 	metadata      Metadata
 	reply         metadataBox
 
-	ctx    context.Context // nil if nobody is going to look at it
-	cancel context.CancelCauseFunc
-	end    context.CancelFunc // of the deadline
+	ctx  context.Context // nil if nobody is going to look at it; otherwise life
+	life callContext
 
 	timer    *time.Timer // of the handle timeout
 	answered atomic.Bool // by the timer, or about to be by settle
@@ -38,20 +37,6 @@ type call struct {
 	mute bool  // then: it has been answered already
 	next *call // in the queue of those that wait for a worker
 	job  job[call]
-}
-
-// callContext is the context of a method: it knows its call.
-type callContext struct {
-	context.Context
-	call *call
-}
-
-// Value implements context.Context.
-func (c callContext) Value(key any) any {
-	if key == (callKey{}) {
-		return c.call
-	}
-	return c.Context.Value(key)
 }
 
 // arm limits the call's time: its context ends when the time that its caller
@@ -72,15 +57,14 @@ func (c *call) arm(handle, left time.Duration) {
 }
 
 func (c *call) makeContext(handle, left time.Duration) {
-	ctx, cancel := context.WithCancelCause(c.conn.link.ctx)
-	c.cancel, c.end = cancel, func() {}
+	c.life.call = c
 	if handle > 0 && (left <= 0 || handle < left) {
 		left = handle
 	}
 	if left > 0 {
-		ctx, c.end = context.WithTimeout(ctx, left)
+		c.life.deadline = time.Now().Add(left)
 	}
-	c.ctx = callContext{ctx, c}
+	c.ctx = &c.life
 }
 
 // drop gives up a call that is not going to be run. It reports false if the
@@ -96,8 +80,7 @@ func (c *call) cleanUp() {
 		c.timer.Stop()
 	}
 	if c.ctx != nil {
-		c.end()
-		c.cancel(nil)
+		c.life.cancel()
 	}
 }
 

@@ -1,7 +1,6 @@
 package geerpc
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -337,7 +336,7 @@ func (c *conn) cancelCall(seq uint64) {
 	c.mu.Lock()
 	k := c.state.calls[seq]
 	c.mu.Unlock()
-	if k != nil && k.cancel != nil {
-		k.cancel(context.Canceled)
+	if k != nil && k.ctx != nil {
+		k.life.cancel()
 	}
 }

@@ -1,0 +1,83 @@
+package geerpc
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// A callContext is the context of a call's method. Most methods only pass it
+// on, or look whether it has ended; a context that can be waited for, and that
+// ends with the connection, costs more than a quick call. So that one is made
+// when it is asked for.
+type callContext struct {
+	call     *call
+	deadline time.Time // zero: none
+
+	mu   sync.Mutex // guards what follows
+	err  error      // why it has ended
+	real context.Context
+	stop context.CancelFunc // ends real
+}
+
+// Deadline implements context.Context.
+func (c *callContext) Deadline() (time.Time, bool) { return c.deadline, !c.deadline.IsZero() }
+
+// Done implements context.Context.
+func (c *callContext) Done() <-chan struct{} { return c.made().Done() }
+
+// Value implements context.Context. The context knows its call; who asks for
+// anything else may be package context, looking for a context of its own.
+func (c *callContext) Value(key any) any {
+	if key == (callKey{}) {
+		return c.call
+	}
+	return c.made().Value(key)
+}
+
+// Err implements context.Context.
+func (c *callContext) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.err != nil:
+	case c.real != nil:
+		c.err = c.real.Err()
+	case c.call.conn.link.ctx.Err() != nil:
+		c.err = context.Canceled
+	case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
+		c.err = context.DeadlineExceeded
+	}
+	return c.err
+}
+
+// made returns the context that does what this one promises.
+func (c *callContext) made() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.real != nil {
+		return c.real
+	}
+	parent := c.call.conn.link.ctx
+	switch {
+	case c.err == context.Canceled:
+		c.real, c.stop = context.WithCancel(parent)
+		c.stop()
+	case c.deadline.IsZero():
+		c.real, c.stop = context.WithCancel(parent)
+	default:
+		c.real, c.stop = context.WithDeadline(parent, c.deadline)
+	}
+	return c.real
+}
+
+// cancel ends the context.
+func (c *callContext) cancel() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stop != nil {
+		c.stop()
+	} else if c.err == nil {
+		c.err = context.Canceled
+	}
+}

@@ -1,0 +1,105 @@
+package geerpc
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// newCallContext returns the context of a call, with that much time left
+// unless that is zero, and what closes its connection.
+func newCallContext(t *testing.T, left time.Duration) (ctx *callContext, closeLink func(error)) {
+	link := &link{}
+	link.ctx, link.cancel = context.WithCancelCause(t.Context())
+	k := &call{conn: &conn{link: link, server: &Server{}}}
+	k.makeContext(0, left)
+	return &k.life, link.cancel
+}
+
+// Looked at before it ends, only after it, or both: what a context says has to
+// be the same, and must not change.
+func TestCallContext(t *testing.T) {
+	lost := errors.New("lost")
+	ends := []struct {
+		name  string
+		end   func(c *callContext, closeLink func(error))
+		err   error
+		cause error
+	}{
+		{"cancelled", func(c *callContext, _ func(error)) { c.cancel() }, context.Canceled, context.Canceled},
+		{"connection lost", func(_ *callContext, closeLink func(error)) { closeLink(lost) }, context.Canceled, lost},
+		{"deadline", func(*callContext, func(error)) { time.Sleep(time.Second) }, context.DeadlineExceeded, context.DeadlineExceeded},
+	}
+	looks := []struct {
+		name string
+		look func(c *callContext)
+	}{
+		{"nothing", func(*callContext) {}},
+		{"Err", func(c *callContext) { c.Err() }},
+		{"Done", func(c *callContext) { c.Done() }},
+	}
+	for _, e := range ends {
+		for _, before := range looks {
+			for _, after := range looks {
+				t.Run(e.name+"/"+before.name+" before/"+after.name+" after", func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						c, closeLink := newCallContext(t, time.Second)
+						before.look(c)
+						if err := c.Err(); err != nil {
+							t.Fatalf("ended already: %v", err)
+						}
+						e.end(c, closeLink)
+						after.look(c)
+						wantEnded(t, c, e.err, e.cause)
+						c.cancel() // as when the method returns
+						closeLink(errDone)
+						wantEnded(t, c, e.err, e.cause)
+					})
+				})
+			}
+		}
+	}
+}
+
+func wantEnded(t *testing.T, c *callContext, err, cause error) {
+	t.Helper()
+	synctest.Wait()
+	select {
+	case <-c.Done():
+	default:
+		t.Error("Done is not closed")
+	}
+	if c.Err() != err || context.Cause(c) != cause {
+		t.Errorf("Err %v, cause %v, want %v, %v", c.Err(), context.Cause(c), err, cause)
+	}
+}
+
+// A context that nobody has looked at ends those derived from it, and runs
+// what waits for its end.
+func TestCallContext_Derived(t *testing.T) {
+	c, _ := newCallContext(t, 0)
+	child, stop := context.WithTimeout(context.WithValue(c, callKey{}, "other"), time.Hour)
+	defer stop()
+	ran := make(chan bool)
+	context.AfterFunc(c, func() { close(ran) })
+	if _, ok := c.Deadline(); ok {
+		t.Error("there is a deadline")
+	}
+	c.cancel()
+	<-child.Done()
+	<-ran
+	if callFrom(c) != c.call || c.Value("other") != nil {
+		t.Error("it does not know its call, or knows more")
+	}
+}
+
+// Handlers that don't look at their context don't pay for one.
+func TestCallContext_MadeOnDemand(t *testing.T) {
+	c, _ := newCallContext(t, time.Hour)
+	_, _, _ = c.Err(), callFrom(c), c.cancel
+	if c.cancel(); c.real != nil {
+		t.Error("a context was made")
+	}
+}
