@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"unicode/utf8"
 )
 
@@ -86,14 +87,14 @@ func SetReplyMetadata(ctx context.Context, key, value string) error {
 
 // metadataBox is metadata being put together.
 type metadataBox struct {
-	mu sync.Mutex // guards md
-	md Metadata
+	mu sync.Mutex // held by those who change md
+	md atomic.Pointer[Metadata]
 }
 
 func (b *metadataBox) set(key, value string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	md := maps.Clone(b.md)
+	md := maps.Clone(b.get())
 	if md == nil {
 		md = make(Metadata, 1)
 	}
@@ -101,14 +102,15 @@ func (b *metadataBox) set(key, value string) error {
 	if err := md.validate(); err != nil {
 		return err
 	}
-	b.md = md
+	b.md.Store(&md)
 	return nil
 }
 
 func (b *metadataBox) get() Metadata {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.md
+	if md := b.md.Load(); md != nil {
+		return *md
+	}
+	return nil
 }
 
 // validate checks md against the limits, on the way out and on the way in.

@@ -107,6 +107,9 @@ func (g *gobBodies) append(dst []byte, v any, room int) ([]byte, error) {
 }
 
 func (g *gobBodies) decode(data []byte, v any) error {
+	if v != nil && g.dec.decodePlain(data, v) {
+		return nil
+	}
 	g.src = data
 	value, err := g.dec.scan(&g.src, 0)
 	switch {

@@ -80,7 +80,7 @@ func planToWrite(t reflect.Type, section []byte) *gobPlan {
 // planToRead returns the plan for values of a type that the peer has defined
 // which are to become values of t; or nil if gob has to read them.
 func planToRead(peers *gobType, t reflect.Type) *gobPlan {
-	if peers == nil || peers.kind != gobStruct || t.Kind() != reflect.Struct || codesItself(t) {
+	if peers.kind != gobStruct || t.Kind() != reflect.Struct || codesItself(t) {
 		return nil
 	}
 	p := &gobPlan{}

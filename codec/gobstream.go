@@ -169,19 +169,26 @@ func (g *gobReader) decode(section []byte, v any) (err error) {
 	return g.dec.Decode(v)
 }
 
-// decodePlain decodes a value for which there is a plan, or reports false.
+// decodePlain decodes the section of a value for which there is a plan, or
+// reports false. What it decodes need not have been scanned.
 func (g *gobReader) decodePlain(section []byte, v any) bool {
 	to := structOf(v)
 	if !to.CanSet() {
 		return false
 	}
 	r := plainReader{data: section}
-	r.uint() // its length
+	if length := r.uint(); length != uint64(len(r.data)) {
+		return false
+	}
 	route := gobRoute{r.int(), to.Type()}
 	if route != g.last {
 		plan, known := g.plans[route]
 		if !known {
-			plan = planToRead(g.schema.types[route.id], route.to)
+			peers := g.schema.types[route.id]
+			if peers == nil {
+				return false // a peer could go on inventing ids
+			}
+			plan = planToRead(peers, route.to)
 			if g.plans == nil {
 				g.plans = make(map[gobRoute]*gobPlan)
 			}
