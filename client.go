@@ -26,6 +26,7 @@ type Client struct {
 	call    CallFunc // invoke, in the interceptors
 	pending pendingTable
 	outbox  combiner[waiter]
+	senders workers       // one at a time empties the outbox
 	done    chan struct{} // closed when nothing is read any more
 	closed  chan struct{} // closed by Close
 	waiters sync.Pool     // of the Client, not of the process: a channel made in a synctest bubble must not leave it
@@ -248,6 +249,7 @@ func (c *Client) receive() {
 		c.link.fail(err)
 		c.terminate(c.link.cause())
 		c.link.close()
+		c.senders.release()
 		close(c.done)
 	}()
 	err = c.readAll()

@@ -134,16 +134,16 @@ func (c *Client) enqueue(w *waiter, h codec.Header, args any) {
 	w.timeout, w.metadata = h.Frame().Timeout, h.Frame().Metadata
 	w.state.Store(queued)
 	if c.outbox.add(&w.job) && c.link.enter() {
-		go c.sendQueued() // ends when nothing is queued; Close waits
+		c.senders.run(c) // until nothing is queued; Close waits
 	}
 }
 
-// sendQueued sends what callers have put into the outbox, until it is empty.
-func (c *Client) sendQueued() {
+// work sends what callers have put into the outbox, until it is empty.
+func (c *Client) work() {
 	ended := false
 	defer func() {
 		if !ended { // what is encoded has ended our goroutine
-			go c.sendQueued()
+			c.senders.run(c)
 			return
 		}
 		c.link.leave()

@@ -5,22 +5,26 @@ import (
 	"time"
 )
 
-// spareTime is how long a goroutine that no call has needed is kept.
+// spareTime is how long a goroutine that nobody has needed is kept.
 const spareTime = 5 * time.Second
 
-// workers runs calls of connections on goroutines that have run others before:
-// what that saves is the growing of their stacks. The zero value is ready. It
-// is bounded by who uses it, a connection has only so many calls in flight.
+// workers does work on goroutines that have done other work before: what that
+// saves is the growing of their stacks. The zero value is ready. It is bounded
+// by who uses it: a connection has only so many calls in flight, and a client
+// one sender.
 type workers struct {
-	mu    sync.Mutex     // guards what follows
-	idle  []chan<- *conn // of goroutines that wait, the latest last; nil sends one home
-	spare int            // the fewest that were idle since the last trim
-	timer *time.Timer    // of trim; nil if it does not run
-	open  bool           // there has been a call since release
+	mu    sync.Mutex        // guards what follows
+	idle  []chan<- workload // of goroutines that wait, the latest last; nil sends one home
+	spare int               // the fewest that were idle since the last trim
+	timer *time.Timer       // of trim; nil if it does not run
+	open  bool              // there has been work since release
 }
 
-// run has a worker look at c's calls soon. It does not wait.
-func (w *workers) run(c *conn) {
+// A workload is something to be done.
+type workload interface{ work() }
+
+// run has a goroutine do the work soon. It does not wait.
+func (w *workers) run(l workload) {
 	w.mu.Lock()
 	w.open = true
 	if n := len(w.idle) - 1; n >= 0 {
@@ -28,28 +32,29 @@ func (w *workers) run(c *conn) {
 		w.idle = w.idle[:n]
 		w.spare = min(w.spare, n)
 		w.mu.Unlock()
-		next <- c
+		next <- l
 		return
 	}
 	w.mu.Unlock()
-	go w.work(c) // ends when trim or release sends it home
+	go w.work(l) // ends when trim or release sends it home
 }
 
-// work runs what it is given. A call that ends its goroutine (runtime.Goexit) ends work.
-func (w *workers) work(c *conn) {
-	next := make(chan *conn, 1)
-	for c != nil {
-		c.work()
+// work does what it is given. Work that ends its goroutine (runtime.Goexit)
+// ends it too.
+func (w *workers) work(l workload) {
+	next := make(chan workload, 1)
+	for l != nil {
+		l.work()
 		if !w.rest(next) {
 			return
 		}
-		c = <-next
+		l = <-next
 	}
 }
 
-// rest offers a goroutine for the next call, unless the last connection has
-// gone.
-func (w *workers) rest(next chan<- *conn) bool {
+// rest offers a goroutine for more work, unless nobody is left who may have
+// some.
+func (w *workers) rest(next chan<- workload) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.open {
@@ -67,7 +72,7 @@ func (w *workers) rest(next chan<- *conn) bool {
 func (w *workers) trim() {
 	w.mu.Lock()
 	home := w.idle[:w.spare]
-	w.idle = append([]chan<- *conn(nil), w.idle[w.spare:]...)
+	w.idle = append([]chan<- workload(nil), w.idle[w.spare:]...)
 	w.spare = len(w.idle)
 	if w.spare == 0 {
 		w.timer = nil
@@ -87,7 +92,7 @@ func (w *workers) release() {
 	sendHome(home)
 }
 
-func sendHome(idle []chan<- *conn) {
+func sendHome(idle []chan<- workload) {
 	for _, next := range idle {
 		next <- nil
 	}
