@@ -169,7 +169,7 @@ func (c *call) finish(err error) {
 	}
 	c.cleanUp()
 	c.err = err
-	c.mute = !c.answered.CompareAndSwap(false, true)
+	c.mute = c.timer != nil && !c.answered.CompareAndSwap(false, true)
 }
 
 // answerNow answers with err, without waiting for others.

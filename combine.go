@@ -28,11 +28,15 @@ type job[T any] struct {
 }
 
 // add adds a job and tells whether the caller is to do the work.
-func (c *combiner[T]) add(j *job[T]) bool {
+func (c *combiner[T]) add(j *job[T]) bool { return c.addAll(j, j) }
+
+// addAll adds jobs at once: the first and the last of a list, in which next of
+// each is the one before it.
+func (c *combiner[T]) addAll(first, last *job[T]) bool {
 	for {
 		before := c.last.Load()
-		j.next = before
-		if c.last.CompareAndSwap(before, j) {
+		first.next = before
+		if c.last.CompareAndSwap(before, last) {
 			return before == nil
 		}
 	}

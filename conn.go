@@ -36,6 +36,9 @@ type conn struct {
 	gone     chan struct{} // closed when nothing of the connection is left
 	slot     chan struct{} // capacity 1: there may be a free slot, look
 	incoming []*call       // read and not yet in the queue; the reader's own
+	spare    *[]*call      // to be used; the reader's own, while it has messages at hand
+	called   *method       // by the latest request; the reader's own, as is
+	name     string        // by which it was
 	leaving  sync.WaitGroup
 }
 
@@ -182,6 +185,7 @@ func (c *conn) request(h *codec.Header) error {
 		c.incoming = append(c.incoming, k)
 	}
 	if len(c.incoming) >= maxTogether || !c.link.ready() {
+		c.leaveSpare()
 		if !c.submit(true) {
 			return errRelieved
 		}
@@ -230,13 +234,13 @@ func (c *conn) inFlight() int64 { return c.taken.Load() - c.returned.Load() }
 // readCall reads the body of a request. A request that can't be met is a call
 // as well: one that is answered with the reason.
 func (c *conn) readCall(h *codec.Header) *call {
-	k := spare.Get().(*call)
+	k := c.newCall()
 	k.conn, k.seq, k.serviceMethod = c, h.Seq, h.ServiceMethod
 	unfit := Metadata(h.Frame().Metadata).validate()
 	if unfit == nil {
 		k.metadata = h.Frame().Metadata
 	}
-	k.method = c.server.registry.method(h.ServiceMethod)
+	k.method = c.method(h.ServiceMethod)
 	if k.method == nil {
 		c.link.readBody(nil)
 		k.refused = c.server.registry.missing(h.ServiceMethod)
@@ -256,6 +260,14 @@ func (c *conn) readCall(h *codec.Header) *call {
 	k.replyv = k.method.newReply()
 	k.arm(c.handleTimeout(), time.Duration(h.Frame().Timeout))
 	return k
+}
+
+// method returns the method of a name, which often is the latest again, or nil.
+func (c *conn) method(name string) *method {
+	if c.called == nil || c.name != name { // what is missing may have been registered meanwhile
+		c.called, c.name = c.server.registry.method(name), name
+	}
+	return c.called
 }
 
 // handleTimeout returns the shorter of the client's and the server's.

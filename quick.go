@@ -131,18 +131,43 @@ func (s *shift) end() (ran []*call) {
 	return ran
 }
 
-// spare is calls that have been answered, for readers to use again.
-var spare = sync.Pool{New: func() any { return new(call) }}
+// spare has calls that have been answered, a batch at a time, for readers to
+// use again.
+var spare = sync.Pool{New: func() any { return new([]*call) }}
+
+// newCall returns a call for the reader to fill.
+func (c *conn) newCall() *call {
+	if c.spare == nil {
+		c.spare = spare.Get().(*[]*call)
+	}
+	n := len(*c.spare) - 1
+	if n < 0 {
+		return new(call)
+	}
+	k := (*c.spare)[n]
+	*c.spare = (*c.spare)[:n]
+	return k
+}
+
+// leaveSpare gives back the calls that the reader has not used.
+func (c *conn) leaveSpare() {
+	if c.spare != nil {
+		spare.Put(c.spare)
+		c.spare = nil
+	}
+}
 
 // recycle lets go of calls that have been answered. A method may hold on to its
 // context, and with it to its call.
 func recycle(calls []*call) {
+	batch := spare.Get().(*[]*call)
 	for _, k := range calls {
-		if k.ctx == nil && k.timer == nil {
+		if k.ctx == nil && k.timer == nil && len(*batch) < maxTogether {
 			*k = call{}
-			spare.Put(k)
+			*batch = append(*batch, k)
 		}
 	}
+	spare.Put(batch)
 	clear(calls)
 }
 

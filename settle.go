@@ -21,13 +21,15 @@ func (c *conn) settle(k *call) {
 // hand gives calls that have been run to whoever settles, and reports whether
 // that is to be the caller.
 func (c *conn) hand(calls []*call) (first bool) {
-	for _, k := range calls {
-		k.job.of = k
-		if c.settling.done.add(&k.job) {
-			first = true
-		}
+	if len(calls) == 0 {
+		return false
 	}
-	return first
+	var last *job[call]
+	for _, k := range calls {
+		k.job = job[call]{of: k, next: last}
+		last = &k.job
+	}
+	return c.settling.done.addAll(&calls[0].job, last)
 }
 
 // settleAll answers until all have been.
