@@ -50,8 +50,9 @@ type Writer struct {
 	failed   chan struct{}         // closed then
 	flushing atomic.Bool
 
-	turn  gate // held from Begin to End, by one who may be slow: it runs users' code
-	total int  // bytes gathered so far
+	turn  gate   // held from Begin to End, by one who may be slow: it runs users' code
+	open  []byte // written in this turn
+	total int    // bytes written so far
 
 	mu   sync.Mutex // guards what follows; held for a moment only
 	buf  []byte
@@ -137,9 +138,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	if err := w.Err(); err != nil {
 		return 0, err
 	}
-	w.mu.Lock()
-	w.buf = append(w.buf, p...)
-	w.mu.Unlock()
+	w.open = append(w.open, p...)
 	w.total += len(p)
 	return len(p), nil
 }
@@ -147,13 +146,26 @@ func (w *Writer) Write(p []byte) (int, error) {
 // Wanted tells whether somebody waits for the turn.
 func (w *Writer) Wanted() bool { return w.turn.waiters.Load() > 0 }
 
-// Total returns how many bytes have been gathered since the Writer was made.
-// It is called between Begin and End.
+// Total returns how many bytes have been written since the Writer was made. It
+// is called between Begin and End.
 func (w *Writer) Total() int { return w.total }
 
 // End gives the turn to the next. What was written leaves with the next Flush,
 // which the caller owes.
-func (w *Writer) End() { w.turn.unlock() }
+func (w *Writer) End() {
+	w.mu.Lock()
+	if len(w.buf) == 0 {
+		w.buf, w.open = w.open, w.buf
+	} else {
+		w.buf = append(w.buf, w.open...)
+	}
+	w.mu.Unlock()
+	if cap(w.open) > keepBuffer {
+		w.open = nil
+	}
+	w.open = w.open[:0]
+	w.turn.unlock()
+}
 
 // Flush sees to it that what has been gathered leaves, now or with a flush that
 // is under way. With yield set it first lets other goroutines run, so that what
