@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"math"
 	"net/http"
 	"slices"
@@ -52,10 +53,11 @@ type GeeRegistryDiscovery struct {
 
 	timeout time.Duration // between two polls of a registry that can't be watched
 	client  *http.Client
+	badURLs []error     // what is wrong with them
 	used    atomic.Bool // the list, since the last tick of the watch, which is on
 
 	state   sync.Mutex // guards what follows and all that the sources hold; never held during a request
-	sources []*source  // as named
+	sources []*source  // as named, but for bad URLs; none: only Update and SetEndpoints have a say
 	watch   *watch     // the latest, which may have ended; nil before the first
 	due     time.Time  // until then Refresh has nothing to do
 }
@@ -65,6 +67,10 @@ type GeeRegistryDiscovery struct {
 // that can't be watched is asked anew each timeout, of at least 100 ms. Zero:
 // DefaultUpdateTimeout; negative: not once it has listed servers. Nothing is
 // asked, and no goroutine runs, before the first use.
+//
+// A URL that is none of HTTP is left out where there are others; an XClient
+// tells its Logger. If there is no good one, calls fail at once, with
+// CodeInvalidArgument.
 func NewGeeRegistryDiscovery(registryAddr string, timeout time.Duration) *GeeRegistryDiscovery {
 	switch {
 	case timeout == 0:
@@ -81,15 +87,24 @@ func NewGeeRegistryDiscovery(registryAddr string, timeout time.Duration) *GeeReg
 		d.client.Transport = t.Clone() // connections of its own, to close them
 	}
 	for url := range strings.SplitSeq(registryAddr, ",") {
-		d.sources = append(d.sources, &source{url: strings.TrimSpace(url)})
+		url = strings.TrimSpace(url)
+		if err := checkURL(url); err != nil {
+			d.badURLs = append(d.badURLs, err)
+			continue
+		}
+		d.sources = append(d.sources, &source{url: url})
 	}
 	return d
 }
 
 // Refresh asks the registries, and waits until one has answered or all have
 // failed to, if the last answer, or Update, is older than the timeout. An error
-// is a *geerpc.Error, with CodeUnavailable; the list is then what it was.
+// is a *geerpc.Error, with CodeUnavailable, or CodeInvalidArgument if no URL is
+// good; the list is then what it was.
 func (d *GeeRegistryDiscovery) Refresh() error {
+	if len(d.sources) == 0 {
+		return d.unnamed()
+	}
 	d.state.Lock()
 	w := d.useLocked()
 	fresh := time.Now().Before(d.due)
@@ -181,6 +196,8 @@ func (d *GeeRegistryDiscovery) use(ctx context.Context) (*List, error) {
 	switch {
 	case len(l.Endpoints) > 0:
 		return l, nil
+	case len(d.sources) == 0:
+		return nil, d.unnamed()
 	case w == nil:
 		return nil, errNoServers
 	}
@@ -200,6 +217,9 @@ func (d *GeeRegistryDiscovery) use(ctx context.Context) (*List, error) {
 func (d *GeeRegistryDiscovery) look() (*List, *watch) {
 	d.state.Lock()
 	defer d.state.Unlock()
+	if len(d.sources) == 0 {
+		return d.current(), nil
+	}
 	l, w := d.current(), d.useLocked()
 	switch {
 	case len(l.Endpoints) > 0 || !w.answered:
@@ -221,7 +241,9 @@ func (d *GeeRegistryDiscovery) replace(endpoints []Endpoint) {
 			s.notBefore = now.Add(d.timeout)
 		}
 	}
-	d.sources[0].servers = endpoints
+	if len(d.sources) > 0 {
+		d.sources[0].servers = endpoints
+	}
 	d.due = now.Add(d.timeout)
 	d.set(sorted(endpoints))
 	w := d.stopLocked() // what it has asked for is outdated; who waits for that finds the list
@@ -289,5 +311,20 @@ func (d *GeeRegistryDiscovery) failedLocked() error {
 		}
 		errs = append(errs, s.err)
 	}
-	return notSent(geerpc.CodeUnavailable, "rpc discovery: %w", errors.Join(errs...))
+	return notSent(geerpc.CodeUnavailable, "rpc discovery: %w", errors.Join(append(errs, d.badURLs...)...))
+}
+
+// unnamed returns that there is no registry to ask.
+func (d *GeeRegistryDiscovery) unnamed() error {
+	return notSent(geerpc.CodeInvalidArgument, "rpc discovery: %w", errors.Join(d.badURLs...))
+}
+
+// logBadURLs tells a logger, unless it is nil, which registries of a Discovery
+// are not asked.
+func logBadURLs(logger *slog.Logger, d Discovery) {
+	if g, ok := d.(*GeeRegistryDiscovery); ok && logger != nil {
+		for _, err := range g.badURLs {
+			logger.Warn("rpc discovery: a registry is not asked", "err", err)
+		}
+	}
 }

@@ -131,15 +131,6 @@ func wantListAtOnce(t *testing.T, d Discovery, want string) {
 	}
 }
 
-func TestBadRegistryURL(t *testing.T) {
-	for _, url := range []string{"", "http://regi stry", "ftp://registry", "http://"} {
-		d := NewGeeRegistryDiscovery(url, 0)
-		_, err := d.Get(RandomSelect)
-		d.Close()
-		wantError(t, err, geerpc.CodeUnavailable, geerpc.InClient, geerpc.RanNever)
-	}
-}
-
 // TestA27_BadAddresses: those that nobody could dial are left out, and so is
 // what comes twice.
 func TestA27_BadAddresses(t *testing.T) {

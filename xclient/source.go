@@ -41,6 +41,19 @@ type source struct {
 	notBefore time.Time // until when it is not asked, whoever waits
 }
 
+// checkURL returns what is wrong with the URL of a registry, nil if nothing is.
+// Of one that may have a password it shows only what comes after.
+func checkURL(text string) error {
+	u, err := url.Parse(text)
+	if err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" {
+		return nil
+	}
+	if i := strings.LastIndexByte(text, '@'); i >= 0 {
+		text = "…" + text[i:]
+	}
+	return fmt.Errorf("the registry %.300q: want a URL such as http://10.0.0.1:9999/_geerpc_/registry", text)
+}
+
 // A kept server is one that stays for a while though it is not listed.
 type kept struct {
 	Endpoint
@@ -129,9 +142,6 @@ func (s *source) ask(ctx context.Context, client *http.Client, index uint64) (an
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
-	if bad := (*url.Error)(nil); errors.As(err, &bad) {
-		return answer{}, fmt.Errorf("the URL of the registry: %w", bad.Err) // without the URL, which may have a password
-	}
 	if err != nil {
 		return answer{}, err
 	}
@@ -151,7 +161,11 @@ func (s *source) ask(ctx context.Context, client *http.Client, index uint64) (an
 // parseAnswer returns what is in a registry's response: in JSON, or in the
 // header that is all that GeeRPC's registry has.
 func parseAnswer(resp *http.Response) (answer, error) {
-	if resp.StatusCode != http.StatusOK {
+	switch resp.StatusCode {
+	case http.StatusOK:
+	case http.StatusNotFound:
+		return answer{}, fmt.Errorf("status %.64s; is the path /_geerpc_/registry?", resp.Status)
+	default:
 		return answer{}, fmt.Errorf("status %.64s", resp.Status)
 	}
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind == "application/json" {

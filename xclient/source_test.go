@@ -86,12 +86,3 @@ func TestWatch_TwoBehindOneName(t *testing.T) {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
-
-// A URL that is none is not in the error: it may have a password.
-func TestBadURLWithPassword(t *testing.T) {
-	d := NewGeeRegistryDiscovery("http://me:secret@ho st/", 0)
-	defer d.Close()
-	if _, err := d.Get(RandomSelect); err == nil || strings.Contains(err.Error(), "secret") {
-		t.Errorf("error is %v", err)
-	}
-}
