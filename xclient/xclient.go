@@ -36,7 +36,8 @@ type Config struct {
 	Retry    Retry    // zero: up to three attempts where that is safe
 	Ejection Ejection // zero: after five failures in a row
 
-	// Interceptors wrap each call as a whole. The first is the outermost.
+	// Interceptors wrap each call as a whole. The first is the outermost; nil
+	// ones are left out.
 	Interceptors []geerpc.Interceptor
 }
 
@@ -65,7 +66,8 @@ func NewXClient(d Discovery, mode SelectMode, opt *geerpc.Option) *XClient {
 }
 
 // New returns an XClient for the servers of d. With a Discovery that has only
-// the four methods, servers are picked by Get(RandomSelect).
+// the four methods, servers are picked by Get(RandomSelect). If d is nil, all
+// calls fail with CodeInvalidArgument.
 func New(d Discovery, c Config) *XClient {
 	if c.Balancer == nil {
 		c.Balancer = LeastLoaded()
@@ -79,6 +81,9 @@ func newXClient(d Discovery, mode SelectMode, c Config) *XClient {
 	opt := geerpc.DefaultOption
 	if c.Option != nil {
 		opt = c.Option
+	}
+	if isNil(d) {
+		d = noDiscovery{}
 	}
 	xc := &XClient{d: d, mode: mode, timeout: c.Timeout}
 	f := &xc.fleet
@@ -95,7 +100,9 @@ func newXClient(d Discovery, mode SelectMode, c Config) *XClient {
 		xc.do = withTimeout(c.Timeout, xc.do)
 	}
 	for i := len(c.Interceptors) - 1; i >= 0; i-- {
-		xc.do = c.Interceptors[i](xc.do)
+		if intercept := c.Interceptors[i]; intercept != nil {
+			xc.do = intercept(xc.do)
+		}
 	}
 	return xc
 }
