@@ -38,7 +38,7 @@ func DialContext(ctx context.Context, rpcAddr string, opts ...*Option) (*Client,
 	protocol, address, ok := strings.Cut(rpcAddr, "@")
 	if !ok || protocol == "" || address == "" {
 		return nil, &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever,
-			Message: fmt.Sprintf("rpc client: wrong format %q, expect protocol@addr", rpcAddr)}
+			Message: fmt.Sprintf("rpc client: wrong format %q, want protocol@host:port, such as tcp@10.0.0.1:9999", rpcAddr)}
 	}
 	return dial(ctx, protocols(protocol), address, opts...)
 }

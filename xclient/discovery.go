@@ -59,7 +59,9 @@ type MultiServersDiscovery struct {
 
 // NewMultiServerDiscovery returns a MultiServersDiscovery of servers, of which
 // it keeps a copy. Its rounds start with any of them, so that not every client
-// goes to the same one first.
+// goes to the same one first. An address that could never be dialled is in the
+// list like any other: calls go elsewhere or, if there is no other server, fail
+// with CodeInvalidArgument.
 func NewMultiServerDiscovery(servers []string) *MultiServersDiscovery {
 	d := new(MultiServersDiscovery)
 	d.next.Store(uint64(rand.Uint32()))
@@ -81,9 +83,13 @@ func NewEndpoints(endpoints []Endpoint) (*MultiServersDiscovery, error) {
 func (d *MultiServersDiscovery) Refresh() error { return nil }
 
 // Update replaces the list by servers of which no more is known than their
-// addresses; what SetEndpoints said before is forgotten. It keeps a copy and
-// returns nil.
+// addresses; what SetEndpoints said before is forgotten. It keeps a copy. If
+// one has no address that could be dialled, the list stays what it is, and the
+// error is a *geerpc.Error with CodeInvalidArgument.
 func (d *MultiServersDiscovery) Update(servers []string) error {
+	if err := checkAddresses(servers); err != nil {
+		return err
+	}
 	d.set(addressed(servers))
 	return nil
 }
@@ -166,7 +172,7 @@ func cloneEndpoints(endpoints []Endpoint) ([]Endpoint, error) {
 	u := newUnion(len(endpoints))
 	for _, e := range endpoints {
 		if !plausible(e.Addr) {
-			return nil, notSent(geerpc.CodeInvalidArgument, "rpc discovery: %.300q is no address for geerpc.XDial", e.Addr)
+			return nil, implausible(e.Addr)
 		}
 		e.Services, e.Metadata = slices.Clone(e.Services), maps.Clone(e.Metadata)
 		if !u.add(e) {
@@ -201,4 +207,18 @@ func plausible(addr string) bool {
 	protocol, rest, _ := strings.Cut(addr, "@")
 	unfit := func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }
 	return protocol != "" && rest != "" && len(addr) <= maxAddressBytes && !strings.ContainsFunc(addr, unfit)
+}
+
+// checkAddresses returns what is wrong with the first that is not plausible.
+func checkAddresses(addrs []string) error {
+	for _, addr := range addrs {
+		if !plausible(addr) {
+			return implausible(addr)
+		}
+	}
+	return nil
+}
+
+func implausible(addr string) error {
+	return notSent(geerpc.CodeInvalidArgument, "rpc discovery: the address %.300q: want protocol@host:port, such as tcp@10.0.0.1:9999", addr)
 }

@@ -120,8 +120,11 @@ func (d *GeeRegistryDiscovery) Refresh() error {
 
 // Update replaces the list by servers, of which no more is known than their
 // addresses. No registry is asked before the timeout; then they have their say
-// again. It keeps a copy and returns nil.
+// again. It keeps a copy, and fails as that of MultiServersDiscovery does.
 func (d *GeeRegistryDiscovery) Update(servers []string) error {
+	if err := checkAddresses(servers); err != nil {
+		return err
+	}
 	d.replace(addressed(servers))
 	return nil
 }

@@ -95,16 +95,18 @@ func TestRandomSelect(t *testing.T) {
 
 // TestF66_ListChangesInTheMiddle: whatever is picked is or was in the list.
 func TestF66_ListChangesInTheMiddle(t *testing.T) {
-	d := NewMultiServerDiscovery([]string{"s0"})
+	d := NewMultiServerDiscovery([]string{"tcp@s0"})
 	stop := make(chan struct{})
 	var updates, readers sync.WaitGroup
 	updates.Go(func() {
 		for n := 0; ; n = (n + 1) % 5 {
 			var list []string
 			for i := range n {
-				list = append(list, fmt.Sprint("s", i))
+				list = append(list, fmt.Sprint("tcp@s", i))
 			}
-			d.Update(list)
+			if err := d.Update(list); err != nil {
+				t.Error(err)
+			}
 			select {
 			case <-stop:
 				return
@@ -116,7 +118,7 @@ func TestF66_ListChangesInTheMiddle(t *testing.T) {
 		readers.Go(func() {
 			for range 2000 {
 				addr, err := d.Get(SelectMode(i % 2))
-				if err != nil && !errors.Is(err, errNoServers) || err == nil && !strings.HasPrefix(addr, "s") {
+				if err != nil && !errors.Is(err, errNoServers) || err == nil && !strings.HasPrefix(addr, "tcp@s") {
 					t.Errorf("%q, %v", addr, err)
 				}
 				d.GetAll()
@@ -227,9 +229,9 @@ func TestF66_RoundsStayFair(t *testing.T) {
 	count := make(map[string]int)
 	for i := range 3000 {
 		if i%7 == 0 {
-			list := []string{"s0", "s1", "s2", "s3"}
+			list := []string{"tcp@s0", "tcp@s1", "tcp@s2", "tcp@s3"}
 			if i%2 == 0 {
-				list = append(list, "guest")
+				list = append(list, "tcp@guest")
 			}
 			d.Update(list)
 		}
@@ -239,7 +241,7 @@ func TestF66_RoundsStayFair(t *testing.T) {
 		}
 		count[addr]++
 	}
-	for _, addr := range []string{"s0", "s1", "s2", "s3"} {
+	for _, addr := range []string{"tcp@s0", "tcp@s1", "tcp@s2", "tcp@s3"} {
 		if n := count[addr]; n < 550 || n > 800 { // between a fifth and a fourth, and some
 			t.Errorf("%s was picked %d times: %v", addr, n, count)
 		}

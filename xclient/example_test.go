@@ -152,5 +152,5 @@ func ExampleNewEndpoints() {
 	fmt.Println(err)
 	// Output:
 	// [tcp@10.0.0.1:9999 tcp@10.0.0.2:9999] <nil>
-	// rpc discovery: "10.0.0.3" is no address for geerpc.XDial
+	// rpc discovery: the address "10.0.0.3": want protocol@host:port, such as tcp@10.0.0.1:9999
 }

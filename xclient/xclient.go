@@ -168,6 +168,7 @@ func (xc *XClient) attempt(ctx context.Context, serviceMethod string, args, repl
 // connected.
 func (xc *XClient) pick(ctx context.Context, serviceMethod string) (*Server, *geerpc.Client, error) {
 	a := attemptsOf(ctx)
+	var failed error // of a server that may be back soon
 	for picks := 1; ; {
 		v, s, err := xc.choose(ctx, a, serviceMethod)
 		if err != nil {
@@ -185,8 +186,14 @@ func (xc *XClient) pick(ctx context.Context, serviceMethod string) (*Server, *ge
 			return s, client, nil
 		case err == errElsewhere: // which took its time
 		case err != nil && (!v.others || picks == maxPicks || ctx.Err() != nil || xc.fleet.closed()):
+			if failed != nil && geerpc.CodeOf(err) == geerpc.CodeInvalidArgument {
+				err = failed // lest one bad address makes the call look hopeless
+			}
 			return nil, nil, err
 		default:
+			if geerpc.CodeOf(err) == geerpc.CodeUnavailable {
+				failed = err
+			}
 			picks++
 		}
 	}
@@ -233,11 +240,16 @@ var anyView = view{others: true, shunned: down}
 // get asks a Discovery that has only the four methods for a server.
 func (xc *XClient) get() (*Server, error) {
 	addr, err := xc.d.Get(xc.mode)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case addr == "":
+		return nil, errNoAddress
 	}
 	return xc.fleet.server(addr)
 }
+
+var errNoAddress = notSent(geerpc.CodeInvalidArgument, "rpc xclient: the Discovery returned an empty address")
 
 // service returns the name of a method's service.
 func service(serviceMethod string) string {
