@@ -168,7 +168,8 @@ func (d *GeeRegistryDiscovery) List(ctx context.Context) (*List, error) {
 }
 
 // Age returns how long ago a registry last confirmed the list: a watched one
-// does so when something changes, and every 30 seconds. It is the longest
+// does so when something changes, and every 30 seconds, but not as long as
+// servers are kept that it does not list any more. It is the longest
 // time.Duration if none ever has.
 func (d *GeeRegistryDiscovery) Age() time.Duration {
 	d.state.Lock()

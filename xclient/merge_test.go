@@ -215,6 +215,30 @@ func TestAgeOfWatchedList(t *testing.T) {
 	})
 }
 
+// TestAgeOfKeptList: an answer that nobody is there does not confirm a list of
+// servers which is kept all the same.
+func TestAgeOfKeptList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newWireRegistry("tcp@a:1")
+		d := watching(t, r)
+		all(d)
+		begin := time.Now()
+		time.Sleep(time.Second)
+		r.lists()
+		time.Sleep(10 * time.Second)
+		wantListAtOnce(t, d, "tcp@a:1")
+		if age := d.Age(); age != time.Since(begin) {
+			t.Errorf("the kept list is %s old, want %s", age, time.Since(begin))
+		}
+		r.lists("tcp@a:1")
+		time.Sleep(time.Second)
+		wantListAtOnce(t, d, "tcp@a:1")
+		if age := d.Age(); age > time.Second {
+			t.Errorf("confirmed a second ago, it is %s old", age)
+		}
+	})
+}
+
 // TestEndpointsCostsNothing once a list is there.
 func TestEndpointsCostsNothing(t *testing.T) {
 	r := httptest.NewServer(newWireRegistry("tcp@a:1"))

@@ -35,7 +35,7 @@ type source struct {
 	kept    []kept     // that it did not say have gone: it has forgotten all
 
 	index     uint64    // of its last good answer, 0 if it can't be watched
-	confirmed time.Time // when that came
+	confirmed time.Time // when it last said so, with nobody kept
 	failing   time.Time // since when it has failed, zero if it answers
 	err       error     // then
 	notBefore time.Time // until when it is not asked, whoever waits
@@ -84,8 +84,10 @@ func (s *source) take(a answer, now time.Time) {
 			stay = append(stay, kept{e, now.Add(graceTime)})
 		}
 	}
-	s.kept = without(stay, a.servers)
-	s.servers, s.index, s.confirmed = a.servers, a.index, now
+	if s.kept = without(stay, a.servers); len(s.kept) == 0 {
+		s.confirmed = now
+	}
+	s.servers, s.index = a.servers, a.index
 	s.failing, s.err = time.Time{}, nil
 }
 
