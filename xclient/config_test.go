@@ -227,11 +227,27 @@ func TestServices(t *testing.T) {
 			for _, call := range []func(context.Context, string, any, any) error{xc.Call, xc.Broadcast, xc.Fork} {
 				err := call(context.Background(), "Work.Name", 0, nil)
 				wantError(t, err, geerpc.CodeUnavailable, geerpc.InClient, geerpc.RanNever)
-				if !strings.Contains(err.Error(), "no server offers the service") {
-					t.Error(err)
+				want := `no server offers the service "Work"; servers: 1, services: ["Else" "Other"]: rpc discovery: no available servers`
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error is %v, want %s", err, want)
+				}
+				err = call(context.Background(), "Other", 0, nil)
+				wantError(t, err, geerpc.CodeInvalidArgument, geerpc.InClient, geerpc.RanNever)
+				if want := `the method "Other": want "Service.Method"`; !strings.Contains(err.Error(), want) {
+					t.Errorf("error is %v, want %s", err, want)
 				}
 			}
 		})
+	}
+}
+
+// TestManyServices: an error names a few of those that there are.
+func TestManyServices(t *testing.T) {
+	xc := New(endpoints(t, Endpoint{Addr: "pipe@a", Services: []string{"E", "B", "C"}}, Endpoint{Addr: "pipe@b", Services: []string{"D", "A"}}), Config{})
+	defer xc.Close()
+	err := xc.Call(context.Background(), "Arith.Mul", 0, nil)
+	if want := `"Arith"; servers: 2, services: ["A" "B" "C"] and 2 more`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error is %v, want %s", err, want)
 	}
 }
 

@@ -87,12 +87,11 @@ func NewGeeRegistryDiscovery(registryAddr string, timeout time.Duration) *GeeReg
 		d.client.Transport = t.Clone() // connections of its own, to close them
 	}
 	for url := range strings.SplitSeq(registryAddr, ",") {
-		url = strings.TrimSpace(url)
-		if err := checkURL(url); err != nil {
+		if s, err := newSource(strings.TrimSpace(url)); err != nil {
 			d.badURLs = append(d.badURLs, err)
-			continue
+		} else {
+			d.sources = append(d.sources, s)
 		}
-		d.sources = append(d.sources, &source{url: url})
 	}
 	return d
 }
@@ -203,14 +202,14 @@ func (d *GeeRegistryDiscovery) use(ctx context.Context) (*List, error) {
 	case len(d.sources) == 0:
 		return nil, d.unnamed()
 	case w == nil:
-		return nil, errNoServers
+		return nil, d.nobody()
 	}
 	err := w.wait(ctx)
 	if l = d.current(); len(l.Endpoints) > 0 {
 		return l, nil
 	}
 	if err == nil {
-		err = errNoServers
+		err = d.nobody()
 	}
 	return nil, err
 }
@@ -311,11 +310,20 @@ func (d *GeeRegistryDiscovery) failedLocked() error {
 	var errs []error
 	for _, s := range d.sources {
 		if s.err == nil {
-			return errNoServers
+			return d.nobody()
 		}
 		errs = append(errs, s.err)
 	}
 	return notSent(geerpc.CodeUnavailable, "rpc discovery: %w", errors.Join(append(errs, d.badURLs...)...))
+}
+
+// nobody returns that the registries list no servers.
+func (d *GeeRegistryDiscovery) nobody() error {
+	names := make([]string, len(d.sources))
+	for i, s := range d.sources {
+		names[i] = s.name
+	}
+	return notSent(geerpc.CodeUnavailable, "%w in the list of %s", errNoServers, strings.Join(names, ", "))
 }
 
 // unnamed returns that there is no registry to ask.

@@ -2,6 +2,9 @@ package xclient
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -263,28 +266,35 @@ func (v *view) pick(ctx context.Context) *Server {
 
 // view returns the servers that offer a service.
 func (snap *snapshot) view(service string) (*view, error) {
+	key := service
 	if !snap.known[service] {
-		service = "" // whoever does not say what it offers
+		key = "" // whoever does not say what it offers
 	}
-	v := (*snap.views.Load())[service]
+	v := (*snap.views.Load())[key]
 	if v == nil {
-		v = snap.addView(service)
+		v = snap.addView(key)
 	}
 	if len(v.servers) == 0 {
-		return nil, snap.nobody()
+		return nil, snap.nobody(service)
 	}
 	return v, nil
 }
 
-// nobody returns why there is no server.
-func (snap *snapshot) nobody() error {
+// nobody returns why there is no server for a service.
+func (snap *snapshot) nobody(service string) error {
 	if len(snap.servers) == 0 {
 		return errNoServers
 	}
-	return errNoneOffers
+	offered := slices.Sorted(maps.Keys(snap.known))
+	more := ""
+	if n := len(offered) - fewServices; n > 0 {
+		offered, more = offered[:fewServices], fmt.Sprintf(" and %d more", n)
+	}
+	return notSent(geerpc.CodeUnavailable, "rpc xclient: no server offers the service %.100q; servers: %d, services: %.100q%s: %w",
+		service, len(snap.servers), offered, more, errNoServers)
 }
 
-var errNoneOffers = notSent(geerpc.CodeUnavailable, "rpc xclient: no server offers the service: %w", errNoServers)
+const fewServices = 3 // that an error names
 
 func (snap *snapshot) addView(service string) *view {
 	snap.mu.Lock()

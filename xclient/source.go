@@ -27,9 +27,10 @@ const (
 )
 
 // A source is a registry, and what it has said. The GeeRegistryDiscovery's
-// state guards all but the URL.
+// state guards all but where it is.
 type source struct {
-	url string
+	url  string
+	name string // the URL without a password
 
 	servers []Endpoint // in its last good answer
 	kept    []kept     // that it did not say have gone: it has forgotten all
@@ -41,17 +42,17 @@ type source struct {
 	notBefore time.Time // until when it is not asked, whoever waits
 }
 
-// checkURL returns what is wrong with the URL of a registry, nil if nothing is.
-// Of one that may have a password it shows only what comes after.
-func checkURL(text string) error {
+// newSource returns the registry at a URL, or what is wrong with that: of one
+// that may have a password only what comes after is shown.
+func newSource(text string) (*source, error) {
 	u, err := url.Parse(text)
 	if err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" {
-		return nil
+		return &source{url: text, name: u.Redacted()}, nil
 	}
 	if i := strings.LastIndexByte(text, '@'); i >= 0 {
 		text = "…" + text[i:]
 	}
-	return fmt.Errorf("the registry %.300q: want a URL such as http://10.0.0.1:9999/_geerpc_/registry", text)
+	return nil, fmt.Errorf("the registry %.300q: want a URL such as http://10.0.0.1:9999/_geerpc_/registry", text)
 }
 
 // A kept server is one that stays for a while though it is not listed.
@@ -155,7 +156,7 @@ func (s *source) ask(ctx context.Context, client *http.Client, index uint64) (an
 	defer resp.Body.Close() // without reading on, be it endless
 	a, err := parseAnswer(resp)
 	if err != nil {
-		return answer{}, fmt.Errorf("registry %s: %w", req.URL.Redacted(), err)
+		return answer{}, fmt.Errorf("registry %s: %w", s.name, err)
 	}
 	return a, nil
 }

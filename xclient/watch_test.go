@@ -248,7 +248,8 @@ func TestF60_EmptyAtStart(t *testing.T) {
 		r := newWireRegistry()
 		d := watching(t, r)
 		for range 50 {
-			if _, err := d.GetAll(); !errors.Is(err, errNoServers) {
+			_, err := d.GetAll()
+			if want := "no available servers in the list of http://a/_geerpc_/registry"; !errors.Is(err, errNoServers) || !strings.Contains(err.Error(), want) {
 				t.Fatal(err)
 			}
 		}

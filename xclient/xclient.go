@@ -206,7 +206,7 @@ func (xc *XClient) choose(ctx context.Context, a *attempts, serviceMethod string
 		s, err := xc.get()
 		return &anyView, s, err
 	}
-	v, err := xc.fleet.view(ctx, service(serviceMethod))
+	v, err := xc.view(ctx, serviceMethod)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -251,9 +251,13 @@ func (xc *XClient) get() (*Server, error) {
 
 var errNoAddress = notSent(geerpc.CodeInvalidArgument, "rpc xclient: the Discovery returned an empty address")
 
-// service returns the name of a method's service.
-func service(serviceMethod string) string {
-	return serviceMethod[:max(strings.LastIndexByte(serviceMethod, '.'), 0)]
+// view returns the servers for calls of a method.
+func (xc *XClient) view(ctx context.Context, serviceMethod string) (*view, error) {
+	dot := strings.LastIndexByte(serviceMethod, '.')
+	if dot <= 0 {
+		return nil, notSent(geerpc.CodeInvalidArgument, "rpc xclient: the method %.256q: want \"Service.Method\"", serviceMethod)
+	}
+	return xc.fleet.view(ctx, serviceMethod[:dot])
 }
 
 // call calls the named method on a server.
@@ -271,7 +275,7 @@ func (xc *XClient) call(ctx context.Context, s *Server, serviceMethod string, ar
 // all returns all servers that may offer the service of a method, each once.
 func (xc *XClient) all(ctx context.Context, serviceMethod string) (servers []*Server, err error) {
 	if xc.fleet.lister != nil {
-		v, err := xc.fleet.view(ctx, service(serviceMethod))
+		v, err := xc.view(ctx, serviceMethod)
 		if err != nil {
 			return nil, err
 		}
