@@ -118,7 +118,7 @@ func (f *fleet) joinLocked(e *Endpoint) *Server {
 	}
 	f.servers[e.Addr] = s
 	if f.sweeper == nil && f.ctx.Err() == nil {
-		f.sweeper = time.AfterFunc(sweepInterval, f.sweep) // ends with the servers or the XClient
+		f.sweeper = time.AfterFunc(sweepInterval, func() { f.spawn(f.sweep) }) // ends with the servers or the XClient; Close waits
 	}
 	return s
 }

@@ -127,3 +127,40 @@ func TestFleet_ManyServersFail(t *testing.T) {
 		}
 	})
 }
+
+// TestFleet_CloseDuringSweep: when Close has returned nobody asks the Discovery
+// any more.
+func TestFleet_CloseDuringSweep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		d := &gatedList{fourMethods: fourMethods{addrs: []string{w.start("a")}}, gate: make(chan struct{})}
+		xc := w.client(d)
+		name(t, xc)
+		time.Sleep(sweepInterval)
+		synctest.Wait() // the sweep is in GetAll
+		closed := make(chan struct{})
+		go func() { // ends with Close
+			xc.Close()
+			close(closed)
+		}()
+		synctest.Wait()
+		select {
+		case <-closed:
+			t.Error("Close has returned, and a sweep is running")
+		default:
+		}
+		close(d.gate)
+		<-closed
+	})
+}
+
+// A gatedList is a Discovery whose GetAll waits.
+type gatedList struct {
+	fourMethods
+	gate chan struct{}
+}
+
+func (d *gatedList) GetAll() ([]string, error) {
+	<-d.gate
+	return d.fourMethods.GetAll()
+}
