@@ -184,7 +184,7 @@ func TestRegistryThatIsWatchedByTooMany(t *testing.T) {
 		before, _ := r.times()
 		for range 60 {
 			wantListAtOnce(t, d, "tcp@a:1")
-			if age := d.Age(); age > maxAskPause*6/5 {
+			if age := d.Age(); age > maxAskPause*6/5+watchGap {
 				t.Fatalf("the list is %s old", age)
 			}
 			time.Sleep(time.Second)
