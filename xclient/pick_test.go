@@ -255,3 +255,34 @@ func TestBalancerThatPanics(t *testing.T) {
 	bad = false
 	name(t, xc)
 }
+
+// TestLeastLoaded_ServerBeingDialled: calls that wait for a connection count,
+// so that others don't all join them.
+func TestLeastLoaded_ServerBeingDialled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		addrs := []string{w.start("a"), "pipe@slow"}
+		w.hang("slow", true)
+		xc := New(NewMultiServerDiscovery(addrs), Config{Option: &geerpc.Option{Dialer: w.DialContext}})
+		defer xc.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		if err := callAt(xc, addrs[0], "Work.Name"); err != nil {
+			t.Fatal(err)
+		}
+		const callers = 20
+		var wg sync.WaitGroup
+		for range callers { // each of them picks when the one before has its answer, or waits
+			wg.Go(func() { xc.Call(ctx, "Work.Wait", 0, nil) })
+			synctest.Wait()
+		}
+		for _, addr := range addrs {
+			s, _ := xc.fleet.server(addr)
+			if n := s.InFlight(); n < callers/2-1 || n > callers/2+1 {
+				t.Errorf("%d of %d calls wait for %s", n, callers, addr)
+			}
+		}
+		cancel()
+		wg.Wait()
+	})
+}

@@ -34,7 +34,8 @@ func NewServer(e Endpoint) *Server {
 // Endpoint returns what is known about the server. It is not to be changed.
 func (s *Server) Endpoint() *Endpoint { return s.endpoint.Load() }
 
-// InFlight returns the number of calls that wait for the server.
+// InFlight returns the number of calls that wait for the server, or for a
+// connection to it.
 func (s *Server) InFlight() int { return int(s.inFlight.Load()) }
 
 // Latency returns the moving average of how long the server's calls take; zero
@@ -67,6 +68,8 @@ func (s *Server) conn(turn uint32) *connection { return s.conns[turn%uint32(len(
 // connect waits for a client. It gives up with errElsewhere when that takes
 // long and there are others to turn to.
 func (s *Server) connect(ctx context.Context, others bool) (*geerpc.Client, error) {
+	s.inFlight.Add(1) // lest one that is being dialled looks idle
+	defer s.inFlight.Add(-1)
 	return s.conn(s.turn.Load()).wait(ctx, others)
 }
 
