@@ -166,6 +166,22 @@ func (d *GeeRegistryDiscovery) List(ctx context.Context) (*List, error) {
 	return d.use(ctx)
 }
 
+// Wait waits for the first server: a program that starts together with its
+// servers may be there before them, and its calls would fail. If ctx ends
+// before, which Close is no reason for, Wait fails with the code of the context's
+// error; at once, with CodeInvalidArgument, if there is no registry to ask.
+func (d *GeeRegistryDiscovery) Wait(ctx context.Context) error {
+	for {
+		_, err := d.List(ctx)
+		if geerpc.CodeOf(err) != geerpc.CodeUnavailable {
+			return err
+		}
+		if !sleep(ctx, minPause) {
+			return notSent(geerpc.CodeOf(ctx.Err()), "rpc discovery: waiting for a server: %w: %w", ctx.Err(), err)
+		}
+	}
+}
+
 // Age returns how long ago a registry last confirmed the list: a watched one
 // does so when something changes, and every 30 seconds, but not as long as
 // servers are kept that it does not list any more. It is the longest

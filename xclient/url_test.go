@@ -32,6 +32,7 @@ func TestBadRegistryURL(t *testing.T) {
 					t.Errorf("%q: %v", url, err)
 				}
 				wantError(t, d.Refresh(), geerpc.CodeInvalidArgument, geerpc.InClient, geerpc.RanNever)
+				wantError(t, d.Wait(t.Context()), geerpc.CodeInvalidArgument, geerpc.InClient, geerpc.RanNever)
 			}
 			if took := time.Since(begin); took > 0 || d.running() {
 				t.Errorf("%q: took %s, watching: %v", url, took, d.running())

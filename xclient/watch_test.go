@@ -263,6 +263,36 @@ func TestF60_EmptyAtStart(t *testing.T) {
 	})
 }
 
+// TestWait for the first server, whatever the registry says before.
+func TestWait(t *testing.T) {
+	for name, fault := range map[string]http.HandlerFunc{"empty": nil, "500": fault500, "down": faultDown, "hangs": faultHang} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newWireRegistry()
+				r.fails(fault)
+				d := watching(t, r)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				begin := time.Now()
+				wantError(t, d.Wait(ctx), geerpc.CodeDeadlineExceeded, geerpc.InClient, geerpc.RanNever)
+				if took := time.Since(begin); took != time.Minute {
+					t.Errorf("gave up after %s", took)
+				}
+				waited := make(chan error, 1) // from a goroutine that ends with the test's context
+				go func() { waited <- d.Wait(t.Context()) }()
+				time.Sleep(time.Minute)
+				r.fails(nil)
+				r.lists("tcp@a:1")
+				begin = time.Now()
+				if err := <-waited; err != nil || time.Since(begin) > refreshLimit+maxAskPause*6/5 {
+					t.Errorf("%v, after %s", err, time.Since(begin))
+				}
+				wantListAtOnce(t, d, "tcp@a:1")
+			})
+		})
+	}
+}
+
 // TestF61_Partitions of each pair, as far as discovery is concerned: that of
 // client and server is for the XClient to notice, as the registry goes on
 // listing the server.
