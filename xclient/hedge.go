@@ -29,8 +29,10 @@ const DefaultHedgeAttempts = 2
 // once.
 //
 // Attempts after the first are limited to 20 % of the marked calls, of which a
-// hundred may be made in advance and a thousand saved up; those of Retry come
-// on top. A call beyond that waits for the attempts that it has.
+// hundred may be made in advance and a thousand saved up. A call beyond that
+// waits for the attempts that it has. Those of Retry come on top, 20 % of all
+// attempts of Hedge: where everything is slow and then fails, servers get at
+// most 44 % more than there are calls.
 //
 // The zero Hedge does nothing.
 type Hedge struct {

@@ -188,6 +188,22 @@ func TestHedge_Budget(t *testing.T) {
 	})
 }
 
+// TestHedge_BudgetWithRetry: attempts that are slow and then fail are hedged and
+// made again, within both budgets.
+func TestHedge_BudgetWithRetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const calls = 10_000
+		s := &script{lines: []line{bad(10*time.Millisecond, errLost)}}
+		call := Hedge{Delay: time.Millisecond}.Intercept(Retry{Backoff: -1}.Intercept(s.call))
+		for range calls {
+			call(Idempotent(context.Background()), "", nil, nil)
+		}
+		if share := float64(s.ended) / calls; share < 1.40 || share > 1.45 {
+			t.Errorf("a call is made %.2f times, want 1.44", share)
+		}
+	})
+}
+
 // Slow is a service of which the first call hangs until it is cancelled.
 type Slow struct {
 	calls     atomic.Int64
