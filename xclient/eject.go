@@ -25,6 +25,12 @@ const probeInterval = time.Second
 // ejected again, for twice as long. At most half of the servers are out at a
 // time, for when all fail the fault is elsewhere.
 //
+// A deadline that was too short for a server which is well counts too: that
+// looks like a server which hangs, and how long its methods take as a rule says
+// little of this one. An answer in between ends the row, so it takes callers of
+// whom most are in such a hurry; for those Failures should be greater, or
+// negative.
+//
 // Servers that can't be connected to get no calls either, however many: that
 // is not an ejection, and has no settings.
 //

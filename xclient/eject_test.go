@@ -293,3 +293,21 @@ func TestG67_RetriesOfAnXClient(t *testing.T) {
 		}
 	})
 }
+
+// TestEjection_HastyCalls among others: their deadlines pass, and the answers
+// that the others get in between keep the server in.
+func TestEjection_HastyCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFlaky()
+		xc, _, addrs := flakyCluster(t, f, 2, Config{Retry: Retry{MaxAttempts: 1}})
+		for range 100 {
+			f.fail(failed(geerpc.CodeDeadlineExceeded, geerpc.OnLink, geerpc.RanMaybe), addrs...)
+			load(xc, 2*(DefaultEjectFailures-1), 0)
+			f.fail(nil, addrs...)
+			load(xc, 2, 0)
+		}
+		if xc.fleet.out != 0 {
+			t.Errorf("%d servers are ejected", xc.fleet.out)
+		}
+	})
+}
