@@ -40,6 +40,12 @@ type List struct {
 
 // An EndpointDiscovery is a Discovery that tells more of its servers than
 // their addresses. An XClient then picks by its own Balancer and not by Get.
+//
+// A type of your own that has a *MultiServersDiscovery or a
+// *GeeRegistryDiscovery embedded is none, for those have List, which is not
+// promoted to Endpoints: such a type may be there to replace Get, and goes on
+// being asked by Get, without Balancer, weights and services. Where these are
+// wanted it has Endpoints call List, as the example does.
 type EndpointDiscovery interface {
 	Discovery
 
