@@ -25,13 +25,17 @@ const (
 // goroutines at once. Calls wait for Get and GetAll, which should have an
 // answer at hand.
 type Discovery interface {
-	// Refresh brings the list of servers up to date.
+	// Refresh brings the list of servers up to date. It is for the program to
+	// call: an XClient never does, and takes what Get and GetAll say.
 	Refresh() error
 
 	// Update replaces the list by servers, which remains the caller's.
 	Update(servers []string) error
 
-	// Get picks a server. It fails if there is none.
+	// Get picks a server. It fails if there is none. Each attempt of a call
+	// asks anew, so it is up to Get whether a call that failed is made on
+	// another server: one that keeps naming a dead one has all attempts, and
+	// all calls, go there.
 	Get(mode SelectMode) (string, error)
 
 	// GetAll returns a list that is the caller's to change. Connections to
