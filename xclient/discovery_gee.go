@@ -33,7 +33,9 @@ var (
 // It watches the registries: each is asked to answer as soon as its list
 // changes, or, if it is of GeeRPC's original version, asked from time to time.
 // The watch begins with the first use and ends with Close, or when nobody has
-// used the list for a minute; the next use begins it again.
+// used the list for a minute; the next use begins it again. That one, and those
+// that come before a registry has answered it, have the list as it was, be it
+// hours old. Who would rather wait calls Refresh after such a pause.
 //
 // Only before the first list is there does anybody wait, and no longer than
 // until one registry has answered or all have failed to, for which they have 5
@@ -85,6 +87,8 @@ func NewGeeRegistryDiscovery(registryAddr string, timeout time.Duration) *GeeReg
 	}
 	if t, ok := http.DefaultTransport.(*http.Transport); ok {
 		d.client.Transport = t.Clone() // connections of its own, to close them
+	} else {
+		d.client.Transport = shared{http.DefaultTransport}
 	}
 	for url := range strings.SplitSeq(registryAddr, ",") {
 		if s, err := newSource(strings.TrimSpace(url)); err != nil {
@@ -95,6 +99,10 @@ func NewGeeRegistryDiscovery(registryAddr string, timeout time.Duration) *GeeReg
 	}
 	return d
 }
+
+// shared is a transport that others use too: it has no CloseIdleConnections,
+// which would close theirs.
+type shared struct{ http.RoundTripper }
 
 // Refresh asks the registries, and waits until one has answered or all have
 // failed to, if the last answer, or Update, is older than the timeout. An error

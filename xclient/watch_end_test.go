@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,6 +122,46 @@ func TestCloseLeavesNoConnection(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("the connection stays open")
 	}
+}
+
+// TestCloseLeavesOthersConnections: a program may have a transport of its own
+// as http.DefaultTransport, whose idle connections are not ours to close.
+func TestCloseLeavesOthersConnections(t *testing.T) {
+	own := &ownTransport{RoundTripper: newWireRegistry("tcp@a:1")}
+	defer func(before http.RoundTripper) { http.DefaultTransport = before }(http.DefaultTransport)
+	http.DefaultTransport = own
+	d := NewGeeRegistryDiscovery("http://registry/_geerpc_/registry", 0)
+	if got := all(d); got != "tcp@a:1" {
+		t.Error("the list is ", got)
+	}
+	d.Close()
+	if own.closed.Load() {
+		t.Error("Close has closed the idle connections of a shared transport")
+	}
+}
+
+// An ownTransport is a user's, around another one.
+type ownTransport struct {
+	http.RoundTripper
+	closed atomic.Bool
+}
+
+func (t *ownTransport) CloseIdleConnections() { t.closed.Store(true) }
+
+// TestRefreshAfterAPause, in which the watch has ended, waits for the list of
+// now.
+func TestRefreshAfterAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newWireRegistry("tcp@a:1")
+		d := watching(t, r)
+		all(d)
+		time.Sleep(time.Hour)
+		r.lists("tcp@b:2")
+		if err := d.Refresh(); err != nil {
+			t.Error(err)
+		}
+		wantListAtOnce(t, d, "tcp@b:2")
+	})
 }
 
 // TestCloseWhileWaiting: who waits for the first list is told.
