@@ -219,6 +219,9 @@ func (d *GeeRegistryDiscovery) Close() error {
 
 // use is the way of the first call after a tick, and of those without a list.
 func (d *GeeRegistryDiscovery) use(ctx context.Context) (*List, error) {
+	if l := d.current(); len(l.Endpoints) > 0 && ctx.Err() != nil {
+		return l, nil // no use: the XClient of a type that embeds d compares its servers, calls or none
+	}
 	l, w := d.look()
 	switch {
 	case len(l.Endpoints) > 0:

@@ -1,6 +1,7 @@
 package xclient
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -48,6 +49,25 @@ func TestWatchEndsUnused(t *testing.T) {
 		wantListAtOnce(t, d, "tcp@b:2")
 	})
 }
+
+// TestWatchEndsUnused_Embedded in an EndpointDiscovery, whose XClient asks for
+// the list each second to compare it with its servers.
+func TestWatchEndsUnused_Embedded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		d := watching(t, newWireRegistry(w.start("a")))
+		name(t, w.client(embedding{d}))
+		time.Sleep(tickInterval * (idleTicks + 2))
+		if d.running() {
+			t.Error("the watch goes on, unused")
+		}
+	})
+}
+
+type embedding struct{ *GeeRegistryDiscovery }
+
+// Endpoints implements EndpointDiscovery.
+func (e embedding) Endpoints(ctx context.Context) (*List, error) { return e.List(ctx) }
 
 // running tells whether anything of a watch is left.
 func (d *GeeRegistryDiscovery) running() bool {
