@@ -1,14 +1,12 @@
 package xclient
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"math"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -279,46 +277,6 @@ func (d *GeeRegistryDiscovery) replace(endpoints []Endpoint) {
 	w := d.stopLocked() // what it has asked for is outdated; who waits for that finds the list
 	d.state.Unlock()
 	w.join()
-}
-
-// mergeLocked brings the list up to date with what the registries say.
-func (d *GeeRegistryDiscovery) mergeLocked(now time.Time) {
-	sources := d.countingLocked(now)
-	u := newUnion(len(d.current().Endpoints))
-	for _, s := range sources {
-		for _, e := range s.servers {
-			u.add(e)
-		}
-	}
-	for _, s := range sources {
-		for _, k := range s.keptAt(now) {
-			u.add(k.Endpoint)
-		}
-	}
-	d.set(sorted(u.endpoints))
-}
-
-// sorted returns endpoints, which it has sorted by address.
-func sorted(endpoints []Endpoint) []Endpoint {
-	slices.SortFunc(endpoints, func(a, b Endpoint) int { return cmp.Compare(a.Addr, b.Addr) })
-	return endpoints
-}
-
-// countingLocked returns the registries that have a say: not those that have
-// failed for the grace time, while another one lists servers.
-func (d *GeeRegistryDiscovery) countingLocked(now time.Time) []*source {
-	var counting []*source
-	listed := false
-	for _, s := range d.sources {
-		listed = listed || s.failing.IsZero() && len(s.servers) > 0
-		if s.failing.IsZero() || now.Sub(s.failing) < graceTime {
-			counting = append(counting, s)
-		}
-	}
-	if listed {
-		return counting
-	}
-	return d.sources
 }
 
 // watchedLocked tells whether a registry is sure to say so at once when there
