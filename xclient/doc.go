@@ -69,7 +69,8 @@
 //	it leaves the list                  nothing; what it has got is answered
 //	the registry is down, or restarts   nothing; the last good list is used
 //
-// If there is no server, calls fail at once with geerpc.CodeUnavailable. If none
+// If there is no server, calls fail at once with geerpc.CodeUnavailable; Wait of
+// a [GeeRegistryDiscovery] is for those that come before the first. If none
 // can be connected to, they fail as never run, with the error of the last dial,
 // or when they have waited for one until their context ended.
 package xclient
