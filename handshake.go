@@ -188,7 +188,7 @@ func (c *Client) greetPeer() error {
 			Where: InServer, Ran: RanNever}
 	}
 	c.link.wire.MaxWrite = max(a.MaxMessageBytes, 0)
-	c.pending.limit = a.MaxInFlight
+	c.pending.limit = max(a.MaxInFlight, 0)
 	if a.Extended && c.link.whole {
 		c.link.extend(newKindSet(a.Kinds))
 	}

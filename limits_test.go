@@ -66,7 +66,7 @@ func TestMaxInFlight_Waiting(t *testing.T) {
 	go func() { blocked <- client.Call(first, "Arith.Block", Args{}, nil) }()
 	waiting := func(n int64) func() bool {
 		return func() bool {
-			return client.pending.waiting.Load() == n && client.pending.inFlight.Load() == 1
+			return client.pending.waiting.Load() == n && client.pending.inFlight() == 1
 		}
 	}
 	eventually(t, "slot taken", waiting(0))

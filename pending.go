@@ -33,14 +33,24 @@ const pendingShards = 16
 // limits how many there are. Whoever claims a call owns it: of the reply, the
 // caller's departure and the end of the connection, one gets it.
 type pendingTable struct {
-	limit    int           // calls in flight; 0: no limit
-	lastSeq  atomic.Uint64 // given out
-	inFlight atomic.Int64  // slots taken
-	state    atomic.Uint32 // bits of closing, draining and shutdown
-	waiting  atomic.Int64  // callers that wait for a slot
-	freed    chan struct{} // capacity 1: there may be a free slot, look
-	drained  func()        // told when, draining, the last slot is free
-	shards   [pendingShards]pendingShard
+	limit   int           // calls in flight; 0: no limit
+	state   atomic.Uint32 // bits of closing, draining and shutdown
+	waiting atomic.Int64  // callers that wait for a slot
+	freed   chan struct{} // capacity 1: there may be a free slot, look
+	drained func()        // told when, draining, the last slot is free
+	shards  [pendingShards]pendingShard
+
+	// Slots are counted twice, for callers take them and the reader gives them
+	// back; and the number of a slot is the seq of its call.
+	taken    atomic.Uint64 // slots so far
+	_        [56]byte
+	returned atomic.Uint64 // slots so far
+}
+
+// inFlight returns how many slots are taken.
+func (t *pendingTable) inFlight() int {
+	returned := t.returned.Load() // first, so that it is not the greater one
+	return int(t.taken.Load() - returned)
 }
 
 // A pendingShard is the part of the table for every 16th seq. A seq has one
@@ -136,30 +146,33 @@ func (t *pendingTable) refusal() error {
 // also tells whether other calls are in flight. It gives up when ctx or the
 // connection ends.
 func (t *pendingTable) add(ctx context.Context, p pending, ended <-chan struct{}) (seq uint64, others bool, err error) {
-	n, err := t.take(ctx, ended)
-	if err != nil {
-		return 0, false, err
-	}
-	for placed := false; !placed && err == nil; {
-		seq = t.lastSeq.Add(1)
+	for {
+		seq, others, err := t.take(ctx, ended)
+		if err != nil {
+			return 0, false, err
+		}
 		p.begin(seq)
 		s := t.shard(seq)
 		wire.Lock(&s.mu)
-		if err = t.refusal(); err == nil { // under the lock: whoever changes the state looks at all shards afterwards
-			placed = s.put(seq, p)
-		}
+		err = t.refusal() // under the lock: whoever changes the state looks at all shards afterwards
+		placed := err == nil && s.put(seq, p)
 		s.mu.Unlock()
-	}
-	if err != nil {
+		if placed {
+			return seq, others, nil
+		}
 		t.release()
+		if err != nil {
+			return seq, others, err
+		}
 	}
-	return seq, n > 1, err
 }
 
-// take takes a slot and returns how many are taken now.
-func (t *pendingTable) take(ctx context.Context, ended <-chan struct{}) (n int64, err error) {
-	if n = t.inFlight.Add(1); t.limit == 0 || n <= int64(t.limit) {
-		return n, nil
+// take takes a slot and returns its number. It also tells whether others are
+// taken.
+func (t *pendingTable) take(ctx context.Context, ended <-chan struct{}) (seq uint64, others bool, err error) {
+	seq = t.taken.Add(1)
+	if n := t.inFlight(); t.limit == 0 || n <= t.limit {
+		return seq, n > 1, nil
 	}
 	t.release()
 	t.waiting.Add(1)
@@ -169,40 +182,41 @@ func (t *pendingTable) take(ctx context.Context, ended <-chan struct{}) (n int64
 	}()
 	for {
 		if err := t.refusal(); err != nil {
-			return 0, err
+			return 0, false, err
 		}
-		if n := t.tryTake(); n > 0 {
-			return n, nil
+		if seq := t.tryTake(); seq > 0 {
+			return seq, true, nil
 		}
 		select {
 		case <-t.freed:
 		case <-ended:
-			return 0, ErrShutdown
+			return 0, false, ErrShutdown
 		case <-ctx.Done():
-			return 0, contextError(ctx.Err(), InClient, RanNever)
+			return 0, false, contextError(ctx.Err(), InClient, RanNever)
 		}
 	}
 }
 
 // tryTake is take if a slot is free, otherwise it returns 0. Unlike take's own
 // first try it never makes others who try believe that there is none.
-func (t *pendingTable) tryTake() int64 {
+func (t *pendingTable) tryTake() (seq uint64) {
 	for {
-		n := t.inFlight.Load()
-		if t.limit > 0 && n >= int64(t.limit) {
+		returned := t.returned.Load()
+		taken := t.taken.Load()
+		if t.limit > 0 && taken-returned >= uint64(t.limit) {
 			return 0
 		}
-		if t.inFlight.CompareAndSwap(n, n+1) {
-			return n + 1
+		if t.taken.CompareAndSwap(taken, taken+1) {
+			return taken + 1
 		}
 	}
 }
 
 // release gives a slot back.
 func (t *pendingTable) release() {
-	n := t.inFlight.Add(-1)
+	returned := t.returned.Add(1)
 	t.wake()
-	if n == 0 && t.state.Load()&draining != 0 {
+	if returned == t.taken.Load() && t.state.Load()&draining != 0 {
 		t.drained()
 	}
 }
@@ -265,7 +279,7 @@ func (t *pendingTable) target(seq uint64) any {
 func (t *pendingTable) drain() {
 	t.state.Or(draining)
 	t.wake()
-	if t.inFlight.Load() == 0 {
+	if t.inFlight() == 0 {
 		t.drained()
 	}
 }

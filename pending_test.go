@@ -36,7 +36,7 @@ func TestPendingTable_SlowCall(t *testing.T) {
 	if n := len(table.shard(slowSeq).places); n != keptPlaces {
 		t.Errorf("%d places for two calls", n)
 	}
-	if table.claim(slowSeq) != slow || table.inFlight.Load() != 0 {
+	if table.claim(slowSeq) != slow || table.inFlight() != 0 {
 		t.Error("the slow call is lost")
 	}
 }
@@ -54,7 +54,7 @@ func TestPendingTable_SeqZero(t *testing.T) {
 			t.Fatal("there is a call with seq 0")
 		}
 	}
-	if n := table.inFlight.Load(); n != int64(len(calls)) {
+	if n := table.inFlight(); n != len(calls) {
 		t.Errorf("%d slots taken by %d calls", n, len(calls))
 	}
 	for seq, w := range calls {
@@ -74,8 +74,8 @@ func TestPendingTable_Many(t *testing.T) {
 		seq, _, _ := table.add(t.Context(), w, nil)
 		calls[seq] = w
 	}
-	if len(calls) != many || table.inFlight.Load() != many {
-		t.Fatalf("%d seqs for %d calls, %d in flight", len(calls), many, table.inFlight.Load())
+	if len(calls) != many || table.inFlight() != many {
+		t.Fatalf("%d seqs for %d calls, %d in flight", len(calls), many, table.inFlight())
 	}
 	for seq, w := range calls {
 		if seq%3 == 0 && (!table.abandon(seq) || table.abandon(seq) || table.claim(seq) != nil) {
@@ -122,7 +122,7 @@ func TestPendingTable_Limit(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			if n := table.inFlight.Load(); n != 0 {
+			if n := table.inFlight(); n != 0 {
 				t.Errorf("%d slots are lost", n)
 			}
 		})

@@ -24,6 +24,7 @@ type method struct {
 	argType       reflect.Type // as declared, a pointer perhaps
 	replyType     reflect.Type // as declared, a pointer
 	wantsContext  bool
+	takesMade     bool // maps and slices to reply with are made for it, as in net/rpc
 
 	// invoke runs the method; argv and replyv have the declared types.
 	invoke func(ctx context.Context, argv, replyv reflect.Value) error
@@ -64,15 +65,17 @@ func (m *method) newArgs() (argp, argv reflect.Value) {
 	return argp, argp.Elem()
 }
 
-// newReply returns a pointer to a reply. Maps and slices are made.
+// newReply returns a pointer to a reply.
 func (m *method) newReply() reflect.Value {
 	t := m.replyType.Elem()
 	replyv := reflect.New(t)
-	switch t.Kind() {
-	case reflect.Map:
-		replyv.Elem().Set(reflect.MakeMap(t))
-	case reflect.Slice:
-		replyv.Elem().Set(reflect.MakeSlice(t, 0, 0))
+	if m.takesMade {
+		switch t.Kind() {
+		case reflect.Map:
+			replyv.Elem().Set(reflect.MakeMap(t))
+		case reflect.Slice:
+			replyv.Elem().Set(reflect.MakeSlice(t, 0, 0))
+		}
 	}
 	return replyv
 }
@@ -292,7 +295,8 @@ func newMethod(service string, m reflect.Method, rcvr reflect.Value) (*method, e
 	case !exportedOrBuiltin(replyType):
 		return nil, fmt.Errorf("has the reply type %s, which is not exported", replyType)
 	}
-	made := &method{service: service, name: m.Name, argType: argType, replyType: replyType, wantsContext: wantsContext}
+	made := &method{service: service, name: m.Name, argType: argType, replyType: replyType,
+		wantsContext: wantsContext, takesMade: true}
 	made.invoke = func(ctx context.Context, argv, replyv reflect.Value) error {
 		in := []reflect.Value{rcvr, argv, replyv}
 		if wantsContext {

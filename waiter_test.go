@@ -41,7 +41,7 @@ func newBusyClient(t *testing.T, e *env) *busyClient {
 	RegisterFunc(e.Server, "Test.Slow", func(context.Context, Slow) (Reply, error) { return Reply{1}, nil })
 	c := &busyClient{Client: e.dial(nil), slow: make(chan error, 1)}
 	go c.Call(t.Context(), "Arith.Block", Args{}, nil) // ends with the test
-	eventually(t, "a call in flight", func() bool { return c.pending.inFlight.Load() == 1 })
+	eventually(t, "a call in flight", func() bool { return c.pending.inFlight() == 1 })
 
 	encoding, released := make(chan struct{}), make(chan struct{})
 	c.release = sync.OnceFunc(func() { close(released) })
@@ -58,9 +58,9 @@ func newBusyClient(t *testing.T, e *env) *busyClient {
 func (c *busyClient) queue(t *testing.T, ctx context.Context, reply *Reply) <-chan error {
 	t.Helper()
 	failed := make(chan error, 1)
-	before := c.pending.inFlight.Load()
+	before := c.pending.inFlight()
 	go func() { failed <- c.Call(ctx, "Arith.Add", Args{1, 2}, reply) }()
-	eventually(t, "a call queued", func() bool { return c.pending.inFlight.Load() == before+1 })
+	eventually(t, "a call queued", func() bool { return c.pending.inFlight() == before+1 })
 	return failed
 }
 
@@ -75,7 +75,7 @@ func TestSlowArgument_OthersLeave(t *testing.T) {
 		stays := c.queue(t, t.Context(), &reply)
 		cancel()
 		wantError(t, <-leaves, CodeCanceled, InClient, RanNever)
-		if n := c.pending.inFlight.Load(); n != 3 {
+		if n := c.pending.inFlight(); n != 3 {
 			t.Errorf("%d slots are taken, by a blocked call, a slow and a queued one", n)
 		}
 		c.release()
@@ -133,7 +133,7 @@ func TestArgumentThatExits(t *testing.T) {
 		c := newBusyClient(t, e)
 		failed := make(chan error, 1)
 		go func() { failed <- c.Call(t.Context(), "Test.Slow", Slow{runtime.Goexit}, nil) }()
-		eventually(t, "the bad call queued", func() bool { return c.pending.inFlight.Load() == 3 })
+		eventually(t, "the bad call queued", func() bool { return c.pending.inFlight() == 3 })
 		var reply Reply
 		behind := c.queue(t, t.Context(), &reply)
 		c.release()
@@ -171,7 +171,7 @@ func TestArgumentThatExits_Alone(t *testing.T) {
 			ended := make(chan struct{})
 			go func() { defer close(ended); call() }()
 			<-ended
-			if n := client.pending.inFlight.Load(); n != 0 {
+			if n := client.pending.inFlight(); n != 0 {
 				t.Errorf("%d slots are taken", n)
 			}
 			mustAdd(t, client)
