@@ -20,13 +20,8 @@ type call struct {
 	serviceMethod string
 	method        *method // nil: there is none of that name
 	argv, replyv  reflect.Value
-	refused       *Error      // why the method can't be called, or nil
-	begun         atomic.Bool // the method, in interceptors
-	metadata      Metadata
-	reply         metadataBox
-
-	ctx  context.Context // nil if nobody is going to look at it; otherwise life
-	life callContext
+	refused       *Error       // why the method can't be called, or nil
+	ctx           *callContext // nil if nobody is going to look at it
 
 	timer    *time.Timer // of the handle timeout
 	answered atomic.Bool // by the timer, or about to be by settle
@@ -42,9 +37,9 @@ type call struct {
 // arm limits the call's time: its context ends when the time that its caller
 // has left is up, and at the handle timeout the call is answered, done or not.
 // Zero is no limit, and so is the negative time that a peer may send.
-func (c *call) arm(handle, left time.Duration) {
+func (c *call) arm(handle, left time.Duration, md Metadata) {
 	if len(c.conn.server.Interceptors) > 0 || c.method != nil && c.method.wantsContext {
-		c.makeContext(handle, left)
+		c.makeContext(handle, left, md)
 	}
 	if handle > 0 {
 		c.timer = time.AfterFunc(handle, func() {
@@ -56,15 +51,14 @@ func (c *call) arm(handle, left time.Duration) {
 	}
 }
 
-func (c *call) makeContext(handle, left time.Duration) {
-	c.life.call = c
+func (c *call) makeContext(handle, left time.Duration, md Metadata) {
+	c.ctx = &callContext{conn: c.conn, metadata: md}
 	if handle > 0 && (left <= 0 || handle < left) {
 		left = handle
 	}
 	if left > 0 {
-		c.life.deadline = time.Now().Add(left)
+		c.ctx.deadline = time.Now().Add(left)
 	}
-	c.ctx = &c.life
 }
 
 // drop gives up a call that is not going to be run. It reports false if the
@@ -80,7 +74,7 @@ func (c *call) cleanUp() {
 		c.timer.Stop()
 	}
 	if c.ctx != nil {
-		c.life.cancel()
+		c.ctx.cancel()
 	}
 }
 
@@ -146,15 +140,15 @@ func (c *call) handle() error {
 	if c.ctx != nil && c.ctx.Err() != nil { // cancelled or too late before it began
 		return newError(CodeOf(c.ctx.Err()), InServer, RanNever, "rpc server: call not begun", c.ctx.Err())
 	}
+	if c.refused != nil && (c.method != nil || len(c.conn.server.Interceptors) == 0) {
+		return c.refused
+	}
 	if c.method == nil {
 		refuse := func(context.Context, string, any, any) error { return c.refused }
 		if err := chain(c.conn.server.Interceptors, refuse)(c.ctx, UnknownMethod, nil, nil); err != nil {
 			return c.intercepted(err)
 		}
 		return c.refused // there is no reply to send in its place
-	}
-	if c.refused != nil {
-		return c.refused
 	}
 	if f := c.method.handler(c.conn.server); f != nil {
 		return c.intercepted(f(c.ctx, c.serviceMethod, c.argv.Interface(), c.replyv.Interface()))
@@ -191,7 +185,7 @@ func (c *call) answer(err error) {
 		h.ServiceMethod = c.serviceMethod
 	}
 	f := h.Frame()
-	f.Kind, f.Metadata = codec.Reply, c.reply.get()
+	f.Kind, f.Metadata = codec.Reply, c.ctx.replyMetadata()
 	var body any
 	if err == nil {
 		body = c.replyv.Interface()
@@ -227,7 +221,7 @@ func (c *call) apologise(h codec.Header, unsent error, succeeded bool) {
 // call. What an interceptor says of where and whether means another call, or
 // nothing; whether the method has begun is what counts.
 func (c *call) intercepted(err error) error {
-	if err == nil || c.begun.Load() {
+	if err == nil || c.ctx.begun.Load() {
 		return methodError(err)
 	}
 	return &Error{Code: CodeOf(err), Message: err.Error(), Where: InServer, Ran: RanNever, cause: err}

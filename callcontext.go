@@ -3,16 +3,22 @@ package geerpc
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// A callContext is the context of a call's method. Most methods only pass it
-// on, or look whether it has ended; a context that can be waited for, and that
-// ends with the connection, costs more than a quick call. So that one is made
-// when it is asked for.
+// A callContext is the context of a call's method, and all that the method can
+// ask of it. It may outlive the call: a method may hold on to it.
+//
+// Most methods only pass it on, or look whether it has ended; a context that
+// can be waited for, and that ends with the connection, costs more than a quick
+// call. So that one is made when it is asked for.
 type callContext struct {
-	call     *call
-	deadline time.Time // zero: none
+	conn     *conn
+	metadata Metadata    // of the call
+	reply    metadataBox // metadata of the reply
+	begun    atomic.Bool // the method, in interceptors
+	deadline time.Time   // zero: none
 
 	mu   sync.Mutex // guards what follows
 	err  error      // why it has ended
@@ -26,11 +32,11 @@ func (c *callContext) Deadline() (time.Time, bool) { return c.deadline, !c.deadl
 // Done implements context.Context.
 func (c *callContext) Done() <-chan struct{} { return c.made().Done() }
 
-// Value implements context.Context. The context knows its call; who asks for
-// anything else may be package context, looking for a context of its own.
+// Value implements context.Context. The context is what is asked for by the
+// callKey; who asks for anything else may be package context, looking for a context of its own.
 func (c *callContext) Value(key any) any {
 	if key == (callKey{}) {
-		return c.call
+		return c
 	}
 	return c.made().Value(key)
 }
@@ -43,7 +49,7 @@ func (c *callContext) Err() error {
 	case c.err != nil:
 	case c.real != nil:
 		c.err = c.real.Err()
-	case c.call.conn.link.ctx.Err() != nil:
+	case c.conn.link.ctx.Err() != nil:
 		c.err = context.Canceled
 	case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
 		c.err = context.DeadlineExceeded
@@ -58,7 +64,7 @@ func (c *callContext) made() context.Context {
 	if c.real != nil {
 		return c.real
 	}
-	parent := c.call.conn.link.ctx
+	parent := c.conn.link.ctx
 	switch {
 	case c.err == context.Canceled:
 		c.real, c.stop = context.WithCancel(parent)
@@ -80,4 +86,13 @@ func (c *callContext) cancel() {
 	} else if c.err == nil {
 		c.err = context.Canceled
 	}
+}
+
+// replyMetadata returns the metadata for the reply; a call without a context
+// has none.
+func (c *callContext) replyMetadata() Metadata {
+	if c == nil {
+		return nil
+	}
+	return c.reply.get()
 }

@@ -14,8 +14,8 @@ func newCallContext(t *testing.T, left time.Duration) (ctx *callContext, closeLi
 	link := &link{}
 	link.ctx, link.cancel = context.WithCancelCause(t.Context())
 	k := &call{conn: &conn{link: link, server: &Server{}}}
-	k.makeContext(0, left)
-	return &k.life, link.cancel
+	k.makeContext(0, left, nil)
+	return k.ctx, link.cancel
 }
 
 // Looked at before it ends, only after it, or both: what a context says has to
@@ -90,7 +90,7 @@ func TestCallContext_Derived(t *testing.T) {
 	c.cancel()
 	<-child.Done()
 	<-ran
-	if callFrom(c) != c.call || c.Value("other") != nil {
+	if callFrom(c) != c || c.Value("other") != nil {
 		t.Error("it does not know its call, or knows more")
 	}
 }

@@ -236,15 +236,16 @@ func (c *conn) inFlight() int64 { return c.taken.Load() - c.returned.Load() }
 func (c *conn) readCall(h *codec.Header) *call {
 	k := c.newCall()
 	k.conn, k.seq, k.serviceMethod = c, h.Seq, h.ServiceMethod
-	unfit := Metadata(h.Frame().Metadata).validate()
-	if unfit == nil {
-		k.metadata = h.Frame().Metadata
+	md := Metadata(h.Frame().Metadata)
+	unfit := md.validate()
+	if unfit != nil {
+		md = nil
 	}
 	k.method = c.method(h.ServiceMethod)
 	if k.method == nil {
 		c.link.readBody(nil)
 		k.refused = c.server.registry.missing(h.ServiceMethod)
-		k.arm(0, time.Duration(h.Frame().Timeout))
+		k.arm(0, time.Duration(h.Frame().Timeout), md)
 		return k
 	}
 	var argp reflect.Value
@@ -258,7 +259,7 @@ func (c *conn) readCall(h *codec.Header) *call {
 		return k
 	}
 	k.replyv = k.method.newReply()
-	k.arm(c.handleTimeout(), time.Duration(h.Frame().Timeout))
+	k.arm(c.handleTimeout(), time.Duration(h.Frame().Timeout), md)
 	return k
 }
 
@@ -349,6 +350,6 @@ func (c *conn) cancelCall(seq uint64) {
 	k := c.state.calls[seq]
 	c.mu.Unlock()
 	if k != nil && k.ctx != nil {
-		k.life.cancel()
+		k.ctx.cancel()
 	}
 }

@@ -15,9 +15,9 @@ type Peer struct {
 
 type callKey struct{}
 
-// callFrom returns the call that ctx belongs to, or nil.
-func callFrom(ctx context.Context) *call {
-	c, _ := ctx.Value(callKey{}).(*call)
+// callFrom returns the context of a call that ctx is or comes from, or nil.
+func callFrom(ctx context.Context) *callContext {
+	c, _ := ctx.Value(callKey{}).(*callContext)
 	return c
 }
 

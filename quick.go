@@ -157,12 +157,11 @@ func (c *conn) leaveSpare() {
 	}
 }
 
-// recycle lets go of calls that have been answered. A method may hold on to its
-// context, and with it to its call.
+// recycle lets go of calls that have been answered.
 func recycle(calls []*call) {
 	batch := spare.Get().(*[]*call)
 	for _, k := range calls {
-		if k.ctx == nil && k.timer == nil && len(*batch) < maxTogether {
+		if k.timer == nil && len(*batch) < maxTogether {
 			*k = call{}
 			*batch = append(*batch, k)
 		}
