@@ -3,6 +3,7 @@ package geerpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -186,5 +187,17 @@ func TestRegisterName_Missing(t *testing.T) {
 	}
 	if err := s.RegisterName("A", new(Arith), "Add", "Add"); err != nil {
 		t.Errorf("a name said twice: %v", err)
+	}
+}
+
+func TestServices(t *testing.T) {
+	var s Server
+	if got := s.Services(); len(got) != 0 {
+		t.Errorf("a new server has %v", got)
+	}
+	s.RegisterName("B", new(Arith))
+	s.RegisterName("A", new(Arith))
+	if got := fmt.Sprint(s.Services()); got != "[A B]" {
+		t.Error(got)
 	}
 }
