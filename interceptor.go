@@ -39,10 +39,12 @@ type Caller interface {
 	Call(ctx context.Context, serviceMethod string, args, reply any) error
 }
 
-// chain wraps f in interceptors, the first outermost.
+// chain wraps f in interceptors, the first outermost. Nil ones are left out.
 func chain(interceptors []Interceptor, f CallFunc) CallFunc {
 	for i := len(interceptors) - 1; i >= 0; i-- {
-		f = interceptors[i](f)
+		if intercept := interceptors[i]; intercept != nil {
+			f = intercept(f)
+		}
 	}
 	return f
 }

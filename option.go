@@ -75,8 +75,8 @@ type Option struct {
 	// connection is given up. Zero: 10 s; negative: no limit.
 	FlushTimeout time.Duration `json:"-"`
 
-	// Interceptors wrap each call; the first is the outermost. See
-	// Interceptor for what that means for Go.
+	// Interceptors wrap each call; the first is the outermost, nil ones are
+	// left out. See Interceptor for what that means for Go.
 	Interceptors []Interceptor `json:"-"`
 
 	// Logger hears of broken connections, and of interceptors that panic
