@@ -57,8 +57,8 @@ type Config struct {
 	// limits it has, a request is given up after 5 seconds.
 	Client *http.Client
 
-	// Logger hears when a registry can't be reached, and when it can again.
-	// Nil: nobody does.
+	// Logger hears why a Config is refused, and when a registry can't be
+	// reached and when it can again. Nil: nobody does.
 	Logger *slog.Logger
 }
 
