@@ -19,9 +19,9 @@ type call struct {
 	seq           uint64
 	serviceMethod string
 	method        *method // nil: there is none of that name
-	argv, replyv  reflect.Value
-	refused       *Error       // why the method can't be called, or nil
-	ctx           *callContext // nil if nobody is going to look at it
+	values
+	refused *Error       // why the method can't be called, or nil
+	ctx     *callContext // nil if nobody is going to look at it
 
 	timer    *time.Timer // of the handle timeout
 	answered atomic.Bool // by the timer, or about to be by settle
@@ -32,6 +32,47 @@ type call struct {
 	mute bool  // then: it has been answered already
 	next *call // in the queue of those that wait for a worker
 	job  job[call]
+}
+
+// values are what a method is called with. Unless args are of a pointer's type,
+// argv is what argp points to.
+type values struct {
+	of                 *method // nil: there are none
+	argp, argv, replyv reflect.Value
+}
+
+// prepare gives a call what m is called with, as far as it has not got it from
+// an earlier call of m.
+func (c *call) prepare(m *method) {
+	if c.of != m {
+		c.values = values{of: m}
+	}
+	if !c.argp.IsValid() {
+		c.argp, c.argv = m.newArgs()
+	}
+	if !c.replyv.IsValid() {
+		c.replyv = m.newReply()
+	}
+}
+
+// reset forgets the call. Values of which its method has had copies are kept,
+// for the next call of it, but zero.
+func (c *call) reset() {
+	kept, m := c.values, c.method
+	if m == nil || len(c.conn.server.Interceptors) > 0 { // which have had the values themselves
+		kept = values{}
+	}
+	if kept.of != nil && m.copiesArgs {
+		kept.argv.SetZero()
+	} else {
+		kept.argp, kept.argv = reflect.Value{}, reflect.Value{}
+	}
+	if kept.of != nil && m.copiesReply {
+		kept.replyv.Elem().SetZero()
+	} else {
+		kept.replyv = reflect.Value{}
+	}
+	*c = call{values: kept}
 }
 
 // arm limits the call's time: its context ends when the time that its caller

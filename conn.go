@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -248,9 +247,8 @@ func (c *conn) readCall(h *codec.Header) *call {
 		k.arm(0, time.Duration(h.Frame().Timeout), md)
 		return k
 	}
-	var argp reflect.Value
-	argp, k.argv = k.method.newArgs()
-	err := c.link.readBody(argp.Interface())
+	k.prepare(k.method)
+	err := c.link.readBody(k.argp.Interface())
 	if err == nil {
 		err = unfit
 	}
@@ -258,7 +256,6 @@ func (c *conn) readCall(h *codec.Header) *call {
 		k.refused = newError(CodeInvalidArgument, InServer, RanNever, "rpc server: arguments of "+h.ServiceMethod, err)
 		return k
 	}
-	k.replyv = k.method.newReply()
 	k.arm(c.handleTimeout(), time.Duration(h.Frame().Timeout), md)
 	return k
 }

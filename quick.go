@@ -162,7 +162,7 @@ func recycle(calls []*call) {
 	batch := spare.Get().(*[]*call)
 	for _, k := range calls {
 		if k.timer == nil && len(*batch) < maxTogether {
-			*k = call{}
+			k.reset()
 			*batch = append(*batch, k)
 		}
 	}

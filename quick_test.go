@@ -3,6 +3,7 @@ package geerpc
 import (
 	"context"
 	"errors"
+	"reflect"
 	"runtime"
 	"sync"
 	"testing"
@@ -256,6 +257,115 @@ func TestQuick_LookGivesUp(t *testing.T) {
 	for _, call := range calls {
 		if <-call.Done; call.Error != nil {
 			t.Error(call.Error)
+		}
+	}
+}
+
+// A Note has room for what an earlier one may have left.
+type Note struct {
+	N    int
+	Data []byte
+	Tags map[string]int
+}
+
+func noteOf(i int) (n Note) {
+	if i%2 == 0 { // the others find nothing but zeros
+		n = Note{i + 1, []byte{byte(i), 1}, map[string]int{"i": i}}
+	}
+	return n
+}
+
+// A Notebook keeps what its methods are given.
+type Notebook struct {
+	mu   sync.Mutex
+	kept []*Note
+}
+
+func (b *Notebook) keep(notes ...*Note) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.kept = append(b.kept, notes...)
+}
+
+func (b *Notebook) Value(args Note, reply *Note) error {
+	*reply = args
+	b.keep(&args, reply)
+	return nil
+}
+
+func (b *Notebook) Pointer(args, reply *Note) error {
+	*reply = *args
+	b.keep(args, reply)
+	return nil
+}
+
+// The memory of calls is used again, that which methods may hold on to is not.
+func TestQuick_ValuesAreTheCallsOwn(t *testing.T) {
+	const calls = 100
+	each(t, func(t *testing.T, e *env) {
+		book := new(Notebook)
+		if err := e.Register(book); err != nil {
+			t.Fatal(err)
+		}
+		quickened(e, "Test.Sum", func(_ context.Context, a Args) (Reply, error) { return Reply{a.A + a.B}, nil })
+		if err := RegisterFunc(e.Server, "Notebook.Func", func(_ context.Context, args Note) (Note, error) {
+			book.keep(&args)
+			return args, nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		client := e.dial(nil)
+		var want []Note
+		for i := range calls {
+			for _, method := range []string{"Notebook.Value", "Notebook.Pointer", "Notebook.Func"} {
+				e.registry.method(method).pace.Store(quickProof)
+				args, reply := noteOf(i), Note{}
+				if err := client.Call(t.Context(), method, args, &reply); err != nil {
+					t.Fatal(err)
+				}
+				if !reflect.DeepEqual(reply, args) {
+					t.Fatalf("%s: call %d of %+v: %+v", method, i, args, reply)
+				}
+				want = append(want, args)
+				if method != "Notebook.Func" {
+					want = append(want, args) // the reply
+				}
+			}
+			var sum Reply
+			if err := client.Call(t.Context(), "Test.Sum", Args{A: i % 2}, &sum); err != nil || sum.C != i%2 {
+				t.Fatalf("sum of %d and 0: %d, %v", i%2, sum.C, err)
+			}
+		}
+		for i, n := range book.kept {
+			if !reflect.DeepEqual(*n, want[i]) {
+				t.Fatalf("note %d has become %+v, was %+v", i, *n, want[i])
+			}
+		}
+	})
+}
+
+// Interceptors may hold on to what they are given as well.
+func TestQuick_ValuesOfInterceptors(t *testing.T) {
+	var seen []any
+	e := newEnv(t, "pipe", codec.GobType)
+	e.Interceptors = []Interceptor{func(next CallFunc) CallFunc {
+		return func(ctx context.Context, method string, args, reply any) error {
+			seen = append(seen, args, reply)
+			return next(ctx, method, args, reply)
+		}
+	}}
+	e.start()
+	quickened(e, "Test.Sum", func(_ context.Context, a Args) (Reply, error) { return Reply{a.A + a.B}, nil })
+	client := e.dial(nil)
+	for i := range 50 {
+		if err := client.Call(t.Context(), "Test.Sum", Args{i, 1}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client.Close()
+	for i := range 50 {
+		if args, reply := seen[2*i].(Args), seen[2*i+1].(*Reply); args.A != i || reply.C != i+1 {
+			t.Fatalf("call %d has become %+v, %+v", i, args, *reply)
 		}
 	}
 }

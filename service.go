@@ -26,6 +26,8 @@ type method struct {
 	wantsContext  bool
 	takesMade     bool // maps and slices to reply with are made for it, as in net/rpc
 
+	copiesArgs, copiesReply bool // what the method has of them are copies, see recycle
+
 	// invoke runs the method; argv and replyv have the declared types.
 	invoke func(ctx context.Context, argv, replyv reflect.Value) error
 
@@ -54,6 +56,13 @@ func (m *method) end(failed bool) {
 		m.failed.Add(1)
 	}
 }
+
+// maxKept limits the memory for args, and for a reply, that a spare call keeps.
+const maxKept = 256
+
+// isCopied tells whether values of a type are copied when they are passed, and
+// small enough to be kept.
+func isCopied(t reflect.Type) bool { return t.Kind() != reflect.Pointer && t.Size() <= maxKept }
 
 // newArgs returns a pointer to decode the arguments into, and the arguments.
 func (m *method) newArgs() (argp, argv reflect.Value) {
@@ -296,7 +305,7 @@ func newMethod(service string, m reflect.Method, rcvr reflect.Value) (*method, e
 		return nil, fmt.Errorf("has the reply type %s, which is not exported", replyType)
 	}
 	made := &method{service: service, name: m.Name, argType: argType, replyType: replyType,
-		wantsContext: wantsContext, takesMade: true}
+		wantsContext: wantsContext, takesMade: true, copiesArgs: isCopied(argType)}
 	made.invoke = func(ctx context.Context, argv, replyv reflect.Value) error {
 		in := []reflect.Value{rcvr, argv, replyv}
 		if wantsContext {

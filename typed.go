@@ -41,6 +41,7 @@ func RegisterFunc[A, R any](server *Server, serviceMethod string, f func(context
 	m := &method{
 		service: serviceMethod[:dot], name: serviceMethod[dot+1:],
 		argType: reflect.TypeFor[A](), replyType: reflect.TypeFor[*R](), wantsContext: true,
+		copiesArgs: isCopied(reflect.TypeFor[A]()), copiesReply: reflect.TypeFor[R]().Size() <= maxKept,
 	}
 	m.invoke = func(ctx context.Context, argv, replyv reflect.Value) (err error) {
 		*replyv.Interface().(*R), err = f(ctx, argument[A](argv))
