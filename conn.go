@@ -23,7 +23,8 @@ type conn struct {
 	heard   atomic.Bool // a first byte has arrived
 	greeted atomic.Bool // the handshake is done
 
-	taken    atomic.Int64 // slots so far; the reader's own, others look
+	taking   int64        // slots so far; the reader's own
+	taken    atomic.Int64 // the same, when calls were last submitted, for others
 	returned atomic.Int64 // slots so far
 	settling settling
 	shift    shift
@@ -198,7 +199,7 @@ var errRelieved = errors.New("another goroutine reads now")
 // layout, which knows no limit on calls in flight, it waits for one instead.
 func (c *conn) takeSlot() (refusal *Error, err error) {
 	most := int64(c.server.maxInFlight())
-	for most > 0 && c.inFlight() >= most {
+	for most > 0 && c.taking-c.returned.Load() >= most {
 		if c.link.extended {
 			return &Error{Code: CodeResourceExhausted, Where: InServer, Ran: RanNever,
 				Message: fmt.Sprintf("rpc server: more than %d calls in flight on one connection", most)}, nil
@@ -210,7 +211,7 @@ func (c *conn) takeSlot() (refusal *Error, err error) {
 			return nil, c.link.cause()
 		}
 	}
-	c.taken.Store(c.taken.Load() + 1)
+	c.taking++
 	return nil, nil
 }
 
@@ -226,8 +227,7 @@ func (c *conn) release(n int) {
 }
 
 // inFlight returns how many calls hold a slot. Slots are counted twice, so
-// that readers and workers need not pass a counter from core to core for
-// every call.
+// that readers and workers need not pass a counter from core to core.
 func (c *conn) inFlight() int64 { return c.taken.Load() - c.returned.Load() }
 
 // readCall reads the body of a request. A request that can't be met is a call
@@ -284,6 +284,7 @@ func (c *conn) submit(hasTime bool) bool {
 	if len(c.incoming) == 0 {
 		return true
 	}
+	c.taken.Store(c.taking)
 	wake := false
 	c.update(func(s *connState) {
 		for i, k := range c.incoming {
