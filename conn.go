@@ -19,9 +19,11 @@ type conn struct {
 	link    *link
 	since   time.Time
 	peer    Peer
-	hello   hello
 	heard   atomic.Bool // a first byte has arrived
 	greeted atomic.Bool // the handshake is done
+
+	codecType codec.Type    // as the client wants it
+	handle    time.Duration // until a call is answered, done or not; 0: no limit
 
 	taking   int64        // slots so far; the reader's own
 	taken    atomic.Int64 // the same, when calls were last submitted, for others
@@ -34,7 +36,7 @@ type conn struct {
 	finished chan struct{} // closed when the last answer is on its way and no call can follow
 	ended    chan struct{} // closed when nothing is read any more
 	gone     chan struct{} // closed when nothing of the connection is left
-	slot     chan struct{} // capacity 1: there may be a free slot, look
+	slot     chan struct{} // on the plain layout; capacity 1: there may be a free slot, look
 	incoming []*call       // read and not yet in the queue; the reader's own
 	spare    *[]*call      // to be used; the reader's own, while it has messages at hand
 	called   *method       // by the latest request; the reader's own, as is
@@ -78,7 +80,6 @@ func newConn(s *Server, rwc io.ReadWriteCloser) *conn {
 		finished: make(chan struct{}),
 		ended:    make(chan struct{}),
 		gone:     make(chan struct{}),
-		slot:     make(chan struct{}, 1),
 	}
 	c.link = newLink(rwc, limits{
 		maxRead: limit(s.MaxMessageBytes, DefaultMaxMessageBytes),
@@ -96,6 +97,9 @@ func (c *conn) serve() {
 		c.server.rejected(c, refusal)
 		c.end(refusal)
 		return
+	}
+	if !c.link.extended {
+		c.slot = make(chan struct{}, 1)
 	}
 	c.greeted.Store(true)
 	if c.server.conns.closing() { // Shutdown may have passed by
@@ -256,7 +260,7 @@ func (c *conn) readCall(h *codec.Header) *call {
 		k.refused = newError(CodeInvalidArgument, InServer, RanNever, "rpc server: arguments of "+h.ServiceMethod, err)
 		return k
 	}
-	k.arm(c.handleTimeout(), time.Duration(h.Frame().Timeout), md)
+	k.arm(c.handle, time.Duration(h.Frame().Timeout), md)
 	return k
 }
 
@@ -266,15 +270,6 @@ func (c *conn) method(name string) *method {
 		c.called, c.name = c.server.registry.method(name), name
 	}
 	return c.called
-}
-
-// handleTimeout returns the shorter of the client's and the server's.
-func (c *conn) handleTimeout() time.Duration {
-	mine, theirs := max(c.server.HandleTimeout, 0), max(c.hello.HandleTimeout, 0)
-	if mine == 0 || theirs > 0 && theirs < mine {
-		return theirs
-	}
-	return mine
 }
 
 // submit puts the incoming calls in the queue and sees to it that a worker

@@ -169,7 +169,7 @@ func (c *conn) describe(greeted bool, inFlight int64) debugConn {
 	}
 	if greeted {
 		d.TLS = c.peer.TLS != nil
-		d.Codec = string(c.hello.CodecType)
+		d.Codec = string(c.codecType)
 		d.Layout = "plain"
 		if c.link.extended {
 			d.Layout = "framed"

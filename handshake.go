@@ -237,30 +237,31 @@ func (c *Client) greetLegacy() error {
 // greet is the server's side of the handshake. It reports whether the
 // connection is to be served.
 func (c *conn) greet() error {
+	var h hello
 	var refusal *Error
 	var unfit *json.UnmarshalTypeError
-	switch err := c.awaitHello(); {
+	switch err := c.awaitHello(&h); {
 	case errors.As(err, &unfit):
 		refusal = &Error{Code: CodeInvalidArgument, Message: err.Error(), Where: InServer, Ran: RanNever}
 	case err != nil:
 		return err
 	default:
-		refusal = c.judge()
+		refusal = c.judge(&h)
 	}
 	if refusal != nil {
-		if c.hello.Ack {
+		if h.Ack {
 			c.answer(ack{Code: refusal.Code, Error: refusal.Message})
 			c.link.out.Drain(c.link.ctx)
 		}
 		return refusal
 	}
-	if !c.hello.Ack {
+	if !h.Ack {
 		return nil
 	}
-	c.link.wire.MaxWrite = max(c.hello.MaxMessageBytes, 0)
-	extended := c.hello.Extended && c.link.whole
+	c.link.wire.MaxWrite = max(h.MaxMessageBytes, 0)
+	extended := h.Extended && c.link.whole
 	if extended {
-		c.link.extend(newKindSet(c.hello.Kinds))
+		c.link.extend(newKindSet(h.Kinds))
 	}
 	return c.answer(ack{OK: true, Version: protocolVersion, Extended: extended, Kinds: kinds,
 		MaxMessageBytes: c.link.wire.MaxRead, MaxInFlight: c.server.maxInFlight()})
@@ -286,9 +287,9 @@ func (l *link) sendLine(line []byte) error {
 	return err
 }
 
-// awaitHello reads the client's hello: as long as the connection is silent it
+// awaitHello reads the client's hello into h: as long as the connection is silent it
 // costs a timer and no buffer, from the first byte on it has 10 s.
-func (c *conn) awaitHello() error {
+func (c *conn) awaitHello(h *hello) error {
 	limit := silentTimeout
 	if c.server.conns.closing() { // whoever speaks now is told so, others need not wait
 		limit = closeGrace
@@ -308,7 +309,7 @@ func (c *conn) awaitHello() error {
 	if bytes.IndexByte([]byte("{ \t\r\n"), first[0]) < 0 {
 		return fmt.Errorf("%w: first byte %#02x", errHandshake, first[0])
 	}
-	if err := readObject(c.link.in, &c.hello); err != nil {
+	if err := readObject(c.link.in, h); err != nil {
 		return c.reason(err)
 	}
 	return nil
@@ -329,11 +330,11 @@ var (
 )
 
 // judge says why a connection is refused, or makes its codec and returns nil.
-func (c *conn) judge() *Error {
+func (c *conn) judge(h *hello) *Error {
 	refuse := func(code Code, format string, a ...any) *Error {
 		return &Error{Code: code, Message: fmt.Sprintf(format, a...), Where: InServer, Ran: RanNever}
 	}
-	h, s := &c.hello, c.server
+	s := c.server
 	if h.MagicNumber != MagicNumber {
 		return refuse(CodeInvalidArgument, "invalid magic number %#x, want %#x", h.MagicNumber, MagicNumber)
 	}
@@ -343,7 +344,6 @@ func (c *conn) judge() *Error {
 	if s.Token != "" && !sameToken(h.Token, s.Token) {
 		return refuse(CodeUnauthenticated, "the token is missing or wrong")
 	}
-	h.Token = ""
 	if len(s.Codecs) > 0 && !slices.Contains(s.Codecs, h.CodecType) {
 		return refuse(CodeInvalidArgument, "codec type %.64q is not for this server, which takes %q", h.CodecType, s.Codecs)
 	}
@@ -354,7 +354,17 @@ func (c *conn) judge() *Error {
 	if err := c.link.open(newCodec); err != nil {
 		return refuse(CodeInternal, "%s", err)
 	}
+	c.codecType, c.handle = h.CodecType, handleTimeout(s.HandleTimeout, h.HandleTimeout)
 	return s.conns.admit(c)
+}
+
+// handleTimeout returns the shorter of the server's and the client's.
+func handleTimeout(mine, theirs time.Duration) time.Duration {
+	mine, theirs = max(mine, 0), max(theirs, 0)
+	if mine == 0 || theirs > 0 && theirs < mine {
+		return theirs
+	}
+	return mine
 }
 
 // sameToken takes as long for any token of the same length.

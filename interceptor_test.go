@@ -288,12 +288,13 @@ type Anything struct{}
 
 func (Anything) IsNil(v any, reply *bool) error { *reply = v == nil; return nil }
 
-// TestInterceptors_Nil has interceptors that are nil, on both sides: they are
-// left out, and those around them stay.
+// TestInterceptors_Nil has interceptors that are nil. A client leaves them out,
+// and those around them stay; a server refuses, for they may have been to
+// authorize calls.
 func TestInterceptors_Nil(t *testing.T) {
 	var client, server trail
 	e := newEnv(t, "pipe", codec.GobType)
-	e.Interceptors = []Interceptor{nil, server.interceptor("x"), nil}
+	e.Interceptors = []Interceptor{server.interceptor("x")}
 	c := e.dial(&Option{Interceptors: []Interceptor{nil, client.interceptor("a"), nil}})
 	for method, code := range map[string]Code{"Arith.Add": CodeOK, "Arith.Nope": CodeNotFound} {
 		if err := c.Call(context.Background(), method, Args{}, nil); CodeOf(err) != code {
@@ -307,8 +308,17 @@ func TestInterceptors_Nil(t *testing.T) {
 		}
 	}
 	e = newEnv(t, "pipe", codec.GobType)
-	e.Interceptors = []Interceptor{nil}
 	mustAdd(t, e.dial(&Option{Interceptors: []Interceptor{nil}}))
+	e = newEnv(t, "pipe", codec.GobType)
+	e.Interceptors = []Interceptor{server.interceptor("x"), nil}
+	c = e.dial(nil)
+	for method, code := range map[string]Code{"Arith.Add": CodeInternal, "Arith.Nope": CodeNotFound} {
+		for range 2 {
+			if err := c.Call(context.Background(), method, Args{}, nil); CodeOf(err) != code {
+				t.Errorf("%s of a server with a nil interceptor: %v", method, err)
+			}
+		}
+	}
 }
 
 // TestInterceptors_BrokenOne has an interceptor that panics when it is to wrap

@@ -34,8 +34,8 @@ type Server struct {
 	// nobody does.
 	Logger *slog.Logger
 
-	// Interceptors wrap the handling of each call; the first is the outermost,
-	// nil ones are left out.
+	// Interceptors wrap the handling of each call; the first is the outermost.
+	// If one is nil, all calls are refused: it may have been to authorize them.
 	Interceptors []Interceptor
 
 	// Token, if not empty, must be presented by every client, so that those

@@ -105,6 +105,9 @@ func (m *method) handler(s *Server) CallFunc {
 	m.once.Do(func() {
 		if len(s.Interceptors) > 0 {
 			m.handle = refuseAll // if an interceptor panics now, it must not be as if there were none
+			if slices.ContainsFunc(s.Interceptors, func(i Interceptor) bool { return i == nil }) {
+				return // nor if it has been forgotten
+			}
 			m.handle = chain(s.Interceptors, func(ctx context.Context, _ string, args, reply any) (err error) {
 				defer func() {
 					if p := recover(); p != nil {
@@ -127,7 +130,7 @@ var errForeignContext = errors.New("rpc server: an interceptor called next with 
 
 func refuseAll(context.Context, string, any, any) error {
 	return &Error{Code: CodeInternal, Where: InServer, Ran: RanNever,
-		Message: "rpc server: an interceptor panicked when it was to wrap the method"}
+		Message: "rpc server: one of Server.Interceptors is nil, or panicked when it was to wrap the method"}
 }
 
 // A registry holds what a server offers. Reading costs a load and a look-up;
