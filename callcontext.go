@@ -32,8 +32,8 @@ func (c *callContext) Deadline() (time.Time, bool) { return c.deadline, !c.deadl
 // Done implements context.Context.
 func (c *callContext) Done() <-chan struct{} { return c.made().Done() }
 
-// Value implements context.Context. The context is what is asked for by the
-// callKey; who asks for anything else may be package context, looking for a context of its own.
+// Value implements context.Context. The callKey asks for the callContext; who
+// asks for anything else may be package context, in search of one of its own.
 func (c *callContext) Value(key any) any {
 	if key == (callKey{}) {
 		return c
