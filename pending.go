@@ -41,10 +41,13 @@ type pendingTable struct {
 	shards  [pendingShards]pendingShard
 
 	// Slots are counted twice, for callers take them and the reader gives them
-	// back; and the number of a slot is the seq of its call.
+	// back, and apart, for a cache line goes to who changes it. The number of a
+	// slot is the seq of its call.
+	_        [64]byte
 	taken    atomic.Uint64 // slots so far
-	_        [56]byte
+	_        [64]byte
 	returned atomic.Uint64 // slots so far
+	_        [64]byte
 }
 
 // inFlight returns how many slots are taken.
@@ -216,7 +219,7 @@ func (t *pendingTable) tryTake() (seq uint64) {
 func (t *pendingTable) release() {
 	returned := t.returned.Add(1)
 	t.wake()
-	if returned == t.taken.Load() && t.state.Load()&draining != 0 {
+	if t.state.Load()&draining != 0 && returned == t.taken.Load() { // in this order: callers keep changing taken
 		t.drained()
 	}
 }
