@@ -9,12 +9,11 @@ import (
 	"geerpc/codec"
 )
 
-// A call allocates no more than this on both ends together. On gob it is one
-// on the client; on the server the call, its arguments and its reply, and three
-// in reflect; and a buffer in gob for each message that is read. The race
-// detector empties pools at random: these figures are without it.
+// A call allocates no more than this on both ends together. On gob it is the
+// reply on the server, and two in reflect. The race detector empties pools at
+// random: these figures are without it.
 func TestAllocationBudget(t *testing.T) {
-	budgets := map[codec.Type]float64{codec.GobType: 7, codec.JsonType: 30, framedJSON: 15}
+	budgets := map[codec.Type]float64{codec.GobType: 4, codec.JsonType: 30, framedJSON: 14}
 	for c, budget := range budgets {
 		t.Run(string(c), func(t *testing.T) {
 			client := newEnv(t, "tcp", c).dial(nil)
