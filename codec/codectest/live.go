@@ -24,8 +24,8 @@ func (s *suite) checkDirections() error {
 	a, b := s.open(there), s.open(here)
 	results := make(chan error, 4) // one for each goroutine
 	for _, c := range []codec.Codec{a, b} {
-		go func() { results <- guard(func() error { return s.writeAll(c, rounds) }) }()
-		go func() { results <- guard(func() error { return s.readAll(c, rounds) }) }()
+		go func() { results <- guard(func() error { return s.writeAll(c, rounds) }) }() // ends with its result,
+		go func() { results <- guard(func() error { return s.readAll(c, rounds) }) }()  // all of which are waited for
 	}
 	var errs []error
 	for range cap(results) {
