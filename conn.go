@@ -232,7 +232,10 @@ func (c *conn) release(n int) {
 
 // inFlight returns how many calls hold a slot. Slots are counted twice, so
 // that readers and workers need not pass a counter from core to core.
-func (c *conn) inFlight() int64 { return c.taken.Load() - c.returned.Load() }
+func (c *conn) inFlight() int64 {
+	returned := c.returned.Load() // first, so that it is not the greater one
+	return c.taken.Load() - returned
+}
 
 // readCall reads the body of a request. A request that can't be met is a call
 // as well: one that is answered with the reason.
@@ -266,10 +269,14 @@ func (c *conn) readCall(h *codec.Header) *call {
 
 // method returns the method of a name, which often is the latest again, or nil.
 func (c *conn) method(name string) *method {
-	if c.called == nil || c.name != name { // what is missing may have been registered meanwhile
-		c.called, c.name = c.server.registry.method(name), name
+	if c.called != nil && c.name == name {
+		return c.called
 	}
-	return c.called
+	m := c.server.registry.method(name)
+	if m != nil { // what is missing may yet be registered, and its name be of any size
+		c.called, c.name = m, name
+	}
+	return m
 }
 
 // submit puts the incoming calls in the queue and sees to it that a worker
@@ -290,7 +297,7 @@ func (c *conn) submit(hasTime bool) bool {
 			s.open++
 			c.incoming[i] = nil
 			if hasTime && c.quick(k) {
-				c.shift.calls = append(c.shift.calls, k)
+				c.shift.add(k)
 			} else {
 				s.list(k)
 				s.queue.push(k)

@@ -234,8 +234,8 @@ func (c *Client) greetLegacy() error {
 	return err
 }
 
-// greet is the server's side of the handshake. It reports whether the
-// connection is to be served.
+// greet is the server's side of the handshake. It returns why the connection is
+// not to be served, or nil.
 func (c *conn) greet() error {
 	var h hello
 	var refusal *Error

@@ -24,7 +24,7 @@ const maxControls = 16 << 10
 // would take turns at being idle.
 const maxTogether = 32
 
-// smallTurn is how many bytes put end to a turn: there may be no room for more.
+// smallTurn is how many bytes end a turn: there may be no room for more.
 const smallTurn = 64 << 10
 
 // A link is what both ends of a connection have in common: the codec, the gate
@@ -164,8 +164,8 @@ func (l *link) put(h codec.Header, body any) error {
 
 // sendTogether calls send, which puts one message, as long as it reports that
 // there may be more. Small messages take one turn together, unless somebody
-// else is waiting for it; the last of them have not left yet, flush must follow. If the link is closed, send is
-// called without alive, and must not put anything.
+// else is waiting for it; the last of them have not left yet, flush must follow.
+// If the link is closed, send is called without alive, and must not put anything.
 func (l *link) sendTogether(send func(alive bool) (more bool)) {
 	for l.out.Begin(l.ctx) == nil {
 		if !l.sendSome(send) {
@@ -286,7 +286,7 @@ func (l *link) enqueue(c control) bool {
 		return false
 	}
 	l.controls = append(l.controls, c)
-	if !l.sending && l.ctx.Err() == nil {
+	if !l.sending && l.cause() == nil { // ctx may end later than close has waited
 		l.sending = true
 		l.wg.Add(1)
 		go l.sendControls() // ends when none are left or with the link; close waits
@@ -299,7 +299,7 @@ func (l *link) enqueue(c control) bool {
 func (l *link) enter() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ctx.Err() != nil {
+	if l.cause() != nil { // ctx may end later than close has waited
 		return false
 	}
 	l.wg.Add(1)

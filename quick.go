@@ -49,6 +49,7 @@ type shift struct {
 	since atomic.Int64 // the reader began a batch, as nanotime tells
 
 	calls []*call // a batch that runs here
+	last  uint64  // the highest seq of it
 	next  int     // of calls
 	ran   []*call // those of calls that are to be answered
 
@@ -109,15 +110,22 @@ func (c *conn) runHere() bool {
 	if first {
 		c.settleAll()
 		recycle(ran)
+	} else {
+		clear(ran) // whoever settles has them, and is not to find them here for ever
 	}
 	c.link.flush(false)
 	return s.now.CompareAndSwap(number+1, number)
 }
 
+// add adds a call to the batch.
+func (s *shift) add(k *call) {
+	s.calls = append(s.calls, k)
+	s.last = max(s.last, k.seq)
+}
+
 // has tells whether a call with that seq is about to run here.
 func (s *shift) has(seq uint64) bool {
-	n := len(s.calls)
-	return n > 0 && s.calls[n-1].seq >= seq && // which our clients' never are
+	return seq <= s.last && // which those of our clients rarely are
 		slices.ContainsFunc(s.calls, func(k *call) bool { return k.seq == seq })
 }
 
@@ -125,7 +133,7 @@ func (s *shift) has(seq uint64) bool {
 // slice that stays as it is until the end of the next.
 func (s *shift) end() (ran []*call) {
 	clear(s.calls)
-	s.calls, s.next = s.calls[:0], 0
+	s.calls, s.last, s.next = s.calls[:0], 0, 0
 	ran = s.ran
 	s.ran, s.before = s.before[:0], ran
 	return ran

@@ -369,3 +369,33 @@ func TestQuick_ValuesOfInterceptors(t *testing.T) {
 		}
 	}
 }
+
+// A seq that is in flight is found in a batch in any order.
+func TestQuick_SeqsOutOfOrder(t *testing.T) {
+	var s shift
+	for _, seq := range []uint64{7, 5} {
+		s.add(&call{seq: seq})
+	}
+	for seq, want := range map[uint64]bool{5: true, 6: false, 7: true, 8: false} {
+		if s.has(seq) != want {
+			t.Errorf("seq %d: %v", seq, !want)
+		}
+	}
+	if s.end(); s.has(7) {
+		t.Error("seq 7 is still there when the batch has ended")
+	}
+}
+
+// A name that a client has made up does not stay with its connection.
+func TestC17_MadeUpNamesAreForgotten(t *testing.T) {
+	c := &conn{server: NewServer()}
+	if err := c.server.Register(new(Arith)); err != nil {
+		t.Fatal(err)
+	}
+	if c.method("Arith.Add") == nil || c.method("Made.Up") != nil || c.name != "Arith.Add" {
+		t.Errorf("the connection remembers %q", c.name)
+	}
+	if c.method("Arith.Add") == nil || c.method("Arith.Div") == nil || c.name != "Arith.Div" {
+		t.Errorf("the connection remembers %q", c.name)
+	}
+}

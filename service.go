@@ -26,7 +26,7 @@ type method struct {
 	wantsContext  bool
 	takesMade     bool // maps and slices to reply with are made for it, as in net/rpc
 
-	copiesArgs, copiesReply bool // what the method has of them are copies, see recycle
+	copiesArgs, copiesReply bool // what the method has of them are copies, see call.reset
 
 	// invoke runs the method; argv and replyv have the declared types.
 	invoke func(ctx context.Context, argv, replyv reflect.Value) error

@@ -45,7 +45,9 @@ func (c *conn) settleAll() {
 	}()
 	for !ended {
 		c.link.sendTogether(c.answerNext)
-		ended = s.done.end()
+		if ended = s.done.end(); !ended {
+			c.link.flush(false) // it may go on for long, by a few at a time
+		}
 	}
 }
 
@@ -73,7 +75,11 @@ func (c *conn) nextBatch() {
 	answered := len(s.batch)
 	clear(s.batch)
 	s.batch, s.answered = s.batch[:0], 0
-	for k := s.done.take(); k != nil; k = s.done.take() {
+	for len(s.batch) < maxTogether { // slots come free no faster than answers go
+		k := s.done.take()
+		if k == nil {
+			break
+		}
 		s.batch = append(s.batch, k)
 	}
 	c.update(func(state *connState) {
@@ -82,7 +88,9 @@ func (c *conn) nextBatch() {
 			state.lastCall = time.Now()
 		}
 		for _, k := range s.batch {
-			delete(state.calls, k.seq) // once answered, the client may use the seq again
+			if state.calls[k.seq] == k { // once answered, the client may use the seq again
+				delete(state.calls, k.seq)
+			}
 			k.settled = true
 		}
 	})

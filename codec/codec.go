@@ -112,7 +112,8 @@ const unknownKind Kind = 255
 //  3. ReadHeader returns io.EOF only where a message may begin.
 //  4. Write sends a whole message or nothing. If it returns an error and has
 //     written bytes all the same, the core closes the connection.
-//  5. Write has finished with header and body when it returns.
+//  5. Write has finished with header and body when it returns, and ReadBody with
+//     the value: the memory may be used for another call.
 //  6. A nil body is sent as the codec's empty value, and read back as one.
 type Codec interface {
 	io.Closer

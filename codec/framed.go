@@ -43,7 +43,8 @@ const maxPairs = 1 << 10
 // Framed makes a codec of a serializer: marshal returns the bytes of a value,
 // unmarshal fills the value that a pointer points to. Both are called with the
 // args and replies of the user's calls. The bytes that unmarshal is given are
-// valid only during the call; those that marshal returns are copied.
+// valid only during the call; those that marshal returns are copied. Neither
+// function keeps a pointer to the value, or into it.
 //
 // A nil body is sent as no bytes at all and neither function sees it.
 func Framed(marshal func(v any) ([]byte, error), unmarshal func(data []byte, v any) error) NewCodecFunc {
@@ -281,7 +282,9 @@ func (c *framed) name(b []byte) string {
 		s = string(b)
 		c.remember(s)
 	}
-	c.last = s
+	if len(s) <= maxNames { // what a peer makes up is not to stay
+		c.last = s
+	}
 	return s
 }
 
