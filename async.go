@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
-
-	"geerpc/codec"
 )
 
 // A Call is a call under way, as Go returns it.
@@ -43,13 +41,13 @@ func (c *Client) Go(serviceMethod string, args, reply any, done chan *Call) *Cal
 
 // sendAsync sends call before it returns: args may then be changed.
 func (c *Client) sendAsync(call *Call) error {
-	ctx, p := context.Background(), &asyncCall{client: c, call: call}
-	h := codec.Header{ServiceMethod: call.ServiceMethod}
-	others, err := c.begin(ctx, &h, p)
-	if err != nil {
+	a := &asyncCall{client: c, call: call}
+	a.serviceMethod, a.args = call.ServiceMethod, call.Args
+	ctx := context.Background()
+	if err := c.prepare(ctx, &a.request, call.Reply); err != nil {
 		return err
 	}
-	return c.send(ctx, h, call.Args, p, others)
+	return c.send(ctx, &a.request, a, c.crowded())
 }
 
 // intercepted makes a call through the interceptors. Here they are in nobody's
@@ -71,11 +69,12 @@ func (c *Client) intercepted(call *Call) {
 
 // An asyncCall is a Call that nobody waits for at the moment.
 type asyncCall struct {
+	request
 	client *Client
 	call   *Call
 }
 
-func (a *asyncCall) begin(seq uint64) { a.call.Seq = seq }
+func (a *asyncCall) begin(seq uint64) { a.seq, a.call.Seq = seq, seq }
 
 func (a *asyncCall) target() any { return a.call.Reply }
 

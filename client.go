@@ -22,14 +22,17 @@ import (
 // A Client is made by Dial and its relatives and ends with Close.
 type Client struct {
 	opt     Option
+	since   time.Time
 	link    *link
-	call    CallFunc // invoke, in the interceptors
-	pending pendingTable
-	outbox  combiner[waiter]
-	senders workers       // one at a time empties the outbox
+	call    CallFunc      // invoke, in the interceptors
 	done    chan struct{} // closed when nothing is read any more
 	closed  chan struct{} // closed by Close
 	waiters sync.Pool     // of the Client, not of the process: a channel made in a synctest bubble must not leave it
+	pending pendingTable
+
+	outbox  combiner[waiter]
+	taking  sync.Mutex // held to take from the outbox
+	senders workers    // one at a time empties the outbox
 }
 
 var (
@@ -56,6 +59,7 @@ func NewClient(conn net.Conn, opt *Option) (*Client, error) {
 func newClient(ctx context.Context, conn net.Conn, opt Option) (*Client, error) {
 	c := &Client{
 		opt:    opt,
+		since:  time.Now(),
 		done:   make(chan struct{}),
 		closed: make(chan struct{}),
 	}
@@ -64,6 +68,7 @@ func newClient(ctx context.Context, conn net.Conn, opt Option) (*Client, error) 
 	c.waiters.New = newWaiter
 	c.call = chain(opt.Interceptors, c.invoke)
 	c.link = newLink(conn, limits{opt.MaxMessageBytes, opt.FlushTimeout, opt.Logger})
+	c.pending.ended = c.link.ctx.Done()
 	if err := c.greet(ctx); err != nil {
 		c.link.fail(err)
 		c.link.close()
@@ -114,15 +119,14 @@ func (c *Client) Call(ctx context.Context, serviceMethod string, args, reply any
 // invoke makes a call and waits for it.
 func (c *Client) invoke(ctx context.Context, serviceMethod string, args, reply any) error {
 	w := c.waiters.Get().(*waiter)
-	w.reply = reply
-	h := codec.Header{ServiceMethod: serviceMethod}
-	others, err := c.begin(ctx, &h, w)
+	w.serviceMethod, w.args, w.reply = serviceMethod, args, reply
+	err := c.prepare(ctx, &w.request, reply)
 	switch {
 	case err != nil:
-	case others:
-		c.enqueue(w, h, args)
+	case c.crowded():
+		c.enqueue(w)
 	default:
-		err = c.send(ctx, h, args, w, false)
+		err = c.send(ctx, &w.request, w, false)
 	}
 	reusable := true
 	if err == nil {
@@ -136,110 +140,6 @@ func (c *Client) invoke(ctx context.Context, serviceMethod string, args, reply a
 		c.waiters.Put(w)
 	}
 	return err
-}
-
-// begin completes the header of a call and registers it. It also tells whether
-// others are in flight.
-func (c *Client) begin(ctx context.Context, h *codec.Header, p pending) (others bool, err error) {
-	if err := checkReply(p.target()); err != nil {
-		return false, err
-	}
-	if err := c.putMetadata(ctx, h); err != nil {
-		return false, err
-	}
-	h.Seq, others, err = c.pending.add(ctx, p, c.link.ctx.Done())
-	if err == nil {
-		if err = c.putTimeout(ctx, h); err != nil && c.pending.claim(h.Seq) == nil {
-			p.recall() // the connection has ended meanwhile, and the call with it
-		}
-	}
-	return others, err
-}
-
-// checkReply says whether reply can be decoded into, before the method runs.
-func checkReply(reply any) error {
-	if reply == nil {
-		return nil
-	}
-	if v := reflect.ValueOf(reply); v.Kind() != reflect.Pointer || v.IsNil() {
-		return &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever,
-			Message: fmt.Sprintf("rpc client: reply must be a pointer to decode into, or nil to drop what comes; it is %s", kindOf(v))}
-	}
-	return nil
-}
-
-// kindOf names what v is, a nil pointer included.
-func kindOf(v reflect.Value) string {
-	if v.Kind() == reflect.Pointer {
-		return "a nil " + v.Type().String()
-	}
-	return v.Type().String()
-}
-
-// send sends a call from its caller's goroutine. If it fails, the call was
-// never sent and p will not hear of it.
-func (c *Client) send(ctx context.Context, h codec.Header, args any, p pending, yield bool) error {
-	returned := false
-	defer func() {
-		if !returned { // the arguments have ended the caller's goroutine
-			c.pending.claim(h.Seq)
-		}
-	}()
-	// The connection may end meanwhile, and the call with it, as one that may
-	// have run.
-	err := c.link.send(ctx, h, args)
-	returned = true
-	if err != nil && (c.pending.claim(h.Seq) != nil || p.recall()) {
-		return c.unsent(ctx, err)
-	}
-	c.link.flush(yield)
-	return nil
-}
-
-// putTimeout puts into h how much time is left, now.
-func (c *Client) putTimeout(ctx context.Context, h *codec.Header) error {
-	deadline, ok := ctx.Deadline()
-	if !ok || !c.link.extended {
-		return nil
-	}
-	f := h.Frame()
-	if f.Timeout = int64(time.Until(deadline)); f.Timeout <= 0 {
-		return contextError(context.DeadlineExceeded, InClient, RanNever)
-	}
-	return nil
-}
-
-// putMetadata puts the metadata of a call into h, unless it is too late for it.
-func (c *Client) putMetadata(ctx context.Context, h *codec.Header) error {
-	if err := ctx.Err(); err != nil {
-		return contextError(err, InClient, RanNever)
-	}
-	if !c.link.extended {
-		return nil
-	}
-	f := h.Frame()
-	if md := callMetadata(ctx); md != nil {
-		if err := md.validate(); err != nil {
-			return &Error{Code: CodeInvalidArgument, Message: err.Error(), Where: InClient, Ran: RanNever}
-		}
-		f.Metadata = md
-	}
-	return nil
-}
-
-// unsent returns the error of a call that could not be sent because of err.
-func (c *Client) unsent(ctx context.Context, err error) error {
-	switch {
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-		return contextError(err, InClient, RanNever)
-	case c.link.cause() != nil:
-		return newError(CodeUnavailable, OnLink, RanNever, "rpc client: not sent", fmt.Errorf("%w: %w", ErrShutdown, c.link.cause()))
-	case err == errLeft:
-		return newError(CodeUnavailable, InClient, RanNever, "rpc client", err)
-	case errors.Is(err, codec.ErrTooLarge):
-		return newError(CodeResourceExhausted, InClient, RanNever, "rpc client: arguments, for the server's Server.MaxMessageBytes", err)
-	}
-	return newError(CodeInvalidArgument, InClient, RanNever, "rpc client: encoding the arguments", err)
 }
 
 // receive reads until the connection ends, and then ends what is pending.
@@ -356,7 +256,7 @@ func (c *Client) readFresh(target any) (fresh reflect.Value, err error) {
 	return fresh, c.link.readBody(fresh.Interface())
 }
 
-// terminate ends all pending calls, and those that wait for a slot.
+// terminate ends all calls: those in flight, and those that wait to be sent.
 func (c *Client) terminate(cause error) {
 	left := c.pending.end()
 	if len(left) > 0 && c.pending.state.Load()&closing == 0 {
@@ -365,6 +265,7 @@ func (c *Client) terminate(cause error) {
 	for _, p := range left {
 		p.deliver(nil, lostError(cause))
 	}
+	c.refuseQueued(cause)
 }
 
 // lostError is what a call fails with whose connection was closed under it.

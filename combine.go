@@ -42,6 +42,9 @@ func (c *combiner[T]) addAll(first, last *job[T]) bool {
 	}
 }
 
+// busy tells whether somebody is at work.
+func (c *combiner[T]) busy() bool { return c.last.Load() != nil }
+
 // take returns what the oldest job is of, or nil if there is none at present.
 // The job may be added again.
 func (c *combiner[T]) take() *T {

@@ -55,6 +55,35 @@ func TestMaxInFlight_OwnClient(t *testing.T) {
 	}
 }
 
+// While a server that is stuck holds all slots, calls that give up leave
+// nothing behind: neither a place in the queue nor a slot.
+func TestMaxInFlight_Stuck(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	e.MaxInFlight = 2
+	c := &busyClient{Client: e.dial(nil)}
+	for range 2 {
+		go c.Call(t.Context(), "Arith.Block", Args{}, nil) // ends with the test
+	}
+	eventually(t, "all slots taken", c.pending.isFull)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 20 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+				wantError(t, c.Call(ctx, "Arith.Add", Args{}, nil), CodeDeadlineExceeded, InClient, RanNever)
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	if n := c.queued(); n > 8 {
+		t.Errorf("%d calls are queued", n)
+	}
+	if n := c.pending.inFlight(); n != 2 {
+		t.Errorf("%d slots are taken", n)
+	}
+}
+
 // A caller that waits for a slot leaves when its context ends, or with the
 // connection, and nobody else is held up for it.
 func TestMaxInFlight_Waiting(t *testing.T) {
@@ -64,9 +93,11 @@ func TestMaxInFlight_Waiting(t *testing.T) {
 	first, cancelFirst := context.WithCancel(context.Background())
 	blocked := make(chan error, 1)
 	go func() { blocked <- client.Call(first, "Arith.Block", Args{}, nil) }()
-	waiting := func(n int64) func() bool {
+	waiting := func(n int) func() bool {
 		return func() bool {
-			return client.pending.waiting.Load() == n && client.pending.inFlight() == 1
+			client.pending.mu.Lock()
+			defer client.pending.mu.Unlock()
+			return client.pending.waiting == n && client.pending.calls == 1
 		}
 	}
 	eventually(t, "slot taken", waiting(0))

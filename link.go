@@ -143,18 +143,9 @@ func (l *link) close() {
 // while ctx may end a moment later: in another goroutine, whose fail was first.
 func (l *link) cause() error { return l.out.Err() }
 
-// send puts a message on its way; flush must follow. It waits, under ctx, for
-// room and for its turn, but not for the peer to read. If it fails, nothing
-// has been sent. It fails with errLeft for a call behind a Goaway.
-func (l *link) send(ctx context.Context, h codec.Header, body any) error {
-	if err := l.out.Begin(ctx); err != nil {
-		return err
-	}
-	defer l.out.End()
-	return l.put(h, body)
-}
-
-// put is send for one whose turn it is.
+// put puts a message on its way, for one whose turn it is; flush must follow.
+// If it fails, nothing has been sent. It fails with errLeft for a call behind a
+// Goaway.
 func (l *link) put(h codec.Header, body any) error {
 	if l.left && h.Frame().Kind == codec.Call {
 		return errLeft

@@ -13,17 +13,33 @@ func newPendingTable(limit int) *pendingTable {
 	return &pendingTable{limit: limit, freed: make(chan struct{}, 1), drained: func() {}}
 }
 
+// put adds a call, waiting for room.
+func (t *pendingTable) put(ctx context.Context, w *waiter, turn *sync.Mutex) (seq uint64, err error) {
+	for {
+		if err := t.admit(ctx); err != nil {
+			return 0, err
+		}
+		turn.Lock()
+		err := t.add(w)
+		turn.Unlock()
+		if err != errFull {
+			return w.seq, err
+		}
+	}
+}
+
 // A call that stays for long costs no memory and is still found; the seqs that
 // would be in its place are left out.
 func TestPendingTable_SlowCall(t *testing.T) {
 	table := newPendingTable(0)
 	slow, quick := new(waiter), new(waiter)
-	slowSeq, _, _ := table.add(t.Context(), slow, nil)
+	table.add(slow)
 	var last uint64
 	for range 100_000 {
-		seq, others, err := table.add(t.Context(), quick, nil)
-		if err != nil || !others || seq <= last || seq == slowSeq {
-			t.Fatalf("seq %d after %d, others %v, %v", seq, last, others, err)
+		err := table.add(quick)
+		seq := quick.seq
+		if err != nil || seq <= last || seq == slow.seq {
+			t.Fatalf("seq %d after %d, %v", seq, last, err)
 		}
 		if got := table.claim(seq); got != quick {
 			t.Fatalf("seq %d is %v", seq, got)
@@ -33,10 +49,10 @@ func TestPendingTable_SlowCall(t *testing.T) {
 		}
 		last = seq
 	}
-	if n := len(table.shard(slowSeq).places); n != keptPlaces {
+	if n := len(table.places); n != firstPlaces {
 		t.Errorf("%d places for two calls", n)
 	}
-	if table.claim(slowSeq) != slow || table.inFlight() != 0 {
+	if table.claim(slow.seq) != slow || table.inFlight() != 0 {
 		t.Error("the slow call is lost")
 	}
 }
@@ -46,10 +62,10 @@ func TestPendingTable_SlowCall(t *testing.T) {
 func TestPendingTable_SeqZero(t *testing.T) {
 	table := newPendingTable(0)
 	calls := make(map[uint64]*waiter)
-	for range 10 * pendingShards {
+	for range 10 * firstPlaces {
 		w := new(waiter)
-		seq, _, _ := table.add(t.Context(), w, nil)
-		calls[seq] = w
+		table.add(w)
+		calls[w.seq] = w
 		if table.claim(0) != nil || table.abandon(0) || table.target(0) != nil {
 			t.Fatal("there is a call with seq 0")
 		}
@@ -71,8 +87,8 @@ func TestPendingTable_Many(t *testing.T) {
 	calls := map[uint64]*waiter{}
 	for range many {
 		w := new(waiter)
-		seq, _, _ := table.add(t.Context(), w, nil)
-		calls[seq] = w
+		table.add(w)
+		calls[w.seq] = w
 	}
 	if len(calls) != many || table.inFlight() != many {
 		t.Fatalf("%d seqs for %d calls, %d in flight", len(calls), many, table.inFlight())
@@ -84,10 +100,8 @@ func TestPendingTable_Many(t *testing.T) {
 			t.Fatalf("seq %d is another call", seq)
 		}
 	}
-	for i := range table.shards {
-		if n := len(table.shards[i].places); n > keptPlaces {
-			t.Errorf("shard %d keeps %d places", i, n)
-		}
+	if n := len(table.places); n > keptPlaces {
+		t.Errorf("%d places are kept", n)
 	}
 }
 
@@ -98,6 +112,7 @@ func TestPendingTable_Limit(t *testing.T) {
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {
 			table := newPendingTable(limit)
 			holders := make(chan struct{}, limit)
+			var turn sync.Mutex
 			var wg sync.WaitGroup
 			for caller := range 16 {
 				wg.Go(func() {
@@ -106,7 +121,7 @@ func TestPendingTable_Limit(t *testing.T) {
 						if (i+caller)%5 == 0 {
 							cancel()
 						}
-						seq, _, err := table.add(ctx, new(waiter), nil)
+						seq, err := table.put(ctx, new(waiter), &turn)
 						cancel()
 						if err != nil {
 							continue
@@ -133,12 +148,13 @@ func TestPendingTable_Limit(t *testing.T) {
 func TestPendingTable_End(t *testing.T) {
 	for range 300 {
 		table := newPendingTable(0)
+		var turn sync.Mutex
 		var wg sync.WaitGroup
 		var added atomic.Int64
 		for range 4 {
 			wg.Go(func() {
 				for {
-					if _, _, err := table.add(t.Context(), new(waiter), nil); err != nil {
+					if _, err := table.put(t.Context(), new(waiter), &turn); err != nil {
 						return
 					}
 					added.Add(1)

@@ -2,8 +2,6 @@ package geerpc
 
 import (
 	"context"
-	"errors"
-	"runtime"
 	"sync/atomic"
 
 	"geerpc/codec"
@@ -15,26 +13,14 @@ import (
 //
 // It is two cache lines: what goes to the sender, and what goes to the reader.
 type waiter struct {
-	job           job[waiter]
-	state         atomic.Uint32
-	seq           uint64
-	serviceMethod string
-	args          any
+	job   job[waiter]
+	state atomic.Uint32
+	request
 
-	timeout  int64
-	metadata Metadata
-	reply    any
-	replyMD  Metadata
-	err      error
-	done     chan struct{} // capacity 1
-}
-
-// header returns the header of the call.
-func (w *waiter) header() codec.Header {
-	h := codec.Header{ServiceMethod: w.serviceMethod, Seq: w.seq}
-	f := h.Frame()
-	f.Timeout, f.Metadata = w.timeout, w.metadata
-	return h
+	reply   any
+	replyMD Metadata
+	err     error
+	done    chan struct{} // capacity 2: it has been delivered; and, if awaited, encoded
 }
 
 // States of a waiter.
@@ -48,7 +34,7 @@ const (
 )
 
 func newWaiter() any {
-	w := &waiter{done: make(chan struct{}, 1)}
+	w := &waiter{done: make(chan struct{}, 2)}
 	w.job.of = w
 	return w
 }
@@ -58,8 +44,6 @@ func (w *waiter) reset() {
 	*w = waiter{done: w.done}
 	w.job.of = w
 }
-
-func (w *waiter) begin(seq uint64) { w.seq = seq }
 
 func (w *waiter) target() any { return w.reply }
 
@@ -76,34 +60,40 @@ func (w *waiter) recall() bool {
 // await waits until w is delivered or ctx ends. It reports whether w may be
 // used again.
 func (c *Client) await(ctx context.Context, w *waiter) (reusable bool, err error) {
-	delivered := true
 	if ctx.Done() == nil { // cheaper than a select
 		<-w.done
 	} else {
 		select {
 		case <-w.done:
 		case <-ctx.Done():
-			if delivered = !c.pending.abandon(w.seq); delivered {
-				<-w.done // it is being decoded already
-			}
+			return c.depart(ctx, w)
 		}
 	}
 	state := w.part()
-	reusable = state != left
-	switch {
-	case state != mine && !delivered:
-		c.pending.claim(w.seq) // no answer is going to free the slot
-		return reusable, contextError(ctx.Err(), InClient, RanNever)
-	case state != mine && c.link.cause() != nil:
-		return reusable, c.unsent(ctx, c.link.cause())
-	case !delivered:
-		// The server knows the deadline; a cancellation could only overtake it.
-		if _, told := ctx.Deadline(); c.link.kinds.has(codec.Cancel) && !(told && ctx.Err() == context.DeadlineExceeded) {
-			c.link.post(control{kind: codec.Cancel, seq: w.seq})
-		}
-		return reusable, contextError(ctx.Err(), OnLink, RanMaybe)
+	if state == refused && c.link.cause() != nil { // and the end of the connection was faster to tell than the sender
+		w.err = c.unsent(ctx, c.link.cause())
 	}
-	return reusable, w.err
+	return state != left, w.err
+}
+
+// depart is await for a caller whose ctx has ended.
+func (c *Client) depart(ctx context.Context, w *waiter) (reusable bool, err error) {
+	switch w.part() {
+	case left:
+		return false, contextError(ctx.Err(), InClient, RanNever)
+	case refused:
+		<-w.done
+		return true, contextError(ctx.Err(), InClient, RanNever)
+	}
+	if !c.pending.abandon(w.seq) {
+		<-w.done // it is being decoded already
+		return true, w.err
+	}
+	// The server knows the deadline; a cancellation could only overtake it.
+	if _, told := ctx.Deadline(); c.link.kinds.has(codec.Cancel) && !(told && ctx.Err() == context.DeadlineExceeded) {
+		c.link.post(control{kind: codec.Cancel, seq: w.seq})
+	}
+	return true, contextError(ctx.Err(), OnLink, RanMaybe)
 }
 
 // part takes w from the sender, even if it is being encoded, and returns what
@@ -112,7 +102,7 @@ func (c *Client) await(ctx context.Context, w *waiter) (reusable bool, err error
 func (w *waiter) part() (state uint32) {
 	for {
 		switch state := w.state.Load(); state {
-		case mine, refused:
+		case mine, refused, left:
 			return state
 		case queued:
 			if w.state.CompareAndSwap(queued, left) {
@@ -121,71 +111,11 @@ func (w *waiter) part() (state uint32) {
 		case encoding:
 			if w.state.CompareAndSwap(encoding, awaited) {
 				<-w.done
+				if w.state.Load() == awaited { // it has been delivered meanwhile
+					<-w.done
+					w.done <- struct{}{}
+				}
 			}
 		}
 	}
 }
-
-// enqueue has the call w sent together with others, by a goroutine that is at
-// it or is started now. A caller would not do: it would be held up beyond its
-// context by arguments of others that take their time to be encoded.
-func (c *Client) enqueue(w *waiter, h codec.Header, args any) {
-	w.serviceMethod, w.args = h.ServiceMethod, args
-	w.timeout, w.metadata = h.Frame().Timeout, h.Frame().Metadata
-	w.state.Store(queued)
-	if c.outbox.add(&w.job) && c.link.enter() {
-		c.senders.run(c) // until nothing is queued; Close waits
-	}
-}
-
-// work sends what callers have put into the outbox, until it is empty.
-func (c *Client) work() {
-	ended := false
-	defer func() {
-		if !ended { // what is encoded has ended our goroutine
-			c.senders.run(c)
-			return
-		}
-		c.link.leave()
-	}()
-	for !ended {
-		c.sendAll()
-		runtime.Gosched() // what others are about to send goes along
-		c.sendAll()
-		c.link.flush(false)
-		ended = c.outbox.end()
-	}
-}
-
-func (c *Client) sendAll() {
-	c.link.sendTogether(func(alive bool) bool {
-		w := c.outbox.take()
-		if w != nil && alive {
-			c.encode(w)
-		}
-		return w != nil
-	})
-}
-
-// encode sends one call, whose turn it is, and gives it back to its caller.
-func (c *Client) encode(w *waiter) {
-	if !w.state.CompareAndSwap(queued, encoding) {
-		return
-	}
-	err := errEncoderExit
-	defer func() {
-		end := uint32(mine)
-		if err != nil {
-			end = refused
-			if c.pending.claim(w.seq) != nil {
-				w.deliver(nil, c.unsent(context.Background(), err))
-			}
-		}
-		if w.state.Swap(end) == awaited {
-			w.done <- struct{}{}
-		}
-	}()
-	err = c.link.put(w.header(), w.args)
-}
-
-var errEncoderExit = errors.New("the arguments ended the goroutine that encoded them")

@@ -58,10 +58,18 @@ func newBusyClient(t *testing.T, e *env) *busyClient {
 func (c *busyClient) queue(t *testing.T, ctx context.Context, reply *Reply) <-chan error {
 	t.Helper()
 	failed := make(chan error, 1)
-	before := c.pending.inFlight()
+	before := c.queued()
 	go func() { failed <- c.Call(ctx, "Arith.Add", Args{1, 2}, reply) }()
-	eventually(t, "a call queued", func() bool { return c.pending.inFlight() == before+1 })
+	eventually(t, "a call queued", func() bool { return c.queued() == before+1 })
 	return failed
+}
+
+// queued returns how many calls the sender has not seen yet.
+func (c *busyClient) queued() (n int) {
+	for j := c.outbox.last.Load(); j != nil && j != &c.outbox.atWork; j = j.next {
+		n++
+	}
+	return n
 }
 
 // Somebody's argument that takes its time holds up nobody beyond their
@@ -75,8 +83,8 @@ func TestSlowArgument_OthersLeave(t *testing.T) {
 		stays := c.queue(t, t.Context(), &reply)
 		cancel()
 		wantError(t, <-leaves, CodeCanceled, InClient, RanNever)
-		if n := c.pending.inFlight(); n != 3 {
-			t.Errorf("%d slots are taken, by a blocked call, a slow and a queued one", n)
+		if n := c.pending.inFlight(); n != 2 {
+			t.Errorf("%d slots are taken, by a blocked call and a slow one", n)
 		}
 		c.release()
 		if err := <-c.slow; err != nil {
@@ -88,17 +96,20 @@ func TestSlowArgument_OthersLeave(t *testing.T) {
 	})
 }
 
+// waiterOf returns who waits for a call.
+func (t *pendingTable) waiterOf(seq uint64) *waiter {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.at(seq).call.(*waiter)
+}
+
 // A caller does not leave while its arguments are being read.
 func TestSlowArgument_ItsCallerWaits(t *testing.T) {
 	each(t, func(t *testing.T, e *env) {
 		c := newBusyClient(t, e)
+		w := c.pending.waiterOf(2)
 		c.cancel()
-		eventually(t, "the call abandoned", func() bool {
-			s := c.pending.shard(2)
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			return s.at(2).call == nil
-		})
+		eventually(t, "the caller wants to leave", func() bool { return w.state.Load() == awaited })
 		var released atomic.Bool
 		go func() { released.Store(true); c.release() }()
 		wantError(t, <-c.slow, CodeCanceled, OnLink, RanMaybe)
@@ -107,6 +118,77 @@ func TestSlowArgument_ItsCallerWaits(t *testing.T) {
 		}
 		mustAdd(t, c.Client)
 	})
+}
+
+// A server that answers a call which is still being encoded, by a guess at its
+// seq, does not get its caller to leave, or two calls mixed up.
+func TestSlowArgument_AnsweredMeanwhile(t *testing.T) {
+	for _, leaves := range []bool{false, true} {
+		c, p := handServer(t, nil)
+		first := make(chan error, 1)
+		go func() { first <- c.Call(t.Context(), "Arith.Add", Args{}, nil) }()
+		p.next()
+		encoding, release := make(chan struct{}), make(chan struct{})
+		ctx, cancel := context.WithCancel(t.Context())
+		slow := make(chan error, 1)
+		go func() {
+			slow <- c.Call(ctx, "Arith.Add", Slow{sync.OnceFunc(func() { close(encoding); <-release })}, nil)
+		}()
+		<-encoding
+		w := c.pending.waiterOf(2)
+		if leaves {
+			cancel()
+			eventually(t, "the caller wants to leave", func() bool { return w.state.Load() == awaited })
+		}
+		p.send(handFrame{kind: 1, seq: 2, body: "{}"})
+		eventually(t, "the reply claimed", func() bool { return c.pending.inFlight() == 1 })
+		if !leaves {
+			eventually(t, "the caller waits", func() bool { return w.state.Load() == awaited })
+		}
+		select {
+		case <-slow:
+			t.Error("Call returned while its arguments were being encoded")
+		default:
+		}
+		close(release)
+		if err := <-slow; err != nil {
+			t.Error(err)
+		}
+		p.next()
+		p.send(handFrame{kind: 1, seq: 1, body: "{}"})
+		if err := <-first; err != nil {
+			t.Error(err)
+		}
+		for range 3 { // whoever uses the same waiter again
+			again := make(chan error, 1)
+			go func() { again <- c.Call(t.Context(), "Arith.Add", Args{}, nil) }()
+			f := p.next()
+			select {
+			case err := <-again:
+				t.Errorf("call %d returned without a reply: %v", f.seq, err)
+			default:
+			}
+			p.send(handFrame{kind: 1, seq: f.seq, body: "{}"})
+			if err := <-again; err != nil {
+				t.Error(err)
+			}
+		}
+		cancel()
+	}
+}
+
+// A call that has been admitted, and comes to the queue when the connection has
+// ended and nobody looks into it any more, is told so.
+func TestQueuedBehindTheEnd(t *testing.T) {
+	client := newEnv(t, "tcp", "").dial(nil)
+	client.link.fail(io.ErrClosedPipe)
+	<-client.done
+	for range 2 { // the first finds nobody at work, and the second not even that
+		w := newWaiter().(*waiter)
+		client.enqueue(w)
+		_, err := client.await(t.Context(), w)
+		wantError(t, err, CodeUnavailable, OnLink, RanNever)
+	}
 }
 
 // A call that was in the queue when the connection was lost can't have run.
@@ -133,7 +215,7 @@ func TestArgumentThatExits(t *testing.T) {
 		c := newBusyClient(t, e)
 		failed := make(chan error, 1)
 		go func() { failed <- c.Call(t.Context(), "Test.Slow", Slow{runtime.Goexit}, nil) }()
-		eventually(t, "the bad call queued", func() bool { return c.pending.inFlight() == 3 })
+		eventually(t, "the bad call queued", func() bool { return c.queued() == 1 })
 		var reply Reply
 		behind := c.queue(t, t.Context(), &reply)
 		c.release()

@@ -1,0 +1,139 @@
+package geerpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"geerpc/codec"
+)
+
+// A request is what a call sends.
+type request struct {
+	seq           uint64 // 0: not registered
+	serviceMethod string
+	args          any
+	expires       time.Duration // after Client.since; 0: never
+	metadata      Metadata
+}
+
+func (r *request) begin(seq uint64) { r.seq = seq }
+
+// prepare completes a request, once there is room for a call.
+func (c *Client) prepare(ctx context.Context, r *request, reply any) error {
+	if err := checkReply(reply); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return contextError(err, InClient, RanNever)
+	}
+	if c.link.extended {
+		if r.metadata = callMetadata(ctx); r.metadata != nil {
+			if err := r.metadata.validate(); err != nil {
+				return &Error{Code: CodeInvalidArgument, Message: err.Error(), Where: InClient, Ran: RanNever}
+			}
+		}
+		if deadline, ok := ctx.Deadline(); ok {
+			r.expires = max(deadline.Sub(c.since), 1)
+		}
+	}
+	return c.pending.admit(ctx)
+}
+
+// crowded tells whether calls of others are under way, so that sending them
+// together pays.
+func (c *Client) crowded() bool {
+	return c.outbox.busy() || c.pending.inFlight() > 0
+}
+
+// checkReply says whether reply can be decoded into, before the method runs.
+func checkReply(reply any) error {
+	if reply == nil {
+		return nil
+	}
+	if v := reflect.ValueOf(reply); v.Kind() != reflect.Pointer || v.IsNil() {
+		return &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever,
+			Message: fmt.Sprintf("rpc client: reply must be a pointer to decode into, or nil to drop what comes; it is %s", kindOf(v))}
+	}
+	return nil
+}
+
+// kindOf names what v is, a nil pointer included.
+func kindOf(v reflect.Value) string {
+	if v.Kind() == reflect.Pointer {
+		return "a nil " + v.Type().String()
+	}
+	return v.Type().String()
+}
+
+// send sends a call from its caller's goroutine. If it fails, the call was
+// never sent and p will not hear of it.
+func (c *Client) send(ctx context.Context, r *request, p pending, yield bool) error {
+	returned := false
+	defer func() {
+		if !returned { // the arguments have ended the caller's goroutine
+			c.pending.claim(r.seq)
+		}
+	}()
+	err := c.sendNow(ctx, r, p)
+	for err == errFull { // others were faster
+		if err = c.pending.admit(ctx); err == nil {
+			err = c.sendNow(ctx, r, p)
+		}
+	}
+	returned = true
+	// The connection may have ended meanwhile, and the call with it, as one
+	// that may have run.
+	if err != nil && (r.seq == 0 || c.pending.claim(r.seq) != nil || p.recall()) {
+		return err
+	}
+	c.link.flush(yield)
+	return nil
+}
+
+// sendNow waits for its turn, under ctx, and puts a call.
+func (c *Client) sendNow(ctx context.Context, r *request, p pending) error {
+	if err := c.link.out.Begin(ctx); err != nil {
+		return c.unsent(ctx, err)
+	}
+	defer c.link.out.End()
+	return c.put(r, p)
+}
+
+// put registers and encodes a call, for one whose turn it is. If it fails, the
+// call will not be sent, but is registered if it has a seq.
+func (c *Client) put(r *request, p pending) error {
+	h := codec.Header{ServiceMethod: r.serviceMethod}
+	f := h.Frame()
+	f.Metadata = r.metadata
+	if r.expires > 0 {
+		if f.Timeout = int64(r.expires - time.Since(c.since)); f.Timeout <= 0 {
+			return contextError(context.DeadlineExceeded, InClient, RanNever)
+		}
+	}
+	if err := c.pending.add(p); err != nil {
+		return err
+	}
+	h.Seq = r.seq
+	if err := c.link.put(h, r.args); err != nil {
+		return c.unsent(context.Background(), err)
+	}
+	return nil
+}
+
+// unsent returns the error of a call that could not be sent because of err.
+func (c *Client) unsent(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return contextError(err, InClient, RanNever)
+	case c.link.cause() != nil:
+		return newError(CodeUnavailable, OnLink, RanNever, "rpc client: not sent", fmt.Errorf("%w: %w", ErrShutdown, c.link.cause()))
+	case err == errLeft:
+		return newError(CodeUnavailable, InClient, RanNever, "rpc client", err)
+	case errors.Is(err, codec.ErrTooLarge):
+		return newError(CodeResourceExhausted, InClient, RanNever, "rpc client: arguments, for the server's Server.MaxMessageBytes", err)
+	}
+	return newError(CodeInvalidArgument, InClient, RanNever, "rpc client: encoding the arguments", err)
+}
