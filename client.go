@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"geerpc/codec"
@@ -28,6 +29,7 @@ type Client struct {
 	done    chan struct{} // closed when nothing is read any more
 	closed  chan struct{} // closed by Close
 	waiters sync.Pool     // of the Client, not of the process: a channel made in a synctest bubble must not leave it
+	bunched atomic.Bool   // the last replies came together, and so will the next calls
 	pending pendingTable
 
 	outbox  combiner[waiter]
@@ -158,7 +160,7 @@ func (c *Client) receive() {
 // readAll reads until the connection ends, and returns why it did.
 func (c *Client) readAll() error {
 	var h codec.Header
-	for {
+	for bunch := 1; ; bunch++ {
 		if err := c.link.readHeader(&h); err != nil {
 			return err
 		}
@@ -166,6 +168,10 @@ func (c *Client) readAll() error {
 			return err
 		}
 		if !c.link.ready() {
+			if bunched := bunch > 1; c.bunched.Load() != bunched { // all callers look at it
+				c.bunched.Store(bunched)
+			}
+			bunch = 0
 			runtime.Gosched() // callers that have their reply come before waiting for more
 		}
 	}

@@ -42,10 +42,10 @@ func (c *Client) prepare(ctx context.Context, r *request, reply any) error {
 	return c.pending.admit(ctx)
 }
 
-// crowded tells whether calls of others are under way, so that sending them
-// together pays.
+// crowded tells whether calls of others are under way, or about to be, so that
+// sending them together pays.
 func (c *Client) crowded() bool {
-	return c.outbox.busy() || c.pending.inFlight() > 0
+	return c.bunched.Load() || c.outbox.busy() || c.pending.inFlight() > 0
 }
 
 // checkReply says whether reply can be decoded into, before the method runs.

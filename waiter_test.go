@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 )
 
 // A Slow is an argument that takes its time to be encoded, which may be done
@@ -188,6 +189,54 @@ func TestQueuedBehindTheEnd(t *testing.T) {
 		client.enqueue(w)
 		_, err := client.await(t.Context(), w)
 		wantError(t, err, CodeUnavailable, OnLink, RanNever)
+	}
+}
+
+// The sender neither sends nor turns in circles while all slots are taken.
+func TestQueuedWhileFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := handServer(t, nil)
+		c.pending.limit = 1
+		c.bunched.Store(true)
+		errs := make(chan error, 3)
+		c.link.out.Begin(t.Context())
+		for range cap(errs) {
+			go func() { errs <- c.Call(t.Context(), "Arith.Add", Args{}, nil) }()
+		}
+		synctest.Wait()
+		c.link.out.End()
+		for range cap(errs) {
+			f := p.next()
+			synctest.Wait()
+			if n := c.pending.inFlight(); n != 1 {
+				t.Errorf("%d calls in flight", n)
+			}
+			p.send(handFrame{kind: 1, seq: f.seq, body: "{}"})
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// When replies come together, so will calls: they are sent together from the
+// first on, until replies come one by one.
+func TestBunched(t *testing.T) {
+	c, p := handServer(t, nil)
+	errs := make(chan error, 3)
+	var seqs []uint64
+	for range 3 {
+		go func() { errs <- c.Call(t.Context(), "Arith.Add", Args{}, nil) }()
+		seqs = append(seqs, p.next().seq)
+	}
+	p.send(handFrame{kind: 1, seq: seqs[0], body: "{}"}, handFrame{kind: 1, seq: seqs[1], body: "{}"})
+	eventually(t, "two replies together", c.bunched.Load)
+	p.send(handFrame{kind: 1, seq: seqs[2], body: "{}"})
+	eventually(t, "one alone", func() bool { return !c.bunched.Load() })
+	for range seqs {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
 	}
 }
 
