@@ -71,6 +71,8 @@ func (c *callContext) made() context.Context {
 		c.stop()
 	case c.deadline.IsZero():
 		c.real, c.stop = context.WithCancel(parent)
+	case c.err == context.DeadlineExceeded: // said already, whatever has become of the connection
+		c.real, c.stop = context.WithDeadline(context.WithoutCancel(parent), c.deadline)
 	default:
 		c.real, c.stop = context.WithDeadline(parent, c.deadline)
 	}

@@ -76,6 +76,20 @@ func wantEnded(t *testing.T, c *callContext, err, cause error) {
 	}
 }
 
+// What Err has said stays true for what is asked only then, when the connection
+// has ended in between.
+func TestCallContext_LateLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, closeLink := newCallContext(t, time.Second)
+		time.Sleep(time.Second)
+		if err := c.Err(); err != context.DeadlineExceeded {
+			t.Error(err)
+		}
+		closeLink(errDone)
+		wantEnded(t, c, context.DeadlineExceeded, context.DeadlineExceeded)
+	})
+}
+
 // A context that nobody has looked at ends those derived from it, and runs
 // what waits for its end.
 func TestCallContext_Derived(t *testing.T) {
