@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"runtime/debug"
 	"sync/atomic"
@@ -22,6 +23,9 @@ type call struct {
 	values
 	refused *Error       // why the method can't be called, or nil
 	ctx     *callContext // nil if nobody is going to look at it
+
+	expires   time.Duration // without a ctx: when, as nanotime tells, its caller waits no more; 0: never
+	cancelled atomic.Bool   // without a ctx: its caller has left
 
 	timer    *time.Timer // of the handle timeout
 	answered atomic.Bool // by the timer, or about to be by settle
@@ -81,6 +85,8 @@ func (c *call) reset() {
 func (c *call) arm(handle, left time.Duration, md Metadata) {
 	if len(c.conn.server.Interceptors) > 0 || c.method != nil && c.method.wantsContext {
 		c.makeContext(handle, left, md)
+	} else if left > 0 && left < math.MaxInt64/2 { // a sum that overflows would be long past
+		c.expires = nanotime() + left
 	}
 	if handle > 0 {
 		c.timer = time.AfterFunc(handle, func() {
@@ -178,8 +184,8 @@ func (c *call) handle() error {
 	if c.answered.Load() { // it had to wait for longer than its handle timeout
 		return nil
 	}
-	if c.ctx != nil && c.ctx.Err() != nil { // cancelled or too late before it began
-		return newError(CodeOf(c.ctx.Err()), InServer, RanNever, "rpc server: call not begun", c.ctx.Err())
+	if err := c.over(); err != nil {
+		return newError(CodeOf(err), InServer, RanNever, "rpc server: call not begun", err)
 	}
 	if c.refused != nil && (c.method != nil || len(c.conn.server.Interceptors) == 0) {
 		return c.refused
@@ -195,6 +201,27 @@ func (c *call) handle() error {
 		return c.intercepted(f(c.ctx, c.serviceMethod, c.argv.Interface(), c.replyv.Interface()))
 	}
 	return methodError(c.method.invoke(c.ctx, c.argv, c.replyv))
+}
+
+// cancel tells the call that its caller has left.
+func (c *call) cancel() {
+	if c.ctx != nil {
+		c.ctx.cancel()
+	}
+	c.cancelled.Store(true)
+}
+
+// over tells why nobody waits for the call any more, if so.
+func (c *call) over() error {
+	switch {
+	case c.ctx != nil:
+		return c.ctx.Err()
+	case c.cancelled.Load():
+		return context.Canceled
+	case c.expires != 0 && nanotime() >= c.expires:
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
 // finish ends the call, whose method has returned, but for the answer.

@@ -146,6 +146,51 @@ func TestC26_CancelBeforeAndAfter(t *testing.T) {
 	})
 }
 
+// A Counter counts the calls of a method that takes no context.
+type Counter struct{ calls atomic.Int64 }
+
+// Count counts a call.
+func (c *Counter) Count(Args, *Reply) error { c.calls.Add(1); return nil }
+
+// C26: a call that waits on the server for another one does not run when its
+// caller has left by then, whether its method takes a context or not.
+func TestC26_CancelWhileQueuedOnTheServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, "pipe", "")
+		e.Ordered = true
+		counter := new(Counter)
+		if err := e.Register(counter); err != nil {
+			t.Fatal(err)
+		}
+		client := e.dial(nil)
+		first, release := context.WithCancel(t.Context())
+		ended := make(chan error, 3)
+		go func() { ended <- client.Call(first, "Arith.Block", Args{}, nil) }()
+		synctest.Wait()
+		cancelled, cancel := context.WithCancel(t.Context())
+		late, stop := context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		for _, ctx := range []context.Context{cancelled, late} {
+			go func() { ended <- client.Call(ctx, "Counter.Count", Args{}, nil) }()
+			synctest.Wait()
+		}
+		cancel()
+		time.Sleep(2 * time.Second)
+		release()
+		for range cap(ended) {
+			if err := <-ended; err == nil {
+				t.Error("a call succeeded")
+			}
+		}
+		if err := client.Call(t.Context(), "Counter.Count", Args{}, nil); err != nil {
+			t.Error(err)
+		}
+		if n := counter.calls.Load(); n != 1 {
+			t.Errorf("%d calls ran, one of them has a caller", n)
+		}
+	})
+}
+
 // A16 and C26: a cancel ends the method's context, and that method's alone.
 func TestC26_CancelReachesTheMethod(t *testing.T) {
 	for _, transport := range transports {

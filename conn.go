@@ -344,12 +344,12 @@ func (c *conn) refuses(seq uint64) *Error {
 
 var errDiscard = &Error{Code: CodeUnavailable, Message: "not even answered"}
 
-// cancelCall ends the context of a call whose caller has left.
+// cancelCall cancels a call whose caller has left.
 func (c *conn) cancelCall(seq uint64) {
 	c.mu.Lock()
 	k := c.state.calls[seq]
 	c.mu.Unlock()
-	if k != nil && k.ctx != nil {
-		k.ctx.cancel()
+	if k != nil {
+		k.cancel()
 	}
 }
