@@ -65,7 +65,7 @@ func newClient(ctx context.Context, conn net.Conn, opt Option) (*Client, error) 
 		done:   make(chan struct{}),
 		closed: make(chan struct{}),
 	}
-	c.pending.freed = make(chan struct{}, 1)
+	c.pending.freed, c.pending.room = make(chan struct{}, 1), make(chan struct{}, 1)
 	c.pending.drained = func() { c.link.fail(errDrained) }
 	c.waiters.New = newWaiter
 	c.call = chain(opt.Interceptors, c.invoke)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"geerpc/codec"
@@ -82,6 +83,44 @@ func TestMaxInFlight_Stuck(t *testing.T) {
 	if n := c.pending.inFlight(); n != 2 {
 		t.Errorf("%d slots are taken", n)
 	}
+}
+
+// A client that is shut down refuses those who wait to be let in and those who
+// are queued, and waits for what is in flight.
+func TestShutdown_WhileFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := handServer(t, nil)
+		c.pending.limit = 1
+		c.bunched.Store(true)
+		errs := make(chan error, 15)
+		call := func(n int) {
+			for range n {
+				go func() { errs <- c.Call(t.Context(), "Arith.Add", Args{}, nil) }()
+			}
+			synctest.Wait()
+		}
+		c.link.out.Begin(t.Context())
+		call(10)
+		c.link.out.End()
+		first := p.next()
+		call(5)
+		ended := make(chan error, 1)
+		go func() { ended <- c.Shutdown(t.Context()) }()
+		p.next() // goaway
+		for range cap(errs) - 1 {
+			wantError(t, <-errs, CodeUnavailable, InClient, RanNever)
+		}
+		synctest.Wait()
+		select {
+		case <-ended:
+			t.Error("Shutdown did not wait")
+		default:
+		}
+		p.send(handFrame{kind: 1, seq: first.seq, body: "{}"})
+		if err := errors.Join(<-errs, <-ended); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // A caller that waits for a slot leaves when its context ends, or with the

@@ -29,22 +29,25 @@ type pending interface {
 // limits how many there are. Whoever claims a call owns it: of the reply, the
 // caller's departure and the end of the connection, one gets it.
 //
-// A call comes in when it is sent, by the one whose turn it is. So the callers,
-// on all cores, have nothing to do with what two change all the time, who
-// sends and who reads: that cost a twelfth of the throughput.
+// A call comes in when it is sent, by the one whose turn it is. So many callers,
+// on all cores, have little to do with what two change all the time, who sends
+// and who reads.
 type pendingTable struct {
 	limit   int             // calls in flight; 0: no limit
 	ended   <-chan struct{} // closed when the connection is
-	freed   chan struct{}   // capacity 1: calls may be made again, look
+	freed   chan struct{}   // capacity 1: calls are let in again, look
+	room    chan struct{}   // capacity 1: a call may be added, look; for the sender
 	drained func()          // told when, draining, no call is left
 	state   atomic.Uint32   // bits of full, closing, draining and shutdown
 
-	_       [64]byte       // callers read what is above; it stays in their caches
-	mu      sync.Mutex     // guards what follows, and the bit full
-	latest  uint64         // seq given to a call
-	calls   int            // in flight; each holds a slot
-	waiting int            // goroutines that wait while the table is full
-	places  []pendingPlace // a power of two, at least half of them free
+	_        [64]byte       // callers read what is above; it stays in their caches
+	mu       sync.Mutex     // guards what follows, and the bit full
+	latest   uint64         // seq given to a call
+	calls    int            // in flight; each holds a slot
+	waiting  int            // goroutines that wait to be let in
+	reserved bool           // slots are for the calls that are queued
+	places   []pendingPlace // a power of two, at least half of them free
+	_        [64]byte       // callers write what may be behind
 }
 
 // A pendingPlace is where a call is. A seq has one place where its call may be,
@@ -62,7 +65,7 @@ const (
 
 // The state of a Client. But for full it only ever gains bits.
 const (
-	full     = 1 << iota // as many calls are in flight as may be
+	full     = 1 << iota // no calls are let in: as many as may be are in flight, or others go first
 	closing              // Close has been called
 	draining             // no new calls: Shutdown has been called, or the server wants none
 	shutdown             // the connection has gone
@@ -84,7 +87,8 @@ func (t *pendingTable) refusal() error {
 // over tells whether the connection has gone.
 func (t *pendingTable) over() bool { return t.state.Load()&shutdown != 0 }
 
-// isFull tells whether a call has to wait for another to end.
+// isFull tells whether calls have to wait to be let in. Once they are refused,
+// they don't.
 func (t *pendingTable) isFull() bool { return t.state.Load() == full }
 
 // inFlight returns how many calls are in flight.
@@ -94,9 +98,9 @@ func (t *pendingTable) inFlight() int {
 	return t.calls
 }
 
-// admit waits until a call may be made, unless ctx or the connection ends. The
+// admit waits until a call is let in, unless ctx or the connection ends. The
 // slot may be another's by the time the call is sent, and then its sender
-// waits; but as long as no call ends none is let in, so not many can queue.
+// waits.
 func (t *pendingTable) admit(ctx context.Context) error {
 	if t.isFull() {
 		if err := t.wait(ctx); err != nil {
@@ -106,7 +110,7 @@ func (t *pendingTable) admit(ctx context.Context) error {
 	return t.refusal()
 }
 
-// wait waits while the table is full.
+// wait waits until calls are let in, or were for a moment.
 func (t *pendingTable) wait(ctx context.Context) (err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -130,26 +134,83 @@ func (t *pendingTable) wait(ctx context.Context) (err error) {
 	return err
 }
 
-// wakeLocked has one of those who wait look again.
+// wakeLocked has one of those who wait to be let in look again.
 func (t *pendingTable) wakeLocked() {
 	if t.waiting > 0 {
+		signal(t.freed)
+	}
+}
+
+// signal has who waits for a channel of capacity one look again.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// reserve is for the sender, with calls to send: it waits until one of them can
+// be added, or the connection ends. Meanwhile, and until release, no others get
+// a slot: those who made calls one after the other would overtake what is queued
+// for ever.
+func (t *pendingTable) reserve() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for !t.hasRoomLocked() && t.refusal() == nil {
+		t.reserved = true
+		t.mu.Unlock()
 		select {
-		case t.freed <- struct{}{}:
-		default:
+		case <-t.room:
+			t.mu.Lock()
+		case <-t.ended:
+			t.mu.Lock()
+			return
 		}
 	}
 }
 
+// release lets others have slots again.
+func (t *pendingTable) release() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.reserved {
+		t.reserved = false
+		t.letInLocked()
+	}
+}
+
+// letInLocked lets calls in, if there is room.
+func (t *pendingTable) letInLocked() {
+	if t.state.Load()&full != 0 && t.hasRoomLocked() && !t.reserved {
+		t.state.And(^uint32(full))
+		t.wakeLocked()
+	}
+}
+
+// hasRoom tells the one whose turn it is whether a queued call can be added, or
+// is going to be refused.
+func (t *pendingTable) hasRoom() bool {
+	if t.state.Load() != full { // it is the only one who could fill the table
+		return true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.hasRoomLocked()
+}
+
+func (t *pendingTable) hasRoomLocked() bool { return t.limit == 0 || t.calls < t.limit }
+
 // add takes a slot for a call and gives it its seq, for the one whose turn it
-// is. It fails with errFull if there is no slot.
-func (t *pendingTable) add(p pending) error {
+// is. It fails with errFull if there is no slot, or it is for those that are
+// queued, and this is none of them.
+func (t *pendingTable) add(p pending, queued bool) error {
 	wire.Lock(&t.mu)
 	defer t.mu.Unlock()
-	if t.isFull() {
-		return errFull
-	}
 	if err := t.refusal(); err != nil { // under the lock: whoever changes the state looks at the calls afterwards
 		return err
+	}
+	if !t.hasRoomLocked() || t.reserved && !queued {
+		return errFull
 	}
 	if 2*t.calls >= len(t.places) {
 		t.growLocked()
@@ -217,8 +278,8 @@ func (t *pendingTable) removeLocked(place *pendingPlace) (last bool) {
 	*place = pendingPlace{}
 	t.calls--
 	if t.state.Load()&full != 0 {
-		t.state.And(^uint32(full))
-		t.wakeLocked()
+		signal(t.room)
+		t.letInLocked()
 	}
 	if t.calls == 0 && len(t.places) > keptPlaces {
 		t.places = nil
@@ -257,6 +318,7 @@ func (t *pendingTable) drain() {
 	t.mu.Lock()
 	none := t.calls == 0
 	t.wakeLocked()
+	signal(t.room)
 	t.mu.Unlock()
 	if none {
 		t.drained()

@@ -7,10 +7,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 )
 
 func newPendingTable(limit int) *pendingTable {
-	return &pendingTable{limit: limit, freed: make(chan struct{}, 1), drained: func() {}}
+	return &pendingTable{limit: limit, freed: make(chan struct{}, 1), room: make(chan struct{}, 1), drained: func() {}}
 }
 
 // put adds a call, waiting for room.
@@ -20,7 +21,7 @@ func (t *pendingTable) put(ctx context.Context, w *waiter, turn *sync.Mutex) (se
 			return 0, err
 		}
 		turn.Lock()
-		err := t.add(w)
+		err := t.add(w, false)
 		turn.Unlock()
 		if err != errFull {
 			return w.seq, err
@@ -33,10 +34,10 @@ func (t *pendingTable) put(ctx context.Context, w *waiter, turn *sync.Mutex) (se
 func TestPendingTable_SlowCall(t *testing.T) {
 	table := newPendingTable(0)
 	slow, quick := new(waiter), new(waiter)
-	table.add(slow)
+	table.add(slow, false)
 	var last uint64
 	for range 100_000 {
-		err := table.add(quick)
+		err := table.add(quick, false)
 		seq := quick.seq
 		if err != nil || seq <= last || seq == slow.seq {
 			t.Fatalf("seq %d after %d, %v", seq, last, err)
@@ -64,7 +65,7 @@ func TestPendingTable_SeqZero(t *testing.T) {
 	calls := make(map[uint64]*waiter)
 	for range 10 * firstPlaces {
 		w := new(waiter)
-		table.add(w)
+		table.add(w, false)
 		calls[w.seq] = w
 		if table.claim(0) != nil || table.abandon(0) || table.target(0) != nil {
 			t.Fatal("there is a call with seq 0")
@@ -87,7 +88,7 @@ func TestPendingTable_Many(t *testing.T) {
 	calls := map[uint64]*waiter{}
 	for range many {
 		w := new(waiter)
-		table.add(w)
+		table.add(w, false)
 		calls[w.seq] = w
 	}
 	if len(calls) != many || table.inFlight() != many {
@@ -131,6 +132,7 @@ func TestPendingTable_Limit(t *testing.T) {
 						default:
 							t.Errorf("more than %d calls in flight", limit)
 						}
+						runtime.Gosched()
 						<-holders
 						table.claim(seq)
 					}
@@ -142,6 +144,34 @@ func TestPendingTable_Limit(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Slots that come free while the sender waits for one are the sender's.
+func TestPendingTable_Reserve(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := newPendingTable(1)
+		first, queued, other := new(waiter), new(waiter), new(waiter)
+		table.add(first, false)
+		waited := make(chan struct{})
+		go func() { table.reserve(); close(waited) }()
+		synctest.Wait()
+		table.claim(first.seq)
+		<-waited
+		if !table.isFull() || !table.hasRoom() || table.add(other, false) != errFull {
+			t.Error("others are let in")
+		}
+		if err := table.add(queued, true); err != nil {
+			t.Error(err)
+		}
+		if table.hasRoom() {
+			t.Error("there is room for two")
+		}
+		table.claim(queued.seq)
+		table.release()
+		if err := table.add(other, false); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // When the table ends, each call is handed out once, and nobody gets in.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"time"
 
@@ -36,7 +37,10 @@ func (c *Client) prepare(ctx context.Context, r *request, reply any) error {
 			}
 		}
 		if deadline, ok := ctx.Deadline(); ok {
-			r.expires = max(deadline.Sub(c.since), 1)
+			// Not deadline.Sub(c.since), which goes wrong with the clock on the wall
+			// if the deadline has no other.
+			now := time.Since(c.since)
+			r.expires = max(now+min(time.Until(deadline), math.MaxInt64-now), 1)
 		}
 	}
 	return c.pending.admit(ctx)
@@ -99,12 +103,12 @@ func (c *Client) sendNow(ctx context.Context, r *request, p pending) error {
 		return c.unsent(ctx, err)
 	}
 	defer c.link.out.End()
-	return c.put(r, p)
+	return c.put(r, p, false)
 }
 
 // put registers and encodes a call, for one whose turn it is. If it fails, the
 // call will not be sent, but is registered if it has a seq.
-func (c *Client) put(r *request, p pending) error {
+func (c *Client) put(r *request, p pending, queued bool) error {
 	h := codec.Header{ServiceMethod: r.serviceMethod}
 	f := h.Frame()
 	f.Metadata = r.metadata
@@ -113,7 +117,7 @@ func (c *Client) put(r *request, p pending) error {
 			return contextError(context.DeadlineExceeded, InClient, RanNever)
 		}
 	}
-	if err := c.pending.add(p); err != nil {
+	if err := c.pending.add(p, queued); err != nil {
 		return err
 	}
 	h.Seq = r.seq

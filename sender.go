@@ -36,36 +36,42 @@ func (c *Client) next() *waiter {
 	return c.outbox.take()
 }
 
-// sent reports that nothing is left to be sent, and ends the sender's work.
+// sent ends the sender's work, which it reports, if nothing is left to be sent,
+// or the connection has ended: terminate takes what is queued then.
 func (c *Client) sent() bool {
 	c.taking.Lock()
 	defer c.taking.Unlock()
 	return c.link.cause() != nil || c.outbox.end()
 }
 
-// work sends what callers have put into the outbox, until it is empty.
+// work sends what callers have put into the outbox, until it is empty or the
+// connection ends.
 func (c *Client) work() {
 	ended := false
 	defer func() {
 		if !ended { // what is encoded has ended our goroutine
+			c.link.flush(false) // what was encoded before
+			c.pending.release()
 			c.senders.run(c)
 			return
 		}
 		c.link.leave()
 	}()
 	for !c.sent() {
-		c.pending.admit(context.Background())
+		c.pending.reserve()
 		c.sendAll()
 		runtime.Gosched() // what others are about to send goes along
 		c.sendAll()
 		c.link.flush(false)
+		c.pending.release()
 	}
 	ended = true
 }
 
+// sendAll sends what is queued, as far as there is room.
 func (c *Client) sendAll() {
 	c.link.sendTogether(func(alive bool) bool {
-		if !alive || c.pending.isFull() {
+		if !alive || !c.pending.hasRoom() {
 			return false
 		}
 		w := c.next()
@@ -94,7 +100,7 @@ func (c *Client) encode(w *waiter) {
 			w.deliver(nil, err)
 		}
 	}()
-	err = c.put(&w.request, w)
+	err = c.put(&w.request, w, true)
 }
 
 var errEncoderExit error = &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever,

@@ -11,7 +11,8 @@ import (
 // the state; to the sender while that encodes it; and to whoever has claimed
 // it from the pending calls until it is delivered.
 //
-// It is two cache lines: what goes to the sender, and what goes to the reader.
+// It is two cache lines: what goes to the sender, but for what few calls have,
+// and what goes to the reader.
 type waiter struct {
 	job   job[waiter]
 	state atomic.Uint32
@@ -70,16 +71,32 @@ func (c *Client) await(ctx context.Context, w *waiter) (reusable bool, err error
 		}
 	}
 	state := w.part()
-	if state == refused && c.link.cause() != nil { // and the end of the connection was faster to tell than the sender
-		w.err = c.unsent(ctx, c.link.cause())
+	if state == refused {
+		w.err = c.neverSent(w.err)
 	}
 	return state != left, w.err
 }
+
+// neverSent returns the error of a call that was not sent, of which err was
+// said: by the sender, or before by somebody who could not know.
+func (c *Client) neverSent(err error) error {
+	if e, ok := err.(*Error); ok && e.Ran == RanNever || err == ErrShutdown {
+		return err
+	}
+	if cause := c.link.cause(); cause != nil {
+		return c.unsent(context.Background(), cause)
+	}
+	return errGuessed
+}
+
+var errGuessed error = &Error{Code: CodeInternal, Where: OnLink, Ran: RanNever,
+	Message: "rpc client: the server answered before the arguments were encoded, and they could not be"}
 
 // depart is await for a caller whose ctx has ended.
 func (c *Client) depart(ctx context.Context, w *waiter) (reusable bool, err error) {
 	switch w.part() {
 	case left:
+		w.request, w.reply = request{}, nil // who knows how long it stays in the queue
 		return false, contextError(ctx.Err(), InClient, RanNever)
 	case refused:
 		<-w.done

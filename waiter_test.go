@@ -87,6 +87,11 @@ func TestSlowArgument_OthersLeave(t *testing.T) {
 		if n := c.pending.inFlight(); n != 2 {
 			t.Errorf("%d slots are taken, by a blocked call and a slow one", n)
 		}
+		for j := c.outbox.last.Load(); j != nil && j != &c.outbox.atWork; j = j.next {
+			if w := j.of; w.state.Load() == left && w.args != nil {
+				t.Error("the queue holds on to the arguments of a call that has left")
+			}
+		}
 		c.release()
 		if err := <-c.slow; err != nil {
 			t.Errorf("the slow call: %v", err)
@@ -219,6 +224,36 @@ func TestQueuedWhileFull(t *testing.T) {
 	})
 }
 
+// An argument that ends the sender, which had waited for a slot, leaves the
+// slots to others.
+func TestQueuedWhileFull_Exits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := handServer(t, nil)
+		c.pending.limit = 1
+		c.bunched.Store(true)
+		errs := make(chan error, 1)
+		call := func(args any) { errs <- c.Call(t.Context(), "Arith.Add", args, nil) }
+		c.link.out.Begin(t.Context())
+		go call(Args{})
+		synctest.Wait()
+		bad := make(chan error, 1)
+		go func() { bad <- c.Call(t.Context(), "Arith.Add", Slow{runtime.Goexit}, nil) }()
+		synctest.Wait()
+		c.link.out.End()
+		for range 2 {
+			p.send(handFrame{kind: 1, seq: p.next().seq, body: "{}"})
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+			if bad != nil {
+				wantError(t, <-bad, CodeInvalidArgument, InClient, RanNever)
+				bad = nil
+				go call(Args{})
+			}
+		}
+	})
+}
+
 // When replies come together, so will calls: they are sent together from the
 // first on, until replies come one by one.
 func TestBunched(t *testing.T) {
@@ -238,6 +273,20 @@ func TestBunched(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	for _, bunched := range []bool{true, false} {
+		c.bunched.Store(bunched)
+		c.link.out.Begin(t.Context())
+		go func() { errs <- c.Call(t.Context(), "Arith.Add", Args{}, nil) }()
+		eventually(t, "the call waits for its turn", c.link.out.Wanted)
+		if c.outbox.busy() != bunched {
+			t.Errorf("bunched %v: the call is in the queue: %v", bunched, c.outbox.busy())
+		}
+		c.link.out.End()
+		p.send(handFrame{kind: 1, seq: p.next().seq, body: "{}"})
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // A call that was in the queue when the connection was lost can't have run.
@@ -252,10 +301,49 @@ func TestSlowArgument_ConnectionLost(t *testing.T) {
 			t.Errorf("%v does not wrap ErrShutdown", err)
 		}
 		c.release()
-		if err := <-c.slow; err == nil {
-			t.Error("the slow call succeeded")
-		}
+		wantError(t, <-c.slow, CodeUnavailable, OnLink, RanNever)
 	})
+}
+
+// A call whose arguments can't be encoded was not sent, and its error says so,
+// whoever else has ended it meanwhile.
+func TestBadArgument_EndedMeanwhile(t *testing.T) {
+	for _, how := range []struct {
+		name string
+		end  func(c *Client, p *handPeer)
+		code Code
+		at   Where
+	}{
+		{"connection lost", func(_ *Client, p *handPeer) { p.conn.Close() }, CodeUnavailable, OnLink},
+		{"answered by a guess", func(_ *Client, p *handPeer) { p.send(handFrame{kind: 1, seq: 1, body: "{}"}) }, CodeInternal, OnLink},
+		{"being shut down", func(c *Client, _ *handPeer) { go c.Shutdown(t.Context()) }, CodeInvalidArgument, InClient},
+	} {
+		t.Run(how.name, func(t *testing.T) {
+			c, p := handServer(t, nil)
+			c.bunched.Store(true)
+			encoding, release := make(chan struct{}), make(chan struct{})
+			slow := make(chan error, 1)
+			go func() {
+				bad := func() { close(encoding); <-release; panic("no") }
+				slow <- c.Call(t.Context(), "Arith.Add", Slow{sync.OnceFunc(bad)}, nil)
+			}()
+			<-encoding
+			w := c.pending.waiterOf(1)
+			how.end(c, p)
+			eventually(t, "the call ended or the client draining", func() bool {
+				return w.state.Load() == awaited || c.pending.state.Load()&draining != 0
+			})
+			go func() { // a goaway perhaps; ends with the connection
+				for {
+					if _, err := p.read(); err != nil {
+						return
+					}
+				}
+			}()
+			close(release)
+			wantError(t, <-slow, how.code, how.at, RanNever)
+		})
+	}
 }
 
 // An argument that ends the goroutine in which it is encoded is one bad call.
@@ -274,6 +362,27 @@ func TestArgumentThatExits(t *testing.T) {
 		}
 		if err := <-c.slow; err != nil {
 			t.Errorf("the call before: %v", err)
+		}
+	})
+}
+
+// What was encoded before an argument that ends the goroutine leaves, also if
+// nothing comes behind.
+func TestArgumentThatExits_Last(t *testing.T) {
+	each(t, func(t *testing.T, e *env) {
+		c := newBusyClient(t, e)
+		var reply Reply
+		before := c.queue(t, t.Context(), &reply)
+		failed := make(chan error, 1)
+		go func() { failed <- c.Call(t.Context(), "Test.Slow", Slow{runtime.Goexit}, nil) }()
+		eventually(t, "the bad call queued", func() bool { return c.queued() == 2 })
+		c.release()
+		wantError(t, <-failed, CodeInvalidArgument, InClient, RanNever)
+		if err := <-before; err != nil || reply.C != 3 {
+			t.Errorf("the call before: %d, %v", reply.C, err)
+		}
+		if err := <-c.slow; err != nil {
+			t.Errorf("the first call: %v", err)
 		}
 	})
 }
