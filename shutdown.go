@@ -240,8 +240,8 @@ func (s *Server) OnShutdown(f func(ctx context.Context)) {
 // each connection when its calls are answered. New connections are refused.
 //
 // Shutdown returns nil when all connections are gone. If ctx ends before, it
-// closes what is left, as Close does, and returns ctx's error. It may be called
-// more than once, and before Serve.
+// closes what is left, as Close does, which may take another second, and returns
+// ctx's error. It may be called more than once, and before Serve.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.conns.runHooks(ctx)
 	for _, c := range s.conns.stop(false) {
