@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"reflect"
 	"runtime/debug"
 	"sync/atomic"
@@ -85,7 +84,7 @@ func (c *call) reset() {
 func (c *call) arm(handle, left time.Duration, md Metadata) {
 	if len(c.conn.server.Interceptors) > 0 || c.method != nil && c.method.wantsContext {
 		c.makeContext(handle, left, md)
-	} else if left > 0 && left < math.MaxInt64/2 { // a sum that overflows would be long past
+	} else if left > 0 {
 		c.expires = nanotime() + left
 	}
 	if handle > 0 {
@@ -218,7 +217,7 @@ func (c *call) over() error {
 		return c.ctx.Err()
 	case c.cancelled.Load():
 		return context.Canceled
-	case c.expires != 0 && nanotime() >= c.expires:
+	case c.expires != 0 && c.expires-nanotime() <= 0:
 		return context.DeadlineExceeded
 	}
 	return nil

@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"geerpc/codec"
 )
@@ -23,7 +22,6 @@ import (
 // A Client is made by Dial and its relatives and ends with Close.
 type Client struct {
 	opt     Option
-	since   time.Time
 	link    *link
 	call    CallFunc      // invoke, in the interceptors
 	done    chan struct{} // closed when nothing is read any more
@@ -61,7 +59,6 @@ func NewClient(conn net.Conn, opt *Option) (*Client, error) {
 func newClient(ctx context.Context, conn net.Conn, opt Option) (*Client, error) {
 	c := &Client{
 		opt:    opt,
-		since:  time.Now(),
 		done:   make(chan struct{}),
 		closed: make(chan struct{}),
 	}

@@ -223,10 +223,7 @@ func (c *conn) takeSlot() (refusal *Error, err error) {
 func (c *conn) release(n int) {
 	c.returned.Add(int64(n))
 	if !c.link.extended {
-		select {
-		case c.slot <- struct{}{}:
-		default:
-		}
+		signal(c.slot)
 	}
 }
 

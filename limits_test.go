@@ -89,9 +89,7 @@ func TestMaxInFlight_Stuck(t *testing.T) {
 // are queued, and waits for what is in flight.
 func TestShutdown_WhileFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, p := handServer(t, nil)
-		c.pending.limit = 1
-		c.bunched.Store(true)
+		c, p := oneSlot(t)
 		errs := make(chan error, 15)
 		call := func(n int) {
 			for range n {

@@ -23,7 +23,8 @@ const (
 
 var processStart = time.Now()
 
-// nanotime is a clock that never jumps.
+// nanotime is a clock that never jumps. What it tells may be added to any
+// duration: where the sum overflows, the difference to a later time is right.
 func nanotime() time.Duration { return time.Since(processStart) }
 
 // quick tells whether a call may run where the connection is read.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"reflect"
 	"time"
 
@@ -16,7 +15,7 @@ type request struct {
 	seq           uint64 // 0: not registered
 	serviceMethod string
 	args          any
-	expires       time.Duration // after Client.since; 0: never
+	expires       time.Duration // when, as nanotime tells; 0: never
 	metadata      Metadata
 }
 
@@ -37,10 +36,7 @@ func (c *Client) prepare(ctx context.Context, r *request, reply any) error {
 			}
 		}
 		if deadline, ok := ctx.Deadline(); ok {
-			// Not deadline.Sub(c.since), which goes wrong with the clock on the wall
-			// if the deadline has no other.
-			now := time.Since(c.since)
-			r.expires = max(now+min(time.Until(deadline), math.MaxInt64-now), 1)
+			r.expires = nanotime() + max(time.Until(deadline), 0)
 		}
 	}
 	return c.pending.admit(ctx)
@@ -112,8 +108,8 @@ func (c *Client) put(r *request, p pending, queued bool) error {
 	h := codec.Header{ServiceMethod: r.serviceMethod}
 	f := h.Frame()
 	f.Metadata = r.metadata
-	if r.expires > 0 {
-		if f.Timeout = int64(r.expires - time.Since(c.since)); f.Timeout <= 0 {
+	if r.expires != 0 {
+		if f.Timeout = int64(r.expires - nanotime()); f.Timeout <= 0 {
 			return contextError(context.DeadlineExceeded, InClient, RanNever)
 		}
 	}

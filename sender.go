@@ -50,22 +50,25 @@ func (c *Client) work() {
 	ended := false
 	defer func() {
 		if !ended { // what is encoded has ended our goroutine
-			c.link.flush(false) // what was encoded before
-			c.pending.release()
 			c.senders.run(c)
 			return
 		}
 		c.link.leave()
 	}()
 	for !c.sent() {
-		c.pending.reserve()
-		c.sendAll()
-		runtime.Gosched() // what others are about to send goes along
-		c.sendAll()
-		c.link.flush(false)
-		c.pending.release()
+		c.sendQueued()
 	}
 	ended = true
+}
+
+// sendQueued sends what is queued now, once there is room for a call.
+func (c *Client) sendQueued() {
+	c.pending.reserve()
+	defer c.pending.release()
+	defer c.link.flush(false) // also what was encoded before something that ends our goroutine
+	c.sendAll()
+	runtime.Gosched() // what others are about to send goes along
+	c.sendAll()
 }
 
 // sendAll sends what is queued, as far as there is room.

@@ -58,9 +58,21 @@ func newBusyClient(t *testing.T, e *env) *busyClient {
 // queue makes a call that waits behind the slow one.
 func (c *busyClient) queue(t *testing.T, ctx context.Context, reply *Reply) <-chan error {
 	t.Helper()
+	return c.queueCall(t, func() error { return c.Call(ctx, "Arith.Add", Args{1, 2}, reply) })
+}
+
+// queueBad makes one that waits too, and whose argument ends the goroutine in
+// which it is encoded.
+func (c *busyClient) queueBad(t *testing.T) <-chan error {
+	t.Helper()
+	return c.queueCall(t, func() error { return c.Call(t.Context(), "Test.Slow", Slow{runtime.Goexit}, nil) })
+}
+
+func (c *busyClient) queueCall(t *testing.T, call func() error) <-chan error {
+	t.Helper()
 	failed := make(chan error, 1)
 	before := c.queued()
-	go func() { failed <- c.Call(ctx, "Arith.Add", Args{1, 2}, reply) }()
+	go func() { failed <- call() }()
 	eventually(t, "a call queued", func() bool { return c.queued() == before+1 })
 	return failed
 }
@@ -197,12 +209,19 @@ func TestQueuedBehindTheEnd(t *testing.T) {
 	}
 }
 
+// oneSlot returns a client with one call in flight at most, all of which it
+// queues, and the server that it calls.
+func oneSlot(t *testing.T) (*Client, *handPeer) {
+	c, p := handServer(t, nil)
+	c.pending.limit = 1
+	c.bunched.Store(true)
+	return c, p
+}
+
 // The sender neither sends nor turns in circles while all slots are taken.
 func TestQueuedWhileFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, p := handServer(t, nil)
-		c.pending.limit = 1
-		c.bunched.Store(true)
+		c, p := oneSlot(t)
 		errs := make(chan error, 3)
 		c.link.out.Begin(t.Context())
 		for range cap(errs) {
@@ -228,9 +247,7 @@ func TestQueuedWhileFull(t *testing.T) {
 // slots to others.
 func TestQueuedWhileFull_Exits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, p := handServer(t, nil)
-		c.pending.limit = 1
-		c.bunched.Store(true)
+		c, p := oneSlot(t)
 		errs := make(chan error, 1)
 		call := func(args any) { errs <- c.Call(t.Context(), "Arith.Add", args, nil) }
 		c.link.out.Begin(t.Context())
@@ -350,19 +367,10 @@ func TestBadArgument_EndedMeanwhile(t *testing.T) {
 func TestArgumentThatExits(t *testing.T) {
 	each(t, func(t *testing.T, e *env) {
 		c := newBusyClient(t, e)
-		failed := make(chan error, 1)
-		go func() { failed <- c.Call(t.Context(), "Test.Slow", Slow{runtime.Goexit}, nil) }()
-		eventually(t, "the bad call queued", func() bool { return c.queued() == 1 })
+		failed := c.queueBad(t)
 		var reply Reply
 		behind := c.queue(t, t.Context(), &reply)
-		c.release()
-		wantError(t, <-failed, CodeInvalidArgument, InClient, RanNever)
-		if err := <-behind; err != nil || reply.C != 3 {
-			t.Errorf("the call behind: %d, %v", reply.C, err)
-		}
-		if err := <-c.slow; err != nil {
-			t.Errorf("the call before: %v", err)
-		}
+		c.oneIsBad(t, failed, behind, &reply)
 	})
 }
 
@@ -373,18 +381,22 @@ func TestArgumentThatExits_Last(t *testing.T) {
 		c := newBusyClient(t, e)
 		var reply Reply
 		before := c.queue(t, t.Context(), &reply)
-		failed := make(chan error, 1)
-		go func() { failed <- c.Call(t.Context(), "Test.Slow", Slow{runtime.Goexit}, nil) }()
-		eventually(t, "the bad call queued", func() bool { return c.queued() == 2 })
-		c.release()
-		wantError(t, <-failed, CodeInvalidArgument, InClient, RanNever)
-		if err := <-before; err != nil || reply.C != 3 {
-			t.Errorf("the call before: %d, %v", reply.C, err)
-		}
-		if err := <-c.slow; err != nil {
-			t.Errorf("the first call: %v", err)
-		}
+		c.oneIsBad(t, c.queueBad(t), before, &reply)
 	})
+}
+
+// oneIsBad has the slow argument encoded, and those behind it: the bad call
+// fails, the other, whose reply is given, and the slow one do not.
+func (c *busyClient) oneIsBad(t *testing.T, bad, other <-chan error, reply *Reply) {
+	t.Helper()
+	c.release()
+	wantError(t, <-bad, CodeInvalidArgument, InClient, RanNever)
+	if err := <-other; err != nil || reply.C != 3 {
+		t.Errorf("the other call: %d, %v", reply.C, err)
+	}
+	if err := <-c.slow; err != nil {
+		t.Errorf("the slow call: %v", err)
+	}
 }
 
 // A reply that ends the goroutine in which it is encoded is one bad call.
