@@ -37,7 +37,7 @@ func TestD44_Soak(t *testing.T) {
 		after := resources()
 		return after.goroutines <= before.goroutines+300 && after.files <= before.files+5
 	})
-	if after := resources(); after.heap > before.heap+16<<20 {
+	if after := resources(); after.heap > before.heap+4<<20 {
 		t.Errorf("heap went from %d to %d bytes", before.heap, after.heap)
 	}
 }

@@ -88,6 +88,10 @@ func (w *workers) release() {
 	w.mu.Lock()
 	home := w.idle
 	w.idle, w.spare, w.open = nil, 0, false
+	if w.timer != nil { // which would keep whose workers these are
+		w.timer.Stop()
+		w.timer = nil
+	}
 	w.mu.Unlock()
 	sendHome(home)
 }
