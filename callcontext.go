@@ -2,7 +2,6 @@ package geerpc
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -19,12 +18,22 @@ type callContext struct {
 	reply    metadataBox // metadata of the reply
 	begun    atomic.Bool // the method, in interceptors
 	deadline time.Time   // zero: none
-
-	mu   sync.Mutex // guards what follows
-	err  error      // why it has ended
-	real context.Context
-	stop context.CancelFunc // ends real
+	real     atomic.Pointer[endable]
 }
+
+// An endable is a context, and what ends it.
+type endable struct {
+	context.Context
+	end context.CancelFunc
+}
+
+// cancelled is what a context that nobody has waited for becomes when it is
+// cancelled.
+var cancelled = func() *endable {
+	ctx, end := context.WithCancel(context.Background())
+	end()
+	return &endable{ctx, end}
+}()
 
 // Deadline implements context.Context.
 func (c *callContext) Deadline() (time.Time, bool) { return c.deadline, !c.deadline.IsZero() }
@@ -43,50 +52,35 @@ func (c *callContext) Value(key any) any {
 
 // Err implements context.Context.
 func (c *callContext) Err() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.err != nil:
-	case c.real != nil:
-		c.err = c.real.Err()
-	case c.conn.link.ctx.Err() != nil:
-		c.err = context.Canceled
-	case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
-		c.err = context.DeadlineExceeded
+	goesOn := c.real.Load() == nil && c.conn.link.ctx.Err() == nil &&
+		(c.deadline.IsZero() || time.Now().Before(c.deadline))
+	if goesOn {
+		return nil
 	}
-	return c.err
+	return c.made().Err()
 }
 
 // made returns the context that does what this one promises.
-func (c *callContext) made() context.Context {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.real != nil {
-		return c.real
+func (c *callContext) made() *endable {
+	if real := c.real.Load(); real != nil {
+		return real
 	}
-	parent := c.conn.link.ctx
-	switch {
-	case c.err == context.Canceled:
-		c.real, c.stop = context.WithCancel(parent)
-		c.stop()
-	case c.deadline.IsZero():
-		c.real, c.stop = context.WithCancel(parent)
-	case c.err == context.DeadlineExceeded: // said already, whatever has become of the connection
-		c.real, c.stop = context.WithDeadline(context.WithoutCancel(parent), c.deadline)
-	default:
-		c.real, c.stop = context.WithDeadline(parent, c.deadline)
+	real := new(endable)
+	if c.deadline.IsZero() {
+		real.Context, real.end = context.WithCancel(c.conn.link.ctx)
+	} else {
+		real.Context, real.end = context.WithDeadline(c.conn.link.ctx, c.deadline)
 	}
-	return c.real
+	if !c.real.CompareAndSwap(nil, real) { // somebody else was faster
+		real.end()
+	}
+	return c.real.Load()
 }
 
 // cancel ends the context.
 func (c *callContext) cancel() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.stop != nil {
-		c.stop()
-	} else if c.err == nil {
-		c.err = context.Canceled
+	if !c.real.CompareAndSwap(nil, cancelled) {
+		c.real.Load().end()
 	}
 }
 

@@ -52,6 +52,10 @@ func TestCallContext(t *testing.T) {
 						}
 						e.end(c, closeLink)
 						after.look(c)
+						synctest.Wait()
+						if after.name == "Err" && c.Err() != e.err {
+							t.Errorf("Err %v, want %v", c.Err(), e.err)
+						}
 						wantEnded(t, c, e.err, e.cause)
 						c.cancel() // as when the method returns
 						closeLink(errDone)
@@ -113,7 +117,7 @@ func TestCallContext_Derived(t *testing.T) {
 func TestCallContext_MadeOnDemand(t *testing.T) {
 	c, _ := newCallContext(t, time.Hour)
 	_, _, _ = c.Err(), callFrom(c), c.cancel
-	if c.cancel(); c.real != nil {
+	if c.cancel(); c.real.Load() != cancelled {
 		t.Error("a context was made")
 	}
 }

@@ -3,7 +3,6 @@ package geerpc
 import (
 	"context"
 	"maps"
-	"sync"
 	"sync/atomic"
 	"unicode/utf8"
 )
@@ -86,24 +85,23 @@ func SetReplyMetadata(ctx context.Context, key, value string) error {
 }
 
 // metadataBox is metadata being put together.
-type metadataBox struct {
-	mu sync.Mutex // held by those who change md
-	md atomic.Pointer[Metadata]
-}
+type metadataBox struct{ md atomic.Pointer[Metadata] }
 
 func (b *metadataBox) set(key, value string) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	md := maps.Clone(b.get())
-	if md == nil {
-		md = make(Metadata, 1)
+	for {
+		before := b.md.Load()
+		md := Metadata{key: value}
+		if before != nil {
+			md = maps.Clone(*before)
+			md[key] = value
+		}
+		if err := md.validate(); err != nil {
+			return err
+		}
+		if b.md.CompareAndSwap(before, &md) {
+			return nil
+		}
 	}
-	md[key] = value
-	if err := md.validate(); err != nil {
-		return err
-	}
-	b.md.Store(&md)
-	return nil
 }
 
 func (b *metadataBox) get() Metadata {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"sync"
 	"testing"
 
 	"geerpc/codec"
@@ -58,6 +59,28 @@ func TestMetadata_BothWays(t *testing.T) {
 			t.Errorf("metadata of an earlier call: %d, %q, %v", reply.C, got, err)
 		}
 	})
+}
+
+// Pairs that are set at once are all sent.
+func TestMetadata_SetAtOnce(t *testing.T) {
+	for range 100 {
+		c, _ := newCallContext(t, 0)
+		var all sync.WaitGroup
+		start := make(chan bool)
+		for i := range MaxMetadataPairs {
+			all.Go(func() {
+				<-start
+				if err := SetReplyMetadata(c, fmt.Sprint("key", i), "value"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		close(start)
+		all.Wait()
+		if md := c.replyMetadata(); len(md) != MaxMetadataPairs {
+			t.Fatalf("%d pairs of %d", len(md), MaxMetadataPairs)
+		}
+	}
 }
 
 // Contexts add up, and a context that is nobody's is told so.
