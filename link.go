@@ -46,9 +46,6 @@ type link struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	header codec.Header // of the message whose turn it is
-	left   bool         // a Goaway has been sent; for the one whose turn it is
-
 	mu       sync.Mutex // guards what follows
 	controls []control  // to be sent
 	pong     bool       // one of them is a Pong
@@ -58,6 +55,11 @@ type link struct {
 	controlling sync.Mutex // held from taking controls until they are sent
 
 	wg sync.WaitGroup // goroutines that send controls
+
+	// For the one whose turn it is, and at the end: what is above is read for
+	// every call, by others, and this is written for every message.
+	header codec.Header // of the message
+	left   bool         // a Goaway has been sent
 }
 
 // A control is a message without a body, from the connection itself.
