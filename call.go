@@ -88,12 +88,17 @@ func (c *call) arm(handle, left time.Duration, md Metadata) {
 		c.expires = nanotime() + left
 	}
 	if handle > 0 {
-		c.timer = time.AfterFunc(handle, func() {
-			if c.answered.CompareAndSwap(false, true) {
-				c.answerNow(&Error{Code: CodeDeadlineExceeded, Where: InMethod, Ran: RanMaybe,
-					Message: fmt.Sprintf("rpc server: request handle timeout: expect within %s", handle)})
-			}
-		})
+		c.timer = time.AfterFunc(handle, func() { c.expire(handle) })
+	}
+}
+
+// expire answers the call at its handle timeout, if nobody else has.
+func (c *call) expire(handle time.Duration) {
+	c.conn.update(func(s *connState) { s.open++ }) // the method may return any moment, as the last
+	defer c.conn.update(func(s *connState) { s.open-- })
+	if c.answered.CompareAndSwap(false, true) {
+		c.answerNow(&Error{Code: CodeDeadlineExceeded, Where: InMethod, Ran: RanMaybe,
+			Message: fmt.Sprintf("rpc server: request handle timeout: expect within %s", handle)})
 	}
 }
 

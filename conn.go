@@ -47,7 +47,7 @@ type conn struct {
 // connState is all that changes about a conn.
 type connState struct {
 	calls    map[uint64]*call // those on workers that have not been answered, by seq
-	open     int              // calls that have not ended: the last answers are on their way
+	open     int              // calls that have not ended, and timeouts that answer: the last answers are on their way
 	queue    callQueue        // those that wait for a worker
 	waking   bool             // a worker is about to look at them
 	left     bool             // no more calls are taken

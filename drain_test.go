@@ -237,3 +237,51 @@ func TestIdleTimeout_KeepsNothing(t *testing.T) {
 		}
 	})
 }
+
+// A call that meets its handle timeout is answered although its method returns
+// then, as the last of a connection that is being left.
+func TestDrain_HandleTimeout(t *testing.T) {
+	for i := range 50 {
+		e := newEnv(t, "tcp", "")
+		e.HandleTimeout = time.Millisecond
+		gate := make(chan struct{})
+		RegisterFunc(e.Server, "Test.Wait", func(context.Context, Args) (r Reply, err error) {
+			<-gate
+			return
+		})
+		p := e.byHand("goaway")
+		c := e.onlyConn()
+		c.link.out.Begin(t.Context()) // nothing is answered for the time being
+		p.send(handFrame{kind: codec.Call, seq: 1, method: "Test.Wait", body: "{}"}, handFrame{kind: codec.Goaway})
+		eventually(t, "the timeout is about to answer", c.link.out.Wanted)
+		close(gate)
+		eventually(t, "the method has returned and the client left", func() bool {
+			left := false
+			c.update(func(s *connState) { left = s.left })
+			return left && e.registry.method("Test.Wait").ended.Load() == 1
+		})
+		for range i % 4 { // the timeout is sent back to the end of the line
+			c.link.out.End()
+			c.link.out.Begin(t.Context())
+			for range 50 {
+				runtime.Gosched()
+			}
+		}
+		c.link.out.End()
+		if f, err := p.read(); err != nil || f.kind != codec.Reply || Code(f.code) != CodeDeadlineExceeded {
+			t.Fatalf("not the answer of the timeout: %+v, %v", f, err)
+		}
+	}
+}
+
+// onlyConn returns the server's end of the only connection.
+func (e *env) onlyConn() *conn {
+	e.t.Helper()
+	e.conns.mu.Lock()
+	defer e.conns.mu.Unlock()
+	for c := range e.conns.conns {
+		return c
+	}
+	e.t.Fatal("there is no connection")
+	return nil
+}
