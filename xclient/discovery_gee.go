@@ -2,7 +2,6 @@ package xclient
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"math"
@@ -51,10 +50,20 @@ var (
 type GeeRegistryDiscovery struct {
 	*MultiServersDiscovery // the list
 
+	// Client asks the registries; its transport is where their certificate
+	// authority goes. Nil: one like http.DefaultClient. Its Timeout is not used:
+	// a registry that is watched has 35 seconds to answer, another one 5. Change
+	// it, and the Logger, before the first use or not at all.
+	Client *http.Client
+
+	// Logger hears when a registry can't be asked and when it can again. Nil:
+	// nobody does.
+	Logger *slog.Logger
+
 	timeout time.Duration // between two polls of a registry that can't be watched
-	client  *http.Client
-	badURLs []error     // what is wrong with them
-	used    atomic.Bool // the list, since the last tick of the watch, which is on
+	client  *http.Client  // in place of a nil Client
+	badURLs []error       // what is wrong with them
+	used    atomic.Bool   // the list, since the last tick of the watch, which is on
 
 	state   sync.Mutex // guards what follows and all that the sources hold; never held during a request
 	sources []*source  // as named, but for bad URLs; none: only Update and SetEndpoints have a say
@@ -290,38 +299,12 @@ func (d *GeeRegistryDiscovery) watchedLocked() bool {
 	return false
 }
 
-// failedLocked returns why there is no list.
-func (d *GeeRegistryDiscovery) failedLocked() error {
-	var errs []error
-	for _, s := range d.sources {
-		if s.err == nil {
-			return d.nobody()
-		}
-		errs = append(errs, s.err)
+// asker returns what asks the registries.
+func (d *GeeRegistryDiscovery) asker() *http.Client {
+	if d.Client == nil {
+		return d.client
 	}
-	return notSent(geerpc.CodeUnavailable, "rpc discovery: %w", errors.Join(append(errs, d.badURLs...)...))
-}
-
-// nobody returns that the registries list no servers.
-func (d *GeeRegistryDiscovery) nobody() error {
-	names := make([]string, len(d.sources))
-	for i, s := range d.sources {
-		names[i] = s.name
-	}
-	return notSent(geerpc.CodeUnavailable, "%w in the list of %s", errNoServers, strings.Join(names, ", "))
-}
-
-// unnamed returns that there is no registry to ask.
-func (d *GeeRegistryDiscovery) unnamed() error {
-	return notSent(geerpc.CodeInvalidArgument, "rpc discovery: %w", errors.Join(d.badURLs...))
-}
-
-// logBadURLs tells a logger, unless it is nil, which registries of a Discovery
-// are not asked.
-func logBadURLs(logger *slog.Logger, d Discovery) {
-	if g, ok := d.(*GeeRegistryDiscovery); ok && logger != nil {
-		for _, err := range g.badURLs {
-			logger.Warn("rpc discovery: a registry is not asked", "err", err)
-		}
-	}
+	c := *d.Client
+	c.Timeout = 0
+	return &c
 }

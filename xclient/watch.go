@@ -115,6 +115,7 @@ func (w *watch) tick() {
 
 // follow asks a source again and again.
 func (w *watch) follow(s *source) {
+	client := w.d.asker()
 	w.d.state.Lock()
 	pause := time.Until(s.notBefore)
 	w.d.state.Unlock()
@@ -122,8 +123,10 @@ func (w *watch) follow(s *source) {
 	var failed backoff
 	for first := true; w.sleep(pause); first = false {
 		begin := time.Now()
-		a, err := s.ask(w.ctx, w.d.client, last.index)
-		w.note(s, a, err, first)
+		a, err := s.ask(w.ctx, client, last.index)
+		if before, noted := w.note(s, a, err, first); noted {
+			w.d.log(s, before, err)
+		}
 		early := time.Since(begin) < watchWait/2
 		switch {
 		case err != nil:
@@ -153,14 +156,16 @@ func (w *watch) sleep(d time.Duration) bool {
 	}
 }
 
-// note takes over what a source has answered.
-func (w *watch) note(s *source, a answer, err error, first bool) {
+// note takes over what a source has answered, unless the watch has ended, and
+// returns what was wrong with the source before.
+func (w *watch) note(s *source, a answer, err error, first bool) (before error, noted bool) {
 	d, now := w.d, time.Now()
 	d.state.Lock()
 	defer d.state.Unlock()
 	if w.ctx.Err() != nil {
-		return
+		return nil, false
 	}
+	before = s.err
 	s.notBefore = now.Add(minPause)
 	if err != nil {
 		s.fail(err, now)
@@ -176,6 +181,7 @@ func (w *watch) note(s *source, a answer, err error, first bool) {
 		w.unasked--
 	}
 	w.answerLocked(len(a.servers) > 0)
+	return before, true
 }
 
 // answerLocked lets those go who wait, as soon as there is something to tell.

@@ -1,0 +1,60 @@
+package xclient
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+
+	"geerpc"
+)
+
+// What a GeeRegistryDiscovery says: to callers, why there is no list, and to
+// loggers, what is wrong with a registry.
+
+// failedLocked returns why there is no list.
+func (d *GeeRegistryDiscovery) failedLocked() error {
+	var errs []error
+	for _, s := range d.sources {
+		if s.err == nil {
+			return d.nobody()
+		}
+		errs = append(errs, s.err)
+	}
+	return notSent(geerpc.CodeUnavailable, "%w: %w", errNoServers, errors.Join(append(errs, d.badURLs...)...))
+}
+
+// nobody returns that the registries list no servers.
+func (d *GeeRegistryDiscovery) nobody() error {
+	names := make([]string, len(d.sources))
+	for i, s := range d.sources {
+		names[i] = s.name
+	}
+	return notSent(geerpc.CodeUnavailable, "%w in the list of %s", errNoServers, strings.Join(names, ", "))
+}
+
+// unnamed returns that there is no registry to ask.
+func (d *GeeRegistryDiscovery) unnamed() error {
+	return notSent(geerpc.CodeInvalidArgument, "rpc discovery: %w", errors.Join(d.badURLs...))
+}
+
+// log tells the Logger of a registry that fails with err and did not before, or
+// the other way round.
+func (d *GeeRegistryDiscovery) log(s *source, before, err error) {
+	switch {
+	case d.Logger == nil:
+	case err != nil && before == nil:
+		d.Logger.Warn("rpc discovery: a registry can't be asked, trying on", "registry", s.name, "err", err)
+	case err == nil && before != nil:
+		d.Logger.Info("rpc discovery: a registry answers again", "registry", s.name)
+	}
+}
+
+// logBadURLs tells a logger, unless it is nil, which registries of a Discovery
+// are not asked.
+func logBadURLs(logger *slog.Logger, d Discovery) {
+	if g, ok := d.(*GeeRegistryDiscovery); ok && logger != nil {
+		for _, err := range g.badURLs {
+			logger.Warn("rpc discovery: a registry is not asked", "err", err)
+		}
+	}
+}
