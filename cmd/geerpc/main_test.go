@@ -4,11 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +20,7 @@ import (
 
 	"geerpc/internal/leak"
 	"geerpc/registry"
+	"geerpc/xclient"
 )
 
 func TestMain(m *testing.M) { leak.Main(m) }
@@ -38,6 +43,33 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
+// start runs a registry, and returns its URL, its log, and what tells it to end
+// and waits for that.
+func start(t *testing.T, args ...string) (url string, log *buffer, stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	log = new(buffer)
+	pr, pw := io.Pipe()
+	code := make(chan int, 1)
+	go func() { // ends with ctx; code tells
+		code <- run(ctx, append([]string{"registry", "-addr", "127.0.0.1:0"}, args...), pw, log)
+		pw.Close()
+	}()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if got := <-code; got != 0 {
+			t.Errorf("exit code %d; log:\n%s", got, log)
+		}
+	})
+	line, err := bufio.NewReader(pr).ReadString('\n')
+	url, ok := strings.CutPrefix(strings.TrimSpace(line), "registry: ")
+	if err != nil || !ok {
+		stop()
+		t.Fatalf("it says %q, %v; log:\n%s", line, err, log)
+	}
+	return url, log, stop
+}
+
 // TestRegistry runs one: a server registers, a caller watches, and it ends
 // when it is told to, in the middle of a watch.
 func TestRegistry(t *testing.T) {
@@ -46,19 +78,10 @@ func TestRegistry(t *testing.T) {
 	if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.Context())
+	url, log, stop := start(t, "-path", "/servers", "-token-file", file, "-grace", "-1s")
 	defer stop()
-	var log buffer
-	pr, pw := io.Pipe()
-	code := make(chan int, 1)
-	go func() { // ends with ctx; code tells
-		code <- run(ctx, []string{"registry", "-addr", "127.0.0.1:0", "-path", "/servers", "-token-file", file, "-grace", "-1s"}, pw, &log)
-		pw.Close()
-	}()
-	line, err := bufio.NewReader(pr).ReadString('\n')
-	url := strings.TrimSpace(strings.TrimPrefix(line, "registry: "))
-	if err != nil || !strings.HasPrefix(url, "http://127.0.0.1:") || !strings.HasSuffix(url, "/servers") {
-		t.Fatalf("it says %q, %v; log:\n%s", line, err, &log)
+	if !strings.HasPrefix(url, "http://127.0.0.1:") || !strings.HasSuffix(url, "/servers") {
+		t.Fatalf("the URL is %q", url)
 	}
 
 	if reg := registry.Heartbeat(url, "tcp@a:1", time.Hour); reg.Err() == nil {
@@ -93,20 +116,54 @@ func TestRegistry(t *testing.T) {
 		}
 	}
 	stop()
-	if got := <-code; got != 0 {
-		t.Errorf("exit code %d; log:\n%s", got, &log)
-	}
 	if body := <-watching; !strings.Contains(body, `"servers":[]`) {
 		t.Errorf("the watch was answered %q", body)
 	}
 	for _, want := range []string{"registry: serving", "server registered", "server left", "registry: stopping", "registry: stopped"} {
 		if !strings.Contains(log.String(), want) {
-			t.Errorf("the log does not say %q:\n%s", want, &log)
+			t.Errorf("the log does not say %q:\n%s", want, log)
 		}
 	}
 	if strings.Contains(log.String(), token) {
 		t.Error("the token is in the log")
 	}
+}
+
+// TestRegistry_TLS runs one that servers and callers talk to over https.
+func TestRegistry_TLS(t *testing.T) {
+	srv := httptest.NewTLSServer(http.NotFoundHandler()) // whose certificate is good for tests
+	defer srv.Close()
+	key, err := x509.MarshalPKCS8PrivateKey(srv.TLS.Certificates[0].PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for name, block := range map[string]*pem.Block{
+		certFile: {Type: "CERTIFICATE", Bytes: srv.Certificate().Raw},
+		keyFile:  {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	url, _, stop := start(t, "-cert-file", certFile, "-key-file", keyFile)
+	defer stop()
+	if !strings.HasPrefix(url, "https://127.0.0.1:") {
+		t.Fatalf("the URL is %q", url)
+	}
+	reg := registry.Register(registry.Config{Registries: []string{url}, Addr: "tcp@a:1", Client: srv.Client()})
+	if err := reg.Err(); err != nil {
+		t.Fatal(err)
+	}
+	d := xclient.NewGeeRegistryDiscovery(url, 0)
+	d.Client = srv.Client()
+	if servers, err := d.GetAll(); err != nil || !slices.Equal(servers, []string{"tcp@a:1"}) {
+		t.Errorf("the list is %q, %v", servers, err)
+	}
+	d.Close()
+	reg.Close()
+	srv.Client().CloseIdleConnections()
 }
 
 // client keeps no connection, which would outlive the test.
@@ -151,6 +208,9 @@ func TestCalledWrongly(t *testing.T) {
 		{"a path without a slash", "registry -path servers", 2, "slash"},
 		{"bad address", "registry -addr 127.0.0.1:x", 1, "unknown port"},
 		{"no such file", "registry -addr 127.0.0.1:0 -token-file " + empty + "/x", 1, "empty/x"},
+		{"a certificate without a key", "registry -cert-file " + empty, 2, "go together"},
+		{"a key without a certificate", "registry -key-file " + empty, 2, "go together"},
+		{"no certificate in the file", "registry -addr 127.0.0.1:0 -cert-file " + empty + " -key-file " + empty, 1, empty + ": tls: failed to find any PEM data"},
 		{"no token in the file", "registry -addr 127.0.0.1:0 -token-file " + empty, 1, "no token"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -30,6 +31,7 @@ const (
 // registryFlags are the flags of geerpc registry.
 type registryFlags struct {
 	addr, path, tokenFile string
+	certFile, keyFile     string
 	grace, timeout        time.Duration
 }
 
@@ -40,6 +42,8 @@ func parseRegistryFlags(args []string, log io.Writer) (*registryFlags, error) {
 	set.StringVar(&f.addr, "addr", ":9999", "the `address` to listen on")
 	set.StringVar(&f.path, "path", "/_geerpc_/registry", "the `path` of the registry")
 	set.StringVar(&f.tokenFile, "token-file", "", "a `file` with the token that servers must present; none: everybody may register")
+	set.StringVar(&f.certFile, "cert-file", "", "a `file` with the certificate for https, and those between it and its authority, in PEM; none: http")
+	set.StringVar(&f.keyFile, "key-file", "", "the `file` with the certificate's key, in PEM")
 	set.DurationVar(&f.grace, "grace", registry.DefaultGrace, "for how long servers are kept when most fall silent at once; negative: not at all")
 	set.DurationVar(&f.timeout, "timeout", registry.DefaultTimeout, "for how long a server is kept that doesn't say when it beats next; 0: no server ever expires")
 	err := set.Parse(args)
@@ -51,6 +55,9 @@ func parseRegistryFlags(args []string, log io.Writer) (*registryFlags, error) {
 	case set.NArg() > 0 || !strings.HasPrefix(f.path, "/"):
 		fmt.Fprintln(log, "geerpc registry: no arguments are taken, and -path begins with a slash")
 		set.Usage()
+		return nil, errUsage
+	case (f.certFile == "") != (f.keyFile == ""):
+		fmt.Fprintln(log, "geerpc registry: -cert-file and -key-file go together")
 		return nil, errUsage
 	}
 	return f, nil
@@ -68,12 +75,26 @@ func runRegistry(ctx context.Context, args []string, out, log io.Writer) error {
 	if r.Token, err = readToken(f.tokenFile); err != nil {
 		return err
 	}
-	lis, err := net.Listen("tcp", f.addr)
+	lis, scheme, err := listen(f)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "registry: http://%s%s\n", reachable(lis.Addr()), f.path)
+	fmt.Fprintf(out, "registry: %s://%s%s\n", scheme, reachable(lis.Addr()), f.path)
 	return serveRegistry(ctx, lis, f.path, r, logger)
+}
+
+// listen listens for http, or for https if there is a certificate.
+func listen(f *registryFlags) (lis net.Listener, scheme string, err error) {
+	if f.certFile == "" {
+		lis, err = net.Listen("tcp", f.addr)
+		return lis, "http", err
+	}
+	cert, err := tls.LoadX509KeyPair(f.certFile, f.keyFile)
+	if err != nil {
+		return nil, "", fmt.Errorf("%s, %s: %w", f.certFile, f.keyFile, err)
+	}
+	lis, err = tls.Listen("tcp", f.addr, &tls.Config{Certificates: []tls.Certificate{cert}})
+	return lis, "https", err
 }
 
 // reachable returns an address that leads to the listener on this machine.
