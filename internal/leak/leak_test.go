@@ -7,12 +7,16 @@ import (
 )
 
 // linger is a goroutine that somebody forgot.
-func linger(end chan struct{}) { <-end }
+func linger(begun, end chan struct{}) {
+	close(begun)
+	<-end
+}
 
 func TestGoroutines(t *testing.T) {
 	// Those of the test itself are there all the time: only look for linger.
-	end := make(chan struct{})
-	go linger(end)
+	begun, end := make(chan struct{}), make(chan struct{})
+	go linger(begun, end)
+	<-begun
 	if left := Goroutines(0); !strings.Contains(left, "leak.linger") {
 		t.Fatalf("the goroutine is not found, only %q", left)
 	}
