@@ -25,7 +25,8 @@ type CallFunc func(ctx context.Context, serviceMethod string, args, reply any) e
 // name [UnknownMethod], so that names a peer makes up never become labels.
 // A method that panics returns to them as the error that the client gets. They
 // are not called for arguments that can't be decoded, and for calls that are
-// refused before their method is looked at.
+// refused before their method is looked at. A call that was answered at its
+// handle timeout returns to them as its method does, later; ctx.Err tells.
 //
 // With interceptors, Client.Go runs its call on a goroutine of its own.
 type Interceptor func(next CallFunc) CallFunc

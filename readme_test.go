@@ -78,7 +78,7 @@ var snippetImports = map[string]string{
 	"codec": "geerpc/codec", "context": "context", "errors": "errors", "fmt": "fmt", "geerpc": "geerpc",
 	"http": "net/http", "log": "log", "net": "net", "os": "os", "registry": "geerpc/registry",
 	"signal": "os/signal", "slog": "log/slog", "syscall": "syscall", "time": "time", "tls": "crypto/tls",
-	"xclient": "geerpc/xclient",
+	"x509": "crypto/x509", "xclient": "geerpc/xclient",
 }
 
 // isDeclaration tells code that stands in a file from what stands in a function.

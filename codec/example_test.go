@@ -11,9 +11,20 @@ import (
 // direction.
 func ExampleFramed() {
 	raw := codec.Framed(
-		func(v any) ([]byte, error) { return v.([]byte), nil },
+		func(v any) ([]byte, error) {
+			switch v := v.(type) {
+			case []byte: // the args, as passed to Call
+				return v, nil
+			case *[]byte: // a reply is a pointer
+				return *v, nil
+			}
+			return nil, fmt.Errorf("a %T is no bytes", v)
+		},
 		func(data []byte, v any) error {
-			into := v.(*[]byte)
+			into, ok := v.(*[]byte)
+			if !ok {
+				return fmt.Errorf("a %T can't be filled with bytes", v)
+			}
 			*into = append((*into)[:0], data...) // data is ours only during the call
 			return nil
 		})

@@ -41,10 +41,11 @@ const maxNames = 256
 const maxPairs = 1 << 10
 
 // Framed makes a codec of a serializer: marshal returns the bytes of a value,
-// unmarshal fills the value that a pointer points to. Both are called with the
-// args and replies of the user's calls. The bytes that unmarshal is given are
-// valid only during the call; those that marshal returns are copied. Neither
-// function keeps a pointer to the value, or into it.
+// unmarshal fills the value that a pointer points to. Marshal is given the args
+// of a call as the caller passed them, T or *T, and its reply as a pointer. The
+// bytes that unmarshal is given are valid only during the call: it copies what
+// is to stay. Those that marshal returns are copied. Neither function keeps a
+// pointer to the value, or into it.
 //
 // A nil body is sent as no bytes at all and neither function sees it.
 func Framed(marshal func(v any) ([]byte, error), unmarshal func(data []byte, v any) error) NewCodecFunc {

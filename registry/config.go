@@ -57,8 +57,9 @@ type Config struct {
 	// limits it has, a request is given up after 5 seconds.
 	Client *http.Client
 
-	// Logger hears why a Config is refused, and when a registry can't be
-	// reached and when it can again. Nil: nobody does.
+	// Logger hears why a Config is refused, when a registry doesn't take a beat,
+	// once, and when it does again, and if it can't be told that the server
+	// leaves. Nil: nobody does.
 	Logger *slog.Logger
 }
 

@@ -175,7 +175,9 @@ func (b *beater) run(ctx context.Context, stop <-chan struct{}) {
 		case <-timer.C:
 		case <-stop:
 			timer.Stop()
-			b.left = b.send(ctx, http.MethodDelete)
+			if b.left = b.send(ctx, http.MethodDelete); b.left != nil {
+				b.Logger.Warn("rpc registry: not deregistered, the registry forgets the server in time", "err", b.left)
+			}
 			return
 		}
 		err = b.beat(ctx)
@@ -198,7 +200,7 @@ func (b *beater) beat(ctx context.Context) error {
 	b.mu.Unlock()
 	switch {
 	case err != nil && before == nil:
-		b.Logger.Warn("rpc registry: a beat failed, trying on", "err", err)
+		b.Logger.Warn("rpc registry: a beat failed, and is going to be tried again", "err", err)
 	case err == nil && before != nil:
 		b.Logger.Info("rpc registry: beats arrive again", "registry", b.name())
 	}
@@ -235,6 +237,10 @@ func (b *beater) send(ctx context.Context, method string) error {
 // reason returns what a refusal says, without the beginning, which a registry
 // writes for people who see nothing else.
 func reason(resp *http.Response) string {
+	nowhere := resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusMethodNotAllowed
+	if nowhere && resp.Request.Method == http.MethodPost { // no registry says so
+		return "is the path /_geerpc_/registry?"
+	}
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxReasonBytes))
 	text = bytes.TrimPrefix(bytes.TrimSpace(text), fmt.Append(nil, resp.StatusCode, " "))
 	return string(bytes.TrimPrefix(text, []byte("rpc registry: ")))

@@ -290,6 +290,21 @@ func TestOldRegistry(t *testing.T) {
 	}
 }
 
+// TestWrongPath: what is not a registry is told from one that refuses.
+func TestWrongPath(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(http.ResponseWriter, *http.Request) {}) // as of geerpc registry
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	for path, status := range map[string]string{"": "405 Method Not Allowed", "/x": "404 Not Found"} {
+		reg := Heartbeat(server.URL+path, "tcp@a:1", 0)
+		if err := reg.Err(); err == nil || !strings.HasSuffix(err.Error(), status+": is the path /_geerpc_/registry?") {
+			t.Errorf("%q: %v", path, err)
+		}
+		reg.Close()
+	}
+}
+
 // TestIntervalWithoutUnit: 10 nanoseconds, where 10 seconds are meant, are
 // refused. A program of GeeRPC's beats once a second, and is told.
 func TestIntervalWithoutUnit(t *testing.T) {

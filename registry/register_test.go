@@ -73,7 +73,7 @@ func TestF61_SeveralRegistries(t *testing.T) {
 		if list(two) != "" {
 			t.Error("still in the list of the registry that works")
 		}
-		for _, want := range []string{"a beat failed", "beats arrive again"} {
+		for _, want := range []string{"a beat failed", "beats arrive again", "not deregistered"} {
 			if n := strings.Count(logged.String(), want); n != 1 {
 				t.Errorf("the log says %d times %q, want once", n, want)
 			}

@@ -56,8 +56,9 @@ type GeeRegistryDiscovery struct {
 	// it, and the Logger, before the first use or not at all.
 	Client *http.Client
 
-	// Logger hears when a registry can't be asked and when it can again. Nil:
-	// nobody does.
+	// Logger hears when a registry can't be asked, once, and when it can again;
+	// and of URLs that are left out, when an XClient is made. Nil: nobody does,
+	// but for the latter, which goes to the XClient's Option.Logger.
 	Logger *slog.Logger
 
 	timeout time.Duration // between two polls of a registry that can't be watched
@@ -77,8 +78,7 @@ type GeeRegistryDiscovery struct {
 // DefaultUpdateTimeout; negative: not once it has listed servers. Nothing is
 // asked, and no goroutine runs, before the first use.
 //
-// A URL that is none of HTTP is left out where there are others; an XClient
-// tells its Logger. If there is no good one, calls fail at once, with
+// A URL that is none of HTTP is left out where there are others; see Logger. If there is no good one, calls fail at once, with
 // CodeInvalidArgument.
 func NewGeeRegistryDiscovery(registryAddr string, timeout time.Duration) *GeeRegistryDiscovery {
 	switch {

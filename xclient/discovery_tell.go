@@ -1,6 +1,7 @@
 package xclient
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"strings"
@@ -43,18 +44,22 @@ func (d *GeeRegistryDiscovery) log(s *source, before, err error) {
 	switch {
 	case d.Logger == nil:
 	case err != nil && before == nil:
-		d.Logger.Warn("rpc discovery: a registry can't be asked, trying on", "registry", s.name, "err", err)
+		d.Logger.Warn("rpc discovery: a registry can't be asked, and is going to be tried again", "registry", s.name, "err", err)
 	case err == nil && before != nil:
 		d.Logger.Info("rpc discovery: a registry answers again", "registry", s.name)
 	}
 }
 
-// logBadURLs tells a logger, unless it is nil, which registries of a Discovery
-// are not asked.
-func logBadURLs(logger *slog.Logger, d Discovery) {
-	if g, ok := d.(*GeeRegistryDiscovery); ok && logger != nil {
+// logBadURLs tells which registries of a Discovery are not asked: its Logger, or
+// that of an XClient in place of nil, or nobody.
+func logBadURLs(d Discovery, instead *slog.Logger) {
+	g, ok := d.(*GeeRegistryDiscovery)
+	if !ok {
+		return
+	}
+	if logger := cmp.Or(g.Logger, instead); logger != nil {
 		for _, err := range g.badURLs {
-			logger.Warn("rpc discovery: a registry is not asked", "err", err)
+			logger.Warn("rpc discovery: a registry is never asked", "err", err)
 		}
 	}
 }

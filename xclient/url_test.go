@@ -54,11 +54,15 @@ func TestBadURLAmongGoodOnes(t *testing.T) {
 		d := NewGeeRegistryDiscovery("127.0.0.1:9999, http://a/_geerpc_/registry, ftp://b", 0)
 		defer d.Close()
 		d.client.Transport = r
-		var log bytes.Buffer
-		xc := New(d, Config{Option: &geerpc.Option{Logger: slog.New(slog.NewTextHandler(&log, nil))}})
-		defer xc.Close()
-		if text := log.String(); strings.Count(text, "level=WARN") != 2 || !strings.Contains(text, "127.0.0.1:9999") {
-			t.Errorf("logged: %s", text)
+		var log, own bytes.Buffer
+		option := &geerpc.Option{Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		defer New(d, Config{Option: option}).Close()
+		d.Logger = slog.New(slog.NewTextHandler(&own, nil))
+		defer New(d, Config{Option: option}).Close()
+		for _, text := range []string{log.String(), own.String()} {
+			if strings.Count(text, "level=WARN") != 2 || !strings.Contains(text, "127.0.0.1:9999") {
+				t.Errorf("logged: %s", text)
+			}
 		}
 		wantListAtOnce(t, d, "tcp@a:1")
 		d.Update([]string{"tcp@b:1"})

@@ -88,7 +88,7 @@ func newXClient(d Discovery, mode SelectMode, c Config) *XClient {
 	xc := &XClient{d: d, mode: mode, timeout: c.Timeout}
 	f := &xc.fleet
 	f.opt = *opt
-	logBadURLs(opt.Logger, d)
+	logBadURLs(d, opt.Logger)
 	f.ctx, f.cancel = context.WithCancelCause(context.Background())
 	f.addrs, f.balancer = d.GetAll, c.Balancer
 	f.perHost, f.ejection = max(c.Connections, 1), c.Ejection.withDefaults()

@@ -194,6 +194,10 @@ func TestCalledWrongly(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	two := filepath.Join(t.TempDir(), "two")
+	if err := os.WriteFile(two, []byte("one\ntwo\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name, args string
 		code       int
@@ -211,6 +215,7 @@ func TestCalledWrongly(t *testing.T) {
 		{"a certificate without a key", "registry -cert-file " + empty, 2, "go together"},
 		{"a key without a certificate", "registry -key-file " + empty, 2, "go together"},
 		{"no certificate in the file", "registry -addr 127.0.0.1:0 -cert-file " + empty + " -key-file " + empty, 1, empty + ": tls: failed to find any PEM data"},
+		{"two tokens in the file", "registry -addr 127.0.0.1:0 -token-file " + two, 1, "one line"},
 		{"no token in the file", "registry -addr 127.0.0.1:0 -token-file " + empty, 1, "no token"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

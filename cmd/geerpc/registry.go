@@ -14,6 +14,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 
 	"geerpc/registry"
 )
@@ -107,7 +108,8 @@ func reachable(addr net.Addr) string {
 }
 
 // readToken returns the token in a file, none without a file. An empty file is
-// an error: nobody means a token that everybody has.
+// an error: nobody means a token that everybody has. So is one that nobody could
+// present.
 func readToken(name string) (string, error) {
 	if name == "" {
 		return "", nil
@@ -117,8 +119,11 @@ func readToken(name string) (string, error) {
 		return "", err
 	}
 	token := strings.TrimSpace(string(text))
-	if token == "" {
+	switch {
+	case token == "":
 		return "", fmt.Errorf("%s: there is no token in it", name)
+	case strings.ContainsFunc(token, unicode.IsControl):
+		return "", fmt.Errorf("%s: a token is one line of text", name)
 	}
 	return token, nil
 }
