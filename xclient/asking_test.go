@@ -2,6 +2,8 @@ package xclient
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"log"
 	"log/slog"
@@ -30,6 +32,61 @@ func TestFirstListIsAwaitedOnce(t *testing.T) {
 		if took := time.Since(begin); took != refreshLimit {
 			t.Errorf("%v after %s, want %s", err, took, refreshLimit)
 		}
+	})
+}
+
+// Attempts with a time limit of their own are others.
+func TestFirstListIsAwaitedInEachAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r fakeRegistry
+		r.hangs()
+		d := r.discovery(t, 0)
+		list := func(ctx context.Context, _ string, _, _ any) error {
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			_, err := d.List(ctx)
+			return err
+		}
+		begin := time.Now()
+		err := Retry{MaxAttempts: 3, Backoff: -1}.Intercept(list)(t.Context(), "Work.Name", 0, nil)
+		if took := time.Since(begin); err == nil || took != 3*time.Second {
+			t.Errorf("%v after %s", err, took)
+		}
+	})
+}
+
+// One that fails at once is asked again, like a server that is down: it may be
+// about to start, with everything else.
+func TestFirstListIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newWireRegistry()
+		r.fails(fault500)
+		d := watching(t, r)
+		time.AfterFunc(time.Second, func() { r.fails(nil); r.lists("tcp@a:1") })
+		list := func(ctx context.Context, _ string, _, _ any) error {
+			_, err := d.List(ctx)
+			return err
+		}
+		if err := (Retry{MaxAttempts: 10}).Intercept(list)(t.Context(), "Work.Name", 0, nil); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A Refresh that fails does not say that there are no servers, where there are.
+func TestRefreshFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newWireRegistry("tcp@a:1")
+		d := watching(t, r)
+		wantListAtOnce(t, d, "tcp@a:1")
+		r.fails(fault500)
+		time.Sleep(time.Minute)
+		err := d.Refresh()
+		wantError(t, err, geerpc.CodeUnavailable, geerpc.InClient, geerpc.RanNever)
+		if errors.Is(err, errNoServers) || !strings.Contains(err.Error(), "status 500") {
+			t.Error(err)
+		}
+		wantListAtOnce(t, d, "tcp@a:1")
 	})
 }
 

@@ -2,6 +2,7 @@ package xclient
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"math"
@@ -51,9 +52,11 @@ type GeeRegistryDiscovery struct {
 	*MultiServersDiscovery // the list
 
 	// Client asks the registries; its transport is where their certificate
-	// authority goes. Nil: one like http.DefaultClient. Its Timeout is not used:
-	// a registry that is watched has 35 seconds to answer, another one 5. Change
-	// it, and the Logger, before the first use or not at all.
+	// authority goes. Nil: one like http.DefaultClient. Its Timeout is not used,
+	// and its transport's ResponseHeaderTimeout should be none or over 30 seconds:
+	// a registry that is watched answers in 35 at most, another one in 5. Close
+	// leaves its idle connections alone, for others may use them. Change it, and
+	// the Logger, before the first use or not at all.
 	Client *http.Client
 
 	// Logger hears when a registry can't be asked, once, and when it can again;
@@ -213,8 +216,8 @@ func (d *GeeRegistryDiscovery) Age() time.Duration {
 	return age
 }
 
-// Close ends the watch, and returns nil when nothing is left running. The list
-// stays; using it again begins a new watch. An XClient does not close its
+// Close ends the watch, and returns nil when nothing of it is left running. The
+// list stays; using it again begins a new watch. An XClient does not close its
 // Discovery.
 func (d *GeeRegistryDiscovery) Close() error {
 	d.state.Lock()
@@ -242,8 +245,11 @@ func (d *GeeRegistryDiscovery) use(ctx context.Context) (*List, error) {
 	if l = d.current(); len(l.Endpoints) > 0 {
 		return l, nil
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		err = d.nobody()
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil: // not the caller's
+		err = awaited{err}
 	}
 	return nil, err
 }

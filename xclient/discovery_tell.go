@@ -21,8 +21,14 @@ func (d *GeeRegistryDiscovery) failedLocked() error {
 		}
 		errs = append(errs, s.err)
 	}
-	return notSent(geerpc.CodeUnavailable, "%w: %w", errNoServers, errors.Join(append(errs, d.badURLs...)...))
+	return notSent(geerpc.CodeUnavailable, "rpc discovery: %w", errors.Join(append(errs, d.badURLs...)...))
 }
+
+// awaited is why there is no list after a call has waited for a registry for as
+// long as anybody does: it is not to wait again.
+type awaited struct{ error }
+
+func (a awaited) Unwrap() error { return a.error }
 
 // nobody returns that the registries list no servers.
 func (d *GeeRegistryDiscovery) nobody() error {

@@ -76,7 +76,7 @@ func TestAllRegistriesFail(t *testing.T) {
 		b.fails(faultHTML)
 		_, err := watching(t, a, b).List(t.Context())
 		wantError(t, err, geerpc.CodeUnavailable, geerpc.InClient, geerpc.RanNever)
-		want := "rpc discovery: no available servers: registry http://a/_geerpc_/registry: status 500 Internal Server Error\n" +
+		want := "rpc discovery: registry http://a/_geerpc_/registry: status 500 Internal Server Error\n" +
 			"registry http://b/_geerpc_/registry: no X-Geerpc-Servers in the answer; is it a registry?"
 		if err.Error() != want {
 			t.Errorf("%v, want %s", err, want)

@@ -13,9 +13,11 @@ import (
 // made again, and whether that could end better.
 func repeatable(ctx context.Context, err error) bool {
 	var e *geerpc.Error
+	var a awaited
 	return errors.As(err, &e) && curable(e) && ctx.Err() == nil &&
 		(e.Ran == geerpc.RanNever || idempotent(ctx)) &&
 		!errors.Is(err, errNoServers) && // which has had its grace time
+		!errors.As(err, &a) &&
 		!errors.Is(err, codec.ErrTooLarge)
 }
 
