@@ -27,8 +27,8 @@ type endable struct {
 	end context.CancelFunc
 }
 
-// cancelled is what a context that nobody has waited for becomes when it is
-// cancelled.
+// cancelled is what each context that nobody has waited for becomes when it is
+// cancelled. It keeps nothing of those who ask it.
 var cancelled = func() *endable {
 	ctx, end := context.WithCancel(context.Background())
 	end()
@@ -52,9 +52,8 @@ func (c *callContext) Value(key any) any {
 
 // Err implements context.Context.
 func (c *callContext) Err() error {
-	goesOn := c.real.Load() == nil && c.conn.link.ctx.Err() == nil &&
-		(c.deadline.IsZero() || time.Now().Before(c.deadline))
-	if goesOn {
+	if c.real.Load() == nil && c.conn.link.ctx.Err() == nil &&
+		(c.deadline.IsZero() || time.Now().Before(c.deadline)) {
 		return nil
 	}
 	return c.made().Err()
@@ -62,17 +61,17 @@ func (c *callContext) Err() error {
 
 // made returns the context that does what this one promises.
 func (c *callContext) made() *endable {
-	if real := c.real.Load(); real != nil {
-		return real
+	if made := c.real.Load(); made != nil {
+		return made
 	}
-	real := new(endable)
+	made := new(endable)
 	if c.deadline.IsZero() {
-		real.Context, real.end = context.WithCancel(c.conn.link.ctx)
+		made.Context, made.end = context.WithCancel(c.conn.link.ctx)
 	} else {
-		real.Context, real.end = context.WithDeadline(c.conn.link.ctx, c.deadline)
+		made.Context, made.end = context.WithDeadline(c.conn.link.ctx, c.deadline)
 	}
-	if !c.real.CompareAndSwap(nil, real) { // somebody else was faster
-		real.end()
+	if !c.real.CompareAndSwap(nil, made) { // somebody else was faster
+		made.end()
 	}
 	return c.real.Load()
 }

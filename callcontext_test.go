@@ -3,6 +3,7 @@ package geerpc
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,5 +120,46 @@ func TestCallContext_MadeOnDemand(t *testing.T) {
 	_, _, _ = c.Err(), callFrom(c), c.cancel
 	if c.cancel(); c.real.Load() != cancelled {
 		t.Error("a context was made")
+	}
+}
+
+// Whoever looks while it ends in several ways sees the same: one reason, that
+// does not change, and its end, once there is a reason.
+func TestCallContext_AtOnce(t *testing.T) {
+	lost := errors.New("lost")
+	for i := range 1000 {
+		c, closeLink := newCallContext(t, time.Duration(i%100+1)*time.Microsecond)
+		var all sync.WaitGroup
+		reasons := make(chan [2]error, 100)
+		look := func(ctx context.Context) {
+			for range 10 {
+				if err := ctx.Err(); err != nil {
+					reasons <- [2]error{err, context.Cause(ctx)}
+					<-ctx.Done() // at once, or the test does not end
+				}
+			}
+		}
+		for range 3 {
+			all.Go(func() { look(c) })
+		}
+		all.Go(func() {
+			child, stop := context.WithCancel(c)
+			defer stop()
+			<-child.Done()
+			look(child)
+			look(c)
+		})
+		all.Go(c.cancel)
+		if i%2 == 0 {
+			all.Go(func() { closeLink(lost) })
+		}
+		all.Wait()
+		close(reasons)
+		first := <-reasons
+		for r := range reasons {
+			if r != first {
+				t.Fatalf("it ended because of %v, and of %v", first, r)
+			}
+		}
 	}
 }

@@ -90,11 +90,11 @@ type metadataBox struct{ md atomic.Pointer[Metadata] }
 func (b *metadataBox) set(key, value string) error {
 	for {
 		before := b.md.Load()
-		md := Metadata{key: value}
+		md := make(Metadata, 1)
 		if before != nil {
 			md = maps.Clone(*before)
-			md[key] = value
 		}
+		md[key] = value
 		if err := md.validate(); err != nil {
 			return err
 		}

@@ -36,7 +36,7 @@ func (c *Client) prepare(ctx context.Context, r *request, reply any) error {
 			}
 		}
 		if deadline, ok := ctx.Deadline(); ok {
-			r.expires = nanotime() + max(time.Until(deadline), 0)
+			r.expires = nanotime() + max(time.Until(deadline), 1)
 		}
 	}
 	return c.pending.admit(ctx)

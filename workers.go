@@ -16,7 +16,7 @@ type workers struct {
 	mu    sync.Mutex        // guards what follows
 	idle  []chan<- workload // of goroutines that wait, the latest last; nil sends one home
 	spare int               // the fewest that were idle since the last trim
-	timer *time.Timer       // of trim; nil if it does not run
+	timer *time.Timer       // of the next trim; nil if there is none
 	open  bool              // there has been work since release
 }
 
@@ -71,13 +71,17 @@ func (w *workers) rest(next chan<- workload) bool {
 // trim sends those home that were not needed since the last time.
 func (w *workers) trim() {
 	w.mu.Lock()
+	if w.timer == nil { // release came first
+		w.mu.Unlock()
+		return
+	}
 	home := w.idle[:w.spare]
 	w.idle = append([]chan<- workload(nil), w.idle[w.spare:]...)
 	w.spare = len(w.idle)
 	if w.spare == 0 {
 		w.timer = nil
 	} else {
-		w.timer = time.AfterFunc(spareTime, w.trim)
+		w.timer.Reset(spareTime)
 	}
 	w.mu.Unlock()
 	sendHome(home)

@@ -19,9 +19,10 @@ func TestWorkers_Release(t *testing.T) {
 		if w.timer == nil || len(w.idle) != 1 {
 			t.Fatal("no worker is idle, with a timer")
 		}
+		timer := w.timer
 		w.release()
 		synctest.Wait()
-		if w.timer != nil {
+		if w.timer != nil || timer.Stop() {
 			t.Error("a timer has the workers")
 		}
 	})

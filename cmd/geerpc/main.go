@@ -26,7 +26,7 @@ type command struct {
 }
 
 var commands = []command{
-	{"registry", "keep the list of servers that are alive, and tell it over HTTP", runRegistry},
+	{"registry", "keep the list of servers that are alive, and tell it over HTTP or HTTPS", runRegistry},
 }
 
 func main() {

@@ -43,7 +43,7 @@ func parseRegistryFlags(args []string, log io.Writer) (*registryFlags, error) {
 	set.StringVar(&f.addr, "addr", ":9999", "the `address` to listen on")
 	set.StringVar(&f.path, "path", "/_geerpc_/registry", "the `path` of the registry")
 	set.StringVar(&f.tokenFile, "token-file", "", "a `file` with the token that servers must present; none: everybody may register")
-	set.StringVar(&f.certFile, "cert-file", "", "a `file` with the certificate for https, and those between it and its authority, in PEM; none: http")
+	set.StringVar(&f.certFile, "cert-file", "", "a `file` with the certificate for https, and those between it and its authority, in PEM; it is read once, at the start; none: http")
 	set.StringVar(&f.keyFile, "key-file", "", "the `file` with the certificate's key, in PEM")
 	set.DurationVar(&f.grace, "grace", registry.DefaultGrace, "for how long servers are kept when most fall silent at once; negative: not at all")
 	set.DurationVar(&f.timeout, "timeout", registry.DefaultTimeout, "for how long a server is kept that doesn't say when it beats next; 0: no server ever expires")
@@ -81,7 +81,7 @@ func runRegistry(ctx context.Context, args []string, out, log io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "registry: %s://%s%s\n", scheme, reachable(lis.Addr()), f.path)
-	return serveRegistry(ctx, lis, f.path, r, logger)
+	return serveRegistry(ctx, lis, scheme, f.path, r, logger)
 }
 
 // listen listens for http, or for https if there is a certificate.
@@ -130,7 +130,7 @@ func readToken(name string) (string, error) {
 
 // serveRegistry serves until ctx ends, which ends watches too, and then waits
 // for the requests under way.
-func serveRegistry(ctx context.Context, lis net.Listener, path string, r *registry.GeeRegistry, logger *slog.Logger) error {
+func serveRegistry(ctx context.Context, lis net.Listener, scheme, path string, r *registry.GeeRegistry, logger *slog.Logger) error {
 	mux := http.NewServeMux()
 	mux.Handle(path, r)
 	if path != "/" {
@@ -152,7 +152,7 @@ func serveRegistry(ctx context.Context, lis net.Listener, path string, r *regist
 		defer cancel()
 		stopped <- server.Shutdown(ctx)
 	})
-	logger.Info("registry: serving", "addr", lis.Addr(), "path", path, "token", r.Token != "", "grace", r.Grace)
+	logger.Info("registry: serving", "scheme", scheme, "addr", lis.Addr(), "path", path, "token", r.Token != "", "grace", r.Grace)
 	if err := server.Serve(lis); unhook() {
 		return err // and not because ctx has ended
 	}
