@@ -261,23 +261,28 @@ func (c *Client) readFresh(target any) (fresh reflect.Value, err error) {
 
 // terminate ends all calls: those in flight, and those that wait to be sent.
 func (c *Client) terminate(cause error) {
-	left := c.pending.end()
+	left, server := c.pending.end(), peerOf(c.link.conn).Addr
 	if len(left) > 0 && c.pending.state.Load()&closing == 0 {
-		c.opt.Logger.Warn("rpc client: connection lost", "calls", len(left), "err", cause)
+		c.opt.Logger.Warn("rpc client: connection lost", "server", server, "calls", len(left), "err", cause)
 	}
 	for _, p := range left {
-		p.deliver(nil, lostError(cause))
+		p.deliver(nil, lostError(server, cause))
 	}
 	c.refuseQueued(cause)
 }
 
-// lostError is what a call fails with whose connection was closed under it.
-func lostError(cause error) error {
+// lostError is what a call fails with whose connection was closed under it. The
+// server's address is nil where a connection has none.
+func lostError(server net.Addr, cause error) error {
 	if cause == io.EOF {
 		cause = io.ErrUnexpectedEOF
 	}
-	if !errors.Is(cause, ErrShutdown) {
+	switch {
+	case errors.Is(cause, ErrShutdown):
+	case server == nil || server.String() == "":
 		cause = fmt.Errorf("connection lost: %w", cause)
+	default:
+		cause = fmt.Errorf("connection to %v lost: %w", server, cause)
 	}
 	return newError(CodeUnavailable, OnLink, RanMaybe, "rpc client", cause)
 }

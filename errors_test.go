@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"testing"
 
 	"geerpc/codec"
@@ -27,9 +28,12 @@ func TestError_IsAsUnwrap(t *testing.T) {
 			[]error{context.Canceled}, nil, CodeCanceled, "outer: inner"},
 		{"cause", newError(CodeUnavailable, OnLink, RanMaybe, "rpc client", io.ErrUnexpectedEOF),
 			[]error{io.ErrUnexpectedEOF}, []error{io.EOF}, CodeUnavailable, "rpc client: unexpected EOF"},
-		{"lost by Close", lostError(ErrShutdown), []error{ErrShutdown}, []error{io.EOF}, CodeUnavailable, "rpc client: connection is shut down"},
-		{"lost at the end of the stream", lostError(io.EOF), []error{io.ErrUnexpectedEOF}, []error{io.EOF, ErrShutdown},
+		{"lost by Close", lostError(nil, ErrShutdown), []error{ErrShutdown}, []error{io.EOF}, CodeUnavailable, "rpc client: connection is shut down"},
+		{"lost at the end of the stream", lostError(nil, io.EOF), []error{io.ErrUnexpectedEOF}, []error{io.EOF, ErrShutdown},
 			CodeUnavailable, "rpc client: connection lost: unexpected EOF"},
+		{"lost, and to whom", lostError(&net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 9999}, io.EOF), []error{io.ErrUnexpectedEOF}, nil,
+			CodeUnavailable, "rpc client: connection to 10.0.0.1:9999 lost: unexpected EOF"},
+		{"lost, without a name", lostError(&net.UnixAddr{}, io.EOF), nil, nil, CodeUnavailable, "rpc client: connection lost: unexpected EOF"},
 		{"shutdown", ErrShutdown, []error{ErrShutdown}, []error{ErrServerClosed}, CodeUnavailable, "connection is shut down"},
 		{"of a method", Errorf(CodeNotFound, "no %q: %w", "it", io.EOF), []error{io.EOF}, nil, CodeNotFound, `no "it": EOF`},
 		{"of a context", fmt.Errorf("x: %w", context.DeadlineExceeded), []error{context.DeadlineExceeded}, nil, CodeDeadlineExceeded, "x: context deadline exceeded"},

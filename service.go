@@ -292,7 +292,7 @@ func newMethod(service string, m reflect.Method, rcvr reflect.Value) (*method, e
 	in := t.NumIn() - 1
 	wantsContext := in == 3 && t.In(1) == contextType
 	if in != 2 && !wantsContext {
-		return nil, fmt.Errorf("takes %d parameters", in)
+		return nil, errors.New("does not take args and a reply, with or without a context.Context in front")
 	}
 	argType, replyType := t.In(t.NumIn()-2), t.In(t.NumIn()-1)
 	switch {

@@ -168,16 +168,23 @@ func TestLeftOutMethod(t *testing.T) {
 	if err := e.RegisterName("Mixed", new(mixed)); err != nil {
 		t.Fatal(err)
 	}
-	err := e.dial(nil).Call(context.Background(), "Mixed.NoPointer", Args{}, nil)
-	wantError(t, err, CodeNotFound, InServer, RanNever)
-	if !strings.Contains(err.Error(), "method NoPointer of service Mixed: it was left out, for it has the reply type int, which is not a pointer") {
-		t.Error(err)
+	client := e.dial(nil)
+	for name, want := range map[string]string{
+		"NoPointer": "it has the reply type int, which is not a pointer",
+		"NoReply":   "it does not take args and a reply, with or without a context.Context in front",
+	} {
+		err := client.Call(context.Background(), "Mixed."+name, Args{}, nil)
+		wantError(t, err, CodeNotFound, InServer, RanNever)
+		if !strings.HasSuffix(err.Error(), "method "+name+" of service Mixed: it was left out, for "+want) {
+			t.Error(err)
+		}
 	}
 }
 
 type mixed struct{}
 
 func (*mixed) Good(int, *int) error     { return nil }
+func (*mixed) NoReply(int) error        { return nil }
 func (*mixed) NoPointer(int, int) error { return nil }
 
 func TestRegisterName_Missing(t *testing.T) {
