@@ -261,7 +261,7 @@ func (c *Client) readFresh(target any) (fresh reflect.Value, err error) {
 
 // terminate ends all calls: those in flight, and those that wait to be sent.
 func (c *Client) terminate(cause error) {
-	left, server := c.pending.end(), peerOf(c.link.conn).Addr
+	left, server := c.pending.end(), remoteAddr(c.link.conn)
 	if len(left) > 0 && c.pending.state.Load()&closing == 0 {
 		c.opt.Logger.Warn("rpc client: connection lost", "server", server, "calls", len(left), "err", cause)
 	}

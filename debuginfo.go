@@ -163,10 +163,8 @@ func debugConnsOf(conns []*conn) debugConns {
 // describe returns the connection's row. What the handshake writes is read
 // only if it is over.
 func (c *conn) describe(greeted bool, inFlight int64) debugConn {
-	d := debugConn{InFlight: inFlight, Gone: c.link.ctx.Err() != nil, AgeSeconds: time.Since(c.since).Seconds()}
-	if conn, ok := c.link.conn.(interface{ RemoteAddr() net.Addr }); ok {
-		d.Peer = addressOf(conn.RemoteAddr())
-	}
+	d := debugConn{Peer: addressOf(remoteAddr(c.link.conn)), InFlight: inFlight,
+		Gone: c.link.ctx.Err() != nil, AgeSeconds: time.Since(c.since).Seconds()}
 	if greeted {
 		d.TLS = c.peer.TLS != nil
 		d.Codec = string(c.codecType)

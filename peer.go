@@ -30,11 +30,17 @@ func PeerFrom(ctx context.Context) (Peer, bool) {
 	return Peer{}, false
 }
 
+// remoteAddr returns the address of the other end of a connection, nil if it has none.
+func remoteAddr(conn io.ReadWriteCloser) net.Addr {
+	if c, ok := conn.(interface{ RemoteAddr() net.Addr }); ok {
+		return c.RemoteAddr()
+	}
+	return nil
+}
+
 // peerOf describes the other end of a connection.
 func peerOf(conn io.ReadWriteCloser) (p Peer) {
-	if c, ok := conn.(interface{ RemoteAddr() net.Addr }); ok {
-		p.Addr = c.RemoteAddr()
-	}
+	p.Addr = remoteAddr(conn)
 	if c, ok := conn.(interface{ Unwrap() net.Conn }); ok {
 		conn = c.Unwrap()
 	}

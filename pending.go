@@ -156,16 +156,15 @@ func signal(c chan<- struct{}) {
 func (t *pendingTable) reserve() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for !t.hasRoomLocked() && t.refusal() == nil {
+	for ended := false; !ended && !t.hasRoomLocked() && t.refusal() == nil; {
 		t.reserved = true
 		t.mu.Unlock()
 		select {
 		case <-t.room:
-			t.mu.Lock()
 		case <-t.ended:
-			t.mu.Lock()
-			return
+			ended = true
 		}
+		t.mu.Lock()
 	}
 }
 
@@ -190,7 +189,7 @@ func (t *pendingTable) letInLocked() {
 // hasRoom tells the one whose turn it is whether a queued call can be added, or
 // is going to be refused.
 func (t *pendingTable) hasRoom() bool {
-	if t.state.Load() != full { // it is the only one who could fill the table
+	if !t.isFull() { // it is the only one who could fill the table
 		return true
 	}
 	t.mu.Lock()

@@ -81,8 +81,8 @@ type GeeRegistryDiscovery struct {
 // DefaultUpdateTimeout; negative: not once it has listed servers. Nothing is
 // asked, and no goroutine runs, before the first use.
 //
-// A URL that is none of HTTP is left out where there are others; see Logger. If there is no good one, calls fail at once, with
-// CodeInvalidArgument.
+// A URL that is none of HTTP is left out where there are others; see Logger. If
+// there is no good one, calls fail at once, with CodeInvalidArgument.
 func NewGeeRegistryDiscovery(registryAddr string, timeout time.Duration) *GeeRegistryDiscovery {
 	switch {
 	case timeout == 0:

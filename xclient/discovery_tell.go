@@ -24,12 +24,6 @@ func (d *GeeRegistryDiscovery) failedLocked() error {
 	return notSent(geerpc.CodeUnavailable, "rpc discovery: %w", errors.Join(append(errs, d.badURLs...)...))
 }
 
-// awaited is why there is no list after a call has waited for a registry for as
-// long as anybody does: it is not to wait again.
-type awaited struct{ error }
-
-func (a awaited) Unwrap() error { return a.error }
-
 // nobody returns that the registries list no servers.
 func (d *GeeRegistryDiscovery) nobody() error {
 	names := make([]string, len(d.sources))
@@ -43,6 +37,12 @@ func (d *GeeRegistryDiscovery) nobody() error {
 func (d *GeeRegistryDiscovery) unnamed() error {
 	return notSent(geerpc.CodeInvalidArgument, "rpc discovery: %w", errors.Join(d.badURLs...))
 }
+
+// awaited is why there is no list after a call has waited for a registry for as
+// long as anybody does: it is not to wait again.
+type awaited struct{ error }
+
+func (a awaited) Unwrap() error { return a.error }
 
 // log tells the Logger of a registry that fails with err and did not before, or
 // the other way round.

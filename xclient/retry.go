@@ -24,8 +24,8 @@ const (
 // deadline but that of a dial or of the server, or if it is
 // CodeResourceExhausted before the method ran, of a message that is not too
 // large. It does not help where a Discovery has no servers, or was waited for in
-// vain: nobody waits for a registry twice. An XClient makes each further attempt on another server while there
-// is one that has not been tried.
+// vain: nobody waits for a registry twice. An XClient makes each further attempt
+// on another server while there is one that has not been tried.
 //
 // A call whose method never ran is made again at once; before further attempts
 // there is a pause. If the caller's deadline would pass in it, the call fails

@@ -43,6 +43,16 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
+// written returns the name of a file of the test's with that in it.
+func written(t *testing.T, text []byte) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
 // start runs a registry, and returns its URL, its log, and what tells it to end
 // and waits for that.
 func start(t *testing.T, args ...string) (url string, log *buffer, stop func()) {
@@ -74,10 +84,7 @@ func start(t *testing.T, args ...string) (url string, log *buffer, stop func()) 
 // when it is told to, in the middle of a watch.
 func TestRegistry(t *testing.T) {
 	const token = "t0ken"
-	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := written(t, []byte(token+"\n"))
 	url, log, stop := start(t, "-path", "/servers", "-token-file", file, "-grace", "-1s")
 	defer stop()
 	if !strings.HasPrefix(url, "http://127.0.0.1:") || !strings.HasSuffix(url, "/servers") {
@@ -137,16 +144,8 @@ func TestRegistry_TLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for name, block := range map[string]*pem.Block{
-		certFile: {Type: "CERTIFICATE", Bytes: srv.Certificate().Raw},
-		keyFile:  {Type: "PRIVATE KEY", Bytes: key},
-	} {
-		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	certFile := written(t, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}))
+	keyFile := written(t, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
 	url, _, stop := start(t, "-cert-file", certFile, "-key-file", keyFile)
 	defer stop()
 	if !strings.HasPrefix(url, "https://127.0.0.1:") {
@@ -190,14 +189,7 @@ func page(t *testing.T, url string) string {
 }
 
 func TestCalledWrongly(t *testing.T) {
-	empty := filepath.Join(t.TempDir(), "empty")
-	if err := os.WriteFile(empty, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	two := filepath.Join(t.TempDir(), "two")
-	if err := os.WriteFile(two, []byte("one\ntwo\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	empty, two := written(t, nil), written(t, []byte("one\ntwo\n"))
 	for _, c := range []struct {
 		name, args string
 		code       int
@@ -211,7 +203,7 @@ func TestCalledWrongly(t *testing.T) {
 		{"an argument", "registry 9999", 2, "-addr"},
 		{"a path without a slash", "registry -path servers", 2, "slash"},
 		{"bad address", "registry -addr 127.0.0.1:x", 1, "unknown port"},
-		{"no such file", "registry -addr 127.0.0.1:0 -token-file " + empty + "/x", 1, "empty/x"},
+		{"no such file", "registry -addr 127.0.0.1:0 -token-file " + empty + "/x", 1, empty + "/x"},
 		{"a certificate without a key", "registry -cert-file " + empty, 2, "go together"},
 		{"a key without a certificate", "registry -key-file " + empty, 2, "go together"},
 		{"no certificate in the file", "registry -addr 127.0.0.1:0 -cert-file " + empty + " -key-file " + empty, 1, empty + ": tls: failed to find any PEM data"},

@@ -81,7 +81,8 @@ func runRegistry(ctx context.Context, args []string, out, log io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "registry: %s://%s%s\n", scheme, reachable(lis.Addr()), f.path)
-	return serveRegistry(ctx, lis, scheme, f.path, r, logger)
+	logger.Info("registry: serving", "scheme", scheme, "addr", lis.Addr(), "path", f.path, "token", r.Token != "", "grace", r.Grace)
+	return serveRegistry(ctx, lis, f.path, r, logger)
 }
 
 // listen listens for http, or for https if there is a certificate.
@@ -130,7 +131,7 @@ func readToken(name string) (string, error) {
 
 // serveRegistry serves until ctx ends, which ends watches too, and then waits
 // for the requests under way.
-func serveRegistry(ctx context.Context, lis net.Listener, scheme, path string, r *registry.GeeRegistry, logger *slog.Logger) error {
+func serveRegistry(ctx context.Context, lis net.Listener, path string, r *registry.GeeRegistry, logger *slog.Logger) error {
 	mux := http.NewServeMux()
 	mux.Handle(path, r)
 	if path != "/" {
@@ -152,7 +153,6 @@ func serveRegistry(ctx context.Context, lis net.Listener, scheme, path string, r
 		defer cancel()
 		stopped <- server.Shutdown(ctx)
 	})
-	logger.Info("registry: serving", "scheme", scheme, "addr", lis.Addr(), "path", path, "token", r.Token != "", "grace", r.Grace)
 	if err := server.Serve(lis); unhook() {
 		return err // and not because ctx has ended
 	}
