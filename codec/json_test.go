@@ -1,6 +1,7 @@
 package codec_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime"
@@ -36,7 +37,8 @@ func TestB14_JSON(t *testing.T) {
 		{"wrong brackets", `{"Name":["n"}]`, ""},
 		{"a closing bracket", `]`, ""},
 		{"a word", "word\n", ""},
-		{"two scalars on a line", "1 2\n", ""},
+		{"a word and white space", "word\r\n", ""},
+		{"a word and a bracket", "word]", ""},
 		{"a wrong escape", `{"Name":"\x"}`, ""},
 	}
 	each(t, []layout{jsonPlain, jsonExtended}, func(t *testing.T, l layout) {
@@ -176,4 +178,32 @@ func TestE54_JSONMetadataSize(t *testing.T) {
 			t.Errorf("%d MiB were allocated", took>>20)
 		}
 	})
+}
+
+// TestB102_ScalarBodies has a body that no bracket closes end at white space,
+// or where the next header begins, and not only with its line.
+func TestB102_ScalarBodies(t *testing.T) {
+	const header = `{"ServiceMethod":"Service.Method","Seq":7}`
+	each(t, []layout{jsonPlain, jsonExtended}, func(t *testing.T, l layout) {
+		for _, body := range []string{"12", "null", "true", "false", "-1.5e3"} {
+			for _, gap := range []string{" ", "\t", "\r", "\n", "", " \r\n", "  "} {
+				c := l.open(play([]byte(header + " " + body + gap + header + `"good"`)))
+				if got, want := receive[any](t, c), decoded(t, body); got != want {
+					t.Errorf("%q: body is %v, want %v", body+gap, got, want)
+				}
+				if got := receive[string](t, c); got != "good" {
+					t.Errorf("%q: the next body is %q", body+gap, got)
+				}
+			}
+		}
+	})
+}
+
+// decoded returns what encoding/json makes of text.
+func decoded(t *testing.T, text string) (v any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
 }

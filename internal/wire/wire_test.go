@@ -3,7 +3,6 @@ package wire
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -307,33 +306,4 @@ func TestGate(t *testing.T) {
 	if turns+int(given.Load()) != 32*2000 {
 		t.Errorf("%d turns, %d given up", turns, given.Load())
 	}
-}
-
-// FuzzJSONScanner compares the end of a value with what encoding/json says.
-func FuzzJSONScanner(f *testing.F) {
-	for _, s := range []string{`{}`, `{"a":"}\"{","b":[{},[]]}`, `{"MagicNumber":3927900}`, `{"\\":"\\"}`, `{ } `} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		dec := json.NewDecoder(bytes.NewReader(data))
-		var v map[string]any
-		if dec.Decode(&v) != nil || v == nil {
-			return // no object
-		}
-		for _, whole := range []bool{true, false} {
-			var s JSONScanner
-			end, complete := 0, false
-			for step := len(data); end < len(data) && !complete; {
-				if !whole {
-					step = 1
-				}
-				var n int
-				n, complete = s.Scan(data[end:min(end+step, len(data))])
-				end += n
-			}
-			if !complete || int64(end) != dec.InputOffset() {
-				t.Errorf("%q ends at %d (%v), want %d", data, end, complete, dec.InputOffset())
-			}
-		}
-	})
 }
