@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -241,6 +242,33 @@ func TestOwnCodec_CutShort(t *testing.T) {
 			}()
 			<-ended
 			eventually(t, "the end of the connection", func() bool { return !client.IsAvailable() })
+		})
+	}
+}
+
+// TestA111_NilConstructor has peers agree on a codec whose constructor is nil,
+// or returns nil or panics: Dial fails, in a way that tells which end it is.
+func TestA111_NilConstructor(t *testing.T) {
+	const name codec.Type = "test/none"
+	constructors := map[string]codec.NewCodecFunc{
+		"constructor is nil": nil,
+		"returned nil":       func(io.ReadWriteCloser) codec.Codec { return nil },
+		"panicked":           func(io.ReadWriteCloser) codec.Codec { panic("no codec") },
+	}
+	for want, newCodec := range constructors {
+		t.Run(want, func(t *testing.T) {
+			codec.Register(name, newCodec)
+			defer codec.Register(name, nil)
+			e := newEnv(t, "tcp", name)
+			_, err := e.tryDial(nil)
+			var typed *Error
+			if !errors.As(err, &typed) || typed.Where != InClient || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), string(name)) > 1 {
+				t.Errorf("Dial: %v", err)
+			}
+			p := e.handshake(nil)
+			if p.ack.OK || p.ack.Code == CodeOK || !strings.Contains(p.ack.Error, want) {
+				t.Errorf("acknowledgement is %+v", p.ack)
+			}
 		})
 	}
 }

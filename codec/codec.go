@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"sync"
 )
@@ -156,22 +155,36 @@ var mu sync.RWMutex // guards NewCodecFuncMap, but for programs that bypass Regi
 
 // Register makes a codec available under the name t, in place of one that had
 // it. Both peers must have it. It is safe for concurrent use; connections that
-// exist keep the codec they have.
+// exist keep the codec they have. A nil f makes the name unusable: Lookup says
+// so, and with it Dial and the server that a client asks for the codec.
 func Register(t Type, f NewCodecFunc) {
 	mu.Lock()
 	defer mu.Unlock()
 	NewCodecFuncMap[t] = f
 }
 
-// Lookup returns the codec registered under the name t. If there is none, the
-// error wraps ErrUnknownType and names those there are.
+// Lookup returns the codec registered under the name t. If there is none, or
+// its constructor is nil, the error wraps ErrUnknownType and names those that
+// can be used.
 func Lookup(t Type) (NewCodecFunc, error) {
 	mu.RLock()
 	defer mu.RUnlock()
-	if f := NewCodecFuncMap[t]; f != nil {
+	f, registered := NewCodecFuncMap[t]
+	if f != nil {
 		return f, nil
 	}
-	return nil, fmt.Errorf("%w %.64q, registered are %q", ErrUnknownType, t, slices.Sorted(maps.Keys(NewCodecFuncMap)))
+	var usable []Type
+	for name, f := range NewCodecFuncMap {
+		if f != nil {
+			usable = append(usable, name)
+		}
+	}
+	slices.Sort(usable)
+	why := ""
+	if registered {
+		why = " (its constructor is nil, as that of Framed is if a function is missing)"
+	}
+	return nil, fmt.Errorf("%w %.64q%s, registered are %q", ErrUnknownType, t, why, usable)
 }
 
 // Errors of this package, to be tested for with errors.Is.

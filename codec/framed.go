@@ -48,7 +48,12 @@ const maxPairs = 1 << 10
 // pointer to the value, or into it.
 //
 // A nil body is sent as no bytes at all and neither function sees it.
+//
+// Framed returns nil if one of the functions is nil: see [Register].
 func Framed(marshal func(v any) ([]byte, error), unmarshal func(data []byte, v any) error) NewCodecFunc {
+	if marshal == nil || unmarshal == nil {
+		return nil
+	}
 	return func(conn io.ReadWriteCloser) Codec {
 		return &framed{stream: newStream(conn), bodies: funcBodies{marshal, unmarshal}}
 	}
