@@ -2,6 +2,7 @@ package geerpc
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"go/token"
 	"io"
@@ -30,8 +31,8 @@ const (
 // in good order, Close at once.
 type Server struct {
 	// Logger hears of rejected and of broken connections, of methods that
-	// panic, and of Accept when it fails or has to try again. Nil:
-	// nobody does.
+	// panic, and of Accept when it fails or has to try again. A connection of
+	// which no byte came is not logged. Nil: nobody does.
 	Logger *slog.Logger
 
 	// Interceptors wrap the handling of each call; the first is the outermost.
@@ -204,6 +205,7 @@ func (s *Server) ServeConn(rwc io.ReadWriteCloser) {
 	err := handshakeTLS(rwc)
 	c.peer = peerOf(rwc) // if that failed, too: it is logged who it was
 	if err != nil {
+		c.heard.Store(saidHello(c.peer.TLS, err))
 		s.rejected(c, err)
 		c.link.fail(err)
 		c.link.close()
@@ -223,14 +225,30 @@ func handshakeTLS(conn io.ReadWriteCloser) error {
 	return secured.HandshakeContext(ctx)
 }
 
-// rejected logs that a connection did not come to calls, unless its client
-// merely hung up.
+// saidHello tells whether a client has begun the TLS handshake that failed. One
+// that sends a part of its ClientHello only and then resets the connection, or
+// waits, can't be told from one that is silent.
+func saidHello(state *tls.ConnectionState, err error) bool {
+	if state == nil || state.Version != 0 { // crypto/tls has read the ClientHello
+		return true
+	}
+	var link *net.OpError
+	return !errors.Is(err, context.DeadlineExceeded) && !(errors.As(err, &link) && link.Op == "read")
+}
+
+// rejected notes that a connection did not come to calls, unless its client
+// merely hung up. One of which no byte came is not logged: health checks of load
+// balancers connect all the time, and many of them end with a reset.
 func (s *Server) rejected(c *conn, err error) {
-	if err == io.EOF || s.conns.closing() {
+	heard := c.heard.Load()
+	hungUp := err == io.EOF || !heard && c.link.cause() == nil
+	if hungUp || s.conns.closing() {
 		return
 	}
 	s.conns.rejections.Add(1)
-	s.logger().Warn("rpc server: connection rejected", "peer", c.peer.Addr, "err", err)
+	if heard {
+		s.logger().Warn("rpc server: connection rejected", "peer", c.peer.Addr, "err", err)
+	}
 }
 
 // lost logs that a connection ended in another way than by its client's leave.
