@@ -4,6 +4,7 @@
 package wire
 
 import (
+	"errors"
 	"io"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,9 @@ const (
 	lightReads   = 64       // reads that used a quarter at most, before it is halved
 	emptyReads   = 100      // reads of nothing, without an error, before giving up
 )
+
+// ErrBudget means that a message is larger than a Reader's budget.
+var ErrBudget = errors.New("message exceeds the size limit")
 
 // A Reader reads a connection through a buffer of its own. A message is peeked
 // at whole, in place, and discarded when it has been dealt with.

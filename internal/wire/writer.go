@@ -2,10 +2,7 @@ package wire
 
 import (
 	"context"
-	"errors"
 	"io"
-	"net"
-	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -13,19 +10,9 @@ import (
 )
 
 const (
-	maxGathered  = 1 << 20   // bytes waiting for the peer, beyond which writers wait for room
-	maxWrite     = 256 << 10 // bytes in one system call, each with a time limit of its own
-	keepBuffer   = 64 << 10  // a larger buffer is not kept for the next flush
-	maxRounds    = 16        // flushes that one caller does for others before a goroutine takes over
-	patience     = 20 * time.Millisecond
-	minPatience  = 5 * time.Millisecond
-	unlimitedFor = 100 * 365 * 24 * time.Hour
-)
-
-// Errors of Writer, and of a Reader with a budget.
-var (
-	ErrFlushTimeout = errors.New("the peer did not read for too long")
-	ErrBudget       = errors.New("message exceeds the size limit")
+	maxGathered = 1 << 20  // bytes waiting for the peer, beyond which writers wait for room
+	keepBuffer  = 64 << 10 // a larger buffer is not kept for the next flush
+	maxRounds   = 16       // flushes that one caller does for others before a goroutine takes over
 )
 
 // A Writer gathers what is written to a connection and lets one system call
@@ -38,13 +25,8 @@ var (
 //	End()
 //	Flush(yield)  // at the latest when there is nothing else to be written
 type Writer struct {
-	conn    io.Writer
-	limit   time.Duration // for one write to be taken by the peer
-	onError func(error)   // told once, when a write has failed or timed out
-
-	deadline interface{ SetWriteDeadline(time.Time) error } // nil: conn has none
-	inline   bool                                           // conn's writes can stop half-way and go on
-	until    time.Time                                      // the deadline that is set; the flusher's own
+	sink    *sink       // used by the flusher
+	onError func(error) // told once, when a write has failed or timed out
 
 	err      atomic.Pointer[error] // set once
 	failed   chan struct{}         // closed then
@@ -62,31 +44,14 @@ type Writer struct {
 	wg sync.WaitGroup // the goroutine that flushes
 }
 
-// NewWriter returns a Writer to conn. A write that the peer doesn't take
-// within limit (negative: no limit) fails it. onError is called at most once,
-// without locks held.
+// NewWriter returns a Writer to conn. If the peer takes no byte for limit
+// (negative: no limit), the Writer fails with ErrFlushTimeout. onError is called
+// at most once, without locks held; it closes conn.
 func NewWriter(conn io.Writer, limit time.Duration, onError func(error)) *Writer {
-	if limit < 0 {
-		limit = unlimitedFor
-	}
-	w := &Writer{conn: conn, limit: limit, onError: onError, failed: make(chan struct{})}
+	w := &Writer{onError: onError, failed: make(chan struct{})}
+	w.sink = newSink(conn, limit, func() { w.Fail(ErrFlushTimeout) })
 	w.turn.freed = make(chan struct{}, 1)
-	w.deadline, _ = conn.(interface{ SetWriteDeadline(time.Time) error })
-	w.inline = w.deadline != nil && resumable(conn)
 	return w
-}
-
-// resumable tells whether a write on conn that timed out can be continued
-// where it stopped.
-func resumable(conn io.Writer) bool {
-	if c, ok := conn.(interface{ Unwrap() net.Conn }); ok {
-		conn = c.Unwrap()
-	}
-	switch conn.(type) {
-	case *net.TCPConn, *net.UnixConn:
-		return true
-	}
-	return false
 }
 
 // Begin waits until it is the caller's turn and there is room for another
@@ -173,8 +138,8 @@ func (w *Writer) End() {
 //
 // Flush never blocks for longer than a moment. On a socket the caller writes,
 // and if the peer doesn't take the bytes in that moment a goroutine carries
-// on. On any other connection, where a write that timed out can't be resumed
-// (crypto/tls) or can't time out at all, a goroutine writes from the start.
+// on. On any other connection, where a write can't be cut short and resumed, a
+// goroutine writes from the start.
 func (w *Writer) Flush(yield bool) {
 	w.mu.Lock()
 	empty := len(w.buf) == 0
@@ -182,7 +147,7 @@ func (w *Writer) Flush(yield bool) {
 	if empty || !w.flushing.CompareAndSwap(false, true) {
 		return
 	}
-	if w.inline {
+	if w.sink.kind == socket {
 		w.flushInline(yield)
 	} else {
 		w.handOver(nil)
@@ -199,7 +164,11 @@ func (w *Writer) flushInline(yield bool) {
 		if batch == nil {
 			return
 		}
-		if rest := w.writeNow(batch); rest != nil {
+		rest, err := w.sink.writeNow(batch)
+		if err != nil {
+			w.Fail(err)
+		}
+		if rest != nil {
 			w.handOver(rest)
 			return
 		}
@@ -229,7 +198,12 @@ func (w *Writer) flushRest(rest []byte) {
 			runtime.Gosched()
 			batch = w.take()
 		}
-		if batch == nil || !w.writeAll(batch) {
+		if batch == nil {
+			return
+		}
+		if err := w.sink.writeAll(batch); err != nil {
+			w.Fail(err)
+			w.flushing.Store(false)
 			return
 		}
 		w.giveBack(batch)
@@ -264,56 +238,6 @@ func (w *Writer) giveBack(batch []byte) {
 	}
 }
 
-// writeNow writes batch with little patience and returns what is left: nil if
-// all is written, batch's end if the peer is slow or the connection broken.
-func (w *Writer) writeNow(batch []byte) []byte {
-	// Setting a deadline costs as much as encoding a small call: let one
-	// serve for as long as enough of it is left.
-	if now := time.Now(); w.until.Sub(now) < minPatience || w.until.Sub(now) > patience {
-		w.until = now.Add(patience)
-		w.deadline.SetWriteDeadline(w.until)
-	}
-	n, err := w.conn.Write(batch)
-	if err == nil {
-		return nil
-	}
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		w.Fail(err)
-	}
-	return batch[n:]
-}
-
-// writeAll writes batch, each piece within the limit.
-func (w *Writer) writeAll(batch []byte) bool {
-	for len(batch) > 0 {
-		stop := w.startTimer()
-		n, err := w.conn.Write(batch[:min(len(batch), maxWrite)])
-		stop()
-		if err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				err = ErrFlushTimeout
-			}
-			w.Fail(err)
-			w.flushing.Store(false)
-			return false
-		}
-		batch = batch[n:]
-	}
-	return true
-}
-
-// startTimer bounds the next write: by a deadline, or, on a connection without
-// deadlines, by failing the Writer, whose owner then closes the connection.
-func (w *Writer) startTimer() (stop func() bool) {
-	if w.deadline != nil {
-		w.until = time.Now().Add(w.limit)
-		if w.deadline.SetWriteDeadline(w.until) == nil {
-			return func() bool { return true }
-		}
-	}
-	return time.AfterFunc(w.limit, func() { w.Fail(ErrFlushTimeout) }).Stop
-}
-
 // Fail makes all that follows fail with err, and tells the owner. Only the
 // first call counts. It waits for nobody.
 func (w *Writer) Fail(err error) {
@@ -329,6 +253,15 @@ func (w *Writer) Err() error {
 		return *err
 	}
 	return nil
+}
+
+// SinceTaken returns how long ago the connection last took bytes.
+func (w *Writer) SinceTaken() time.Duration { return now() - time.Duration(w.sink.taken.Load()) }
+
+// SinceUnblocked returns how long ago the connection last took bytes that had
+// had to wait, which shows that the peer has read some.
+func (w *Writer) SinceUnblocked() time.Duration {
+	return now() - time.Duration(w.sink.unblocked.Load())
 }
 
 // Wait returns when no goroutine of the Writer is left. It is called after

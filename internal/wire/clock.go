@@ -1,0 +1,79 @@
+package wire
+
+import (
+	"sync"
+	"time"
+)
+
+var processStart = time.Now()
+
+// now is a clock that never jumps. Only differences between its times mean
+// anything.
+func now() time.Duration { return time.Since(processStart) }
+
+// late tells whether a timer for d, which was due at a time of now's, fires so
+// late that the process must have been stopped, or starved. What it waited for
+// may have arrived meanwhile, and not been seen.
+func late(due, d time.Duration) bool { return now()-due > d/4 }
+
+// An Alarm calls a function when a time is up, unless it is stopped before.
+// Time during which the process did not run does not count: an Alarm that
+// would ring late begins anew.
+type Alarm struct {
+	ring func()
+
+	mu     sync.Mutex // guards what follows
+	timer  *time.Timer
+	length time.Duration
+	due    time.Duration // by now
+	set    bool
+}
+
+// NewAlarm returns an Alarm that calls ring, in a goroutine of its own.
+func NewAlarm(ring func()) *Alarm { return &Alarm{ring: ring} }
+
+// Set has the Alarm ring after d, which replaces a time set before.
+func (a *Alarm) Set(d time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.set, a.length, a.due = true, d, now()+d
+	if a.timer == nil {
+		a.timer = time.AfterFunc(d, a.fire)
+	} else {
+		a.timer.Reset(d)
+	}
+}
+
+// Stop reports whether it has kept the Alarm from ringing.
+func (a *Alarm) Stop() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	stopped := a.set
+	a.set = false
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+	return stopped
+}
+
+func (a *Alarm) fire() {
+	if a.isDue() {
+		a.ring()
+	}
+}
+
+// isDue tells whether it is time to ring.
+func (a *Alarm) isDue() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case !a.set || now() < a.due: // stopped, or set anew, in this moment
+		return false
+	case late(a.due, a.length):
+		a.due = now() + a.length
+		a.timer.Reset(a.length)
+		return false
+	}
+	a.set = false
+	return true
+}

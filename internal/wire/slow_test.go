@@ -1,0 +1,220 @@
+package wire
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"math/big"
+	"net"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// pair returns the two ends of a connection over a network: tcp, unix, tls, or
+// wrapped, which is tcp in a type that shows nothing of it.
+func pair(t *testing.T, network string) (near, far net.Conn) {
+	t.Helper()
+	kind, address := "tcp", "127.0.0.1:0"
+	if network == "unix" {
+		kind, address = "unix", filepath.Join(t.TempDir(), "s")
+	}
+	lis, err := net.Listen(kind, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lis.Close()
+	dialled := make(chan net.Conn, 1)
+	go func() {
+		conn, _ := net.Dial(kind, lis.Addr().String())
+		dialled <- conn
+	}()
+	near, err = lis.Accept()
+	far = <-dialled
+	if err != nil || far == nil {
+		t.Fatal("no connection: ", err)
+	}
+	t.Cleanup(func() { near.Close(); far.Close() })
+	far.(interface{ SetReadBuffer(int) error }).SetReadBuffer(64 << 10)
+	near.(interface{ SetWriteBuffer(int) error }).SetWriteBuffer(256 << 10) // the kernel would take megabytes
+	switch network {
+	case "wrapped":
+		near = struct{ net.Conn }{near}
+	case "tls":
+		near = tls.Server(near, &tls.Config{Certificates: []tls.Certificate{certificate(t)}})
+		far = tls.Client(far, &tls.Config{InsecureSkipVerify: true})
+		shaken := make(chan error, 1)
+		go func() { shaken <- far.(*tls.Conn).HandshakeContext(t.Context()) }()
+		if err := near.(*tls.Conn).HandshakeContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-shaken; err != nil {
+			t.Fatal(err)
+		}
+	}
+	return near, far
+}
+
+func certificate(t *testing.T) tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// readSlowly reads conn at some bytes per second, and returns how many came.
+func readSlowly(conn net.Conn, perSecond int) (n int) {
+	const pause = 10 * time.Millisecond
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	buf := make([]byte, perSecond/int(time.Second/pause))
+	for {
+		<-tick.C
+		got, err := io.ReadFull(conn, buf)
+		n += got
+		if err != nil {
+			return n
+		}
+	}
+}
+
+// A peer that reads slowly but steadily is not cut, although a blocked write
+// on a socket may sleep for longer than the limit while the peer reads.
+func TestD101_SlowLinkIsNotSilent(t *testing.T) {
+	const total, limit = 2 << 20, 500 * time.Millisecond
+	for _, network := range []string{"tcp", "unix", "tls", "wrapped"} {
+		t.Run(network, func(t *testing.T) {
+			t.Parallel()
+			near, far := pair(t, network)
+			w := NewWriter(near, limit, func(err error) { near.Close() })
+			drained := make(chan struct{})
+			go func() {
+				defer close(drained)
+				for n := 0; n < total && w.Begin(context.Background()) == nil; n += 64 << 10 {
+					w.Write(make([]byte, 64<<10))
+					w.End()
+					w.Flush(false)
+				}
+				w.Drain(context.Background())
+				near.(interface{ Close() error }).Close()
+			}()
+			start := time.Now()
+			if n := readSlowly(far, 300<<10); n != total {
+				t.Errorf("%d of %d bytes came in %v: %v", n, total, time.Since(start), w.Err())
+			}
+			<-drained
+			w.Fail(io.EOF)
+			w.Wait()
+		})
+	}
+}
+
+// A peer that takes nothing at all is cut at the limit, and one that stops in
+// the middle as well.
+func TestD101_StuckPeerIsCut(t *testing.T) {
+	const limit = 500 * time.Millisecond
+	for _, network := range []string{"tcp", "unix", "tls", "wrapped"} {
+		t.Run(network, func(t *testing.T) {
+			t.Parallel()
+			near, far := pair(t, network)
+			failed := make(chan error, 1)
+			w := NewWriter(near, limit, func(err error) { near.Close(); failed <- err })
+			var written atomic.Int64
+			go func() {
+				for w.Begin(context.Background()) == nil {
+					w.Write(make([]byte, 256<<10))
+					w.End()
+					w.Flush(false)
+					written.Add(256 << 10)
+				}
+			}()
+			io.ReadFull(far, make([]byte, 1<<20))
+			start := time.Now()
+			if err := <-failed; err != ErrFlushTimeout {
+				t.Error(err)
+			}
+			if took := time.Since(start); took > 4*limit {
+				t.Errorf("cut after %v", took)
+			}
+			w.Wait()
+		})
+	}
+}
+
+// Each byte that is taken begins a new wait.
+func TestD101_ProgressCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		failed := make(chan error, 1)
+		w := NewWriter(near, 10*time.Second, func(err error) { near.Close(); failed <- err })
+		w.Begin(t.Context())
+		w.Write(make([]byte, 100))
+		w.End()
+		w.Flush(false)
+		for range 99 {
+			time.Sleep(7 * time.Second)
+			far.Read(make([]byte, 1))
+		}
+		start := time.Now()
+		if err := <-failed; err != ErrFlushTimeout || time.Since(start) < 3*time.Second || time.Since(start) > 20*time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		w.Wait()
+	})
+}
+
+// An Alarm rings in time, again when it is set again, and not once it has been
+// stopped.
+func TestAlarm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		rung := make(chan time.Duration, 10)
+		a := NewAlarm(func() { rung <- time.Since(start) })
+		a.Set(time.Minute)
+		a.Set(time.Second)
+		if at := <-rung; at != time.Second {
+			t.Errorf("rung after %v", at)
+		}
+		if a.Stop() {
+			t.Error("stopped after it has rung")
+		}
+		a.Set(time.Second)
+		if !a.Stop() || a.Stop() {
+			t.Error("not stopped once")
+		}
+		time.Sleep(time.Hour)
+		if len(rung) > 0 {
+			t.Error("rung though it was stopped")
+		}
+	})
+}
+
+// A process that did not run while a time passed has not waited.
+func TestD129_AlarmThatIsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rung := make(chan struct{})
+		a := NewAlarm(func() { close(rung) })
+		a.Set(10 * time.Second)
+		a.mu.Lock()
+		a.due -= time.Minute // as if it fired a minute late
+		a.mu.Unlock()
+		start := time.Now()
+		<-rung
+		if took := time.Since(start); took != 20*time.Second {
+			t.Errorf("rung after %v", took)
+		}
+	})
+}
