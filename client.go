@@ -73,15 +73,22 @@ func newClient(ctx context.Context, conn net.Conn, opt Option) (*Client, error) 
 		c.link.close()
 		return nil, err
 	}
-	if c.link.kinds.has(codec.Ping) && opt.PingInterval > 0 {
-		dead := opt.PingInterval + opt.PingTimeout
-		if opt.PingTimeout == 0 {
-			dead = 0
-		}
-		c.link.watch(opt.PingInterval, dead)
-	}
+	c.keepAlive()
 	go c.receive() // ends with the connection; Close waits
 	return c, nil
+}
+
+// keepAlive has the Client ping, and notice that the server has gone.
+func (c *Client) keepAlive() {
+	p := c.opt.PingInterval // as agreed
+	if p == 0 || !c.link.kinds.has(codec.Ping) {
+		return
+	}
+	k := keepalive{promise: p, ask: p}
+	if c.opt.PingTimeout > 0 {
+		k.patience = p + max(c.opt.PingTimeout, p/4) // a server's own ping may come an eighth late
+	}
+	c.link.watch(k)
 }
 
 // Close closes the connection. Calls in flight fail with an error that wraps

@@ -25,6 +25,8 @@ type conn struct {
 	codecType codec.Type    // as the client wants it
 	handle    time.Duration // until a call is answered, done or not; 0: no limit
 
+	pingInterval time.Duration // how often each side is to be heard; 0: nothing was agreed
+
 	taking   int64        // slots so far; the reader's own
 	taken    atomic.Int64 // the same, when calls were last submitted, for others
 	returned atomic.Int64 // slots so far

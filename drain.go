@@ -16,8 +16,12 @@ const discardTime = time.Second
 // keepAlive has the connection closed when its client has gone silent: one
 // that promised to ping, or any one that has had no call for too long.
 func (c *conn) keepAlive() {
-	if c.link.extended && c.link.kinds.has(codec.Ping) {
-		c.link.watch(0, limit(c.server.ReadTimeout, DefaultReadTimeout))
+	if p := c.pingInterval; p > 0 {
+		k := keepalive{patience: limit(c.server.ReadTimeout, DefaultReadTimeout)}
+		if c.link.kinds.has(codec.Ping) {
+			k.promise = max(p+p/8, minPromise) // the client comes first, and a pong is as good
+		}
+		c.link.watch(k)
 	}
 	if idle := c.server.IdleTimeout; idle > 0 {
 		c.update(func(s *connState) {

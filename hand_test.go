@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -99,7 +100,11 @@ func (e *env) byHand(kinds ...string) *handPeer {
 	e.t.Helper()
 	p := &handPeer{t: e.t, conn: e.bare()}
 	p.in = bufio.NewReader(p.conn)
-	p.say(map[string]any{"MagicNumber": MagicNumber, "CodecType": framedJSON, "Version": 1, "Ack": true, "Extended": true, "Kinds": kinds})
+	hello := map[string]any{"MagicNumber": MagicNumber, "CodecType": framedJSON, "Version": 1, "Ack": true, "Extended": true, "Kinds": kinds}
+	if slices.Contains(kinds, codec.Ping.String()) {
+		hello["PingInterval"] = DefaultPingInterval
+	}
+	p.say(hello)
 	var answer struct{ OK, Extended bool }
 	p.hear(&answer)
 	if !answer.OK || !answer.Extended {

@@ -64,6 +64,8 @@ type hello struct {
 	Kinds           []string `json:",omitempty"` // of messages that the client handles
 	MaxMessageBytes int      `json:",omitempty"` // of a reply; 0: no limit
 	Token           string   `json:",omitempty"`
+
+	PingInterval time.Duration `json:",omitempty"` // the client sends something at least so often; 0: no promise
 }
 
 // An ack is what a server answers if it was asked to.
@@ -77,6 +79,8 @@ type ack struct {
 	Kinds           []string `json:",omitempty"` // of messages that the server handles
 	MaxMessageBytes int      `json:",omitempty"` // of a request; 0: no limit
 	MaxInFlight     int      `json:",omitempty"` // calls at a time; 0: no limit
+
+	PingInterval time.Duration `json:",omitempty"` // how often each side is to be heard; 0: as it likes
 }
 
 // readObject reads one JSON object into v, and nothing behind it.
@@ -159,7 +163,7 @@ func (c *Client) greetPeer() error {
 		MagicNumber: MagicNumber, CodecType: c.opt.CodecType,
 		ConnectTimeout: c.opt.ConnectTimeout, HandleTimeout: c.opt.HandleTimeout,
 		Version: protocolVersion, Ack: true, Extended: c.link.whole, Kinds: kinds,
-		MaxMessageBytes: c.opt.MaxMessageBytes, Token: c.opt.Token,
+		MaxMessageBytes: c.opt.MaxMessageBytes, Token: c.opt.Token, PingInterval: c.opt.PingInterval,
 	})
 	if err == nil && len(line) > maxHandshakeBytes {
 		err = fmt.Errorf("hello of %d bytes, a server takes %d: choose a shorter Token or CodecType", len(line), maxHandshakeBytes)
@@ -189,6 +193,9 @@ func (c *Client) greetPeer() error {
 	}
 	c.link.wire.MaxWrite = max(a.MaxMessageBytes, 0)
 	c.pending.limit = max(a.MaxInFlight, 0)
+	if a.PingInterval > 0 {
+		c.opt.PingInterval = min(c.opt.PingInterval, a.PingInterval)
+	}
 	if a.Extended && c.link.whole {
 		c.link.extend(newKindSet(a.Kinds))
 	}
@@ -262,9 +269,10 @@ func (c *conn) greet() error {
 	extended := h.Extended && c.link.whole
 	if extended {
 		c.link.extend(newKindSet(h.Kinds))
+		c.pingInterval = c.server.pingInterval(h.PingInterval)
 	}
 	return c.answer(ack{OK: true, Version: protocolVersion, Extended: extended, Kinds: kinds,
-		MaxMessageBytes: c.link.wire.MaxRead, MaxInFlight: c.server.maxInFlight()})
+		MaxMessageBytes: c.link.wire.MaxRead, MaxInFlight: c.server.maxInFlight(), PingInterval: c.pingInterval})
 }
 
 // answer sends the acknowledgement.
@@ -294,7 +302,8 @@ func (c *conn) awaitHello(h *hello) error {
 	if c.server.conns.closing() { // whoever speaks now is told so, others need not wait
 		limit = closeGrace
 	}
-	silent := time.AfterFunc(limit, func() { c.link.fail(errSilent) })
+	silent := wire.NewAlarm(func() { c.link.fail(errSilent) })
+	silent.Set(limit)
 	first, err := c.link.in.Peek(1)
 	if !silent.Stop() && err == nil {
 		err = errSilent
@@ -303,7 +312,8 @@ func (c *conn) awaitHello(h *hello) error {
 		return c.reason(err)
 	}
 	c.heard.Store(true)
-	slow := time.AfterFunc(handshakeTimeout, func() { c.link.fail(errSlowHello) })
+	slow := wire.NewAlarm(func() { c.link.fail(errSlowHello) })
+	slow.Set(handshakeTimeout)
 	defer slow.Stop()
 	// Other protocols can share the port: they start with another byte.
 	if bytes.IndexByte([]byte("{ \t\r\n"), first[0]) < 0 {

@@ -48,9 +48,9 @@ type link struct {
 
 	mu       sync.Mutex // guards what follows
 	controls []control  // to be sent
-	pong     bool       // one of them is a Pong
+	queued   kindSet    // what is among them: one Ping or Pong is enough
 	sending  bool       // a goroutine sends them
-	watchdog *time.Timer
+	alive    keepalive
 
 	controlling sync.Mutex // held from taking controls until they are sent
 
@@ -130,8 +130,8 @@ func (l *link) shut(err error) {
 // The link has failed, and nobody reads any more.
 func (l *link) close() {
 	l.mu.Lock()
-	if l.watchdog != nil {
-		l.watchdog.Stop()
+	if l.alive.timer != nil {
+		l.alive.timer.Stop()
 	}
 	l.mu.Unlock()
 	l.wg.Wait()
@@ -269,11 +269,11 @@ var errOwing = errors.New("the peer asks and does not read the answers")
 func (l *link) enqueue(c control) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c.kind == codec.Pong { // one answers any number of pings
-		if l.pong {
+	if c.kind == codec.Ping || c.kind == codec.Pong { // one stands for any number of them
+		if l.queued.has(c.kind) {
 			return true
 		}
-		l.pong = true
+		l.queued |= 1 << c.kind
 	}
 	if len(l.controls) >= maxControls {
 		return false
@@ -321,7 +321,7 @@ func (l *link) sendPosted(ours bool) bool {
 	defer l.controlling.Unlock()
 	l.mu.Lock()
 	batch := l.controls
-	l.controls, l.pong = nil, false
+	l.controls, l.queued = nil, 0
 	if ours { // nobody else sends, so post has to start somebody
 		l.sending = len(batch) > 0
 	}
@@ -362,30 +362,3 @@ func (c control) header() (h codec.Header) {
 	}
 	return h
 }
-
-// watch closes the link when nothing has arrived for dead, and asks the peer
-// whether it is there when nothing has arrived for ask. Zero is never.
-func (l *link) watch(ask, dead time.Duration) {
-	silence := l.in.SinceRead()
-	if dead > 0 && silence >= dead {
-		l.fail(errDead)
-		return
-	}
-	next := dead
-	switch {
-	case ask > 0 && silence < ask:
-		next = ask
-	case ask > 0:
-		l.post(control{kind: codec.Ping})
-		if dead == 0 {
-			next = silence + ask
-		}
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if next > 0 && l.ctx.Err() == nil {
-		l.watchdog = time.AfterFunc(next-silence, func() { l.watch(ask, dead) }) // close stops it
-	}
-}
-
-var errDead = errors.New("keepalive: the peer has gone silent")

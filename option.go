@@ -65,14 +65,21 @@ type Option struct {
 	// The size of a request is limited by the server.
 	MaxMessageBytes int `json:"-"`
 
-	// PingInterval is how long nothing may arrive, whether or not calls are
-	// pending, before the server is asked whether it is there. Zero: 30 s;
-	// negative: never. PingTimeout is how long it has for an answer before
-	// the connection is given up. Zero: 10 s; negative: no limit.
-	PingInterval, PingTimeout time.Duration `json:"-"`
+	// PingInterval is how often the server hears from the client: when the
+	// client has sent nothing, or received nothing, for so long, it sends a
+	// ping. A server with a short ReadTimeout may ask for more pings in the
+	// handshake. Zero: 30 s; negative: no pings, and the server does not
+	// close the connection for being silent.
+	PingInterval time.Duration `json:"-"`
 
-	// FlushTimeout limits how long the peer may refuse to read before the
-	// connection is given up. Zero: 10 s; negative: no limit.
+	// PingTimeout is how long a server that has been silent for PingInterval
+	// has to answer a ping before the connection is given up; at least a
+	// quarter of PingInterval. Zero: 10 s; negative: no limit.
+	PingTimeout time.Duration `json:"-"`
+
+	// FlushTimeout limits how long the server may take no byte that the
+	// client has to send before the connection is given up. Each byte that
+	// it takes begins a new wait. Zero: 10 s; negative: no limit.
 	FlushTimeout time.Duration `json:"-"`
 
 	// Interceptors wrap each call; the first is the outermost, nil ones are

@@ -69,12 +69,15 @@ type Server struct {
 	// heard yet: they are the first to go. Default: no limit.
 	MaxConns int
 
-	// FlushTimeout limits how long a client may refuse to read before its
-	// connection is closed. Default: 10 s.
+	// FlushTimeout limits how long a client may take no byte that the server
+	// has to send before its connection is closed. Each byte that it takes
+	// begins a new wait. (TLS shows progress in pieces of 48 KiB: a client
+	// that takes less in this time is closed.) Default: 10 s.
 	FlushTimeout time.Duration
 
 	// ReadTimeout limits how long nothing may be heard of a client that
-	// promised to ping. Default: 90 s.
+	// promised to ping. The client is told to ping three times as often at
+	// least. Default: 90 s.
 	ReadTimeout time.Duration
 
 	// IdleTimeout is how long a connection may be without a call before its

@@ -6,6 +6,7 @@ package wire
 import (
 	"errors"
 	"io"
+	"math"
 	"sync/atomic"
 	"time"
 )
@@ -27,7 +28,7 @@ var ErrBudget = errors.New("message exceeds the size limit")
 // a peer has merely claimed, so a false length costs nothing. It doubles while
 // reads fill it and shrinks again when they don't.
 //
-// A Reader is for one goroutine; only SinceRead may be called from another.
+// A Reader is for one goroutine; only Waiting may be called from another.
 type Reader struct {
 	src   io.Reader
 	buf   []byte
@@ -38,18 +39,21 @@ type Reader struct {
 
 	budget int // bytes that Read may still hand out; negative: any number
 
-	start    time.Time    // origin of lastRead
-	lastRead atomic.Int64 // nanoseconds after start
+	waitsSince atomic.Int64 // when the current read of src began, by now(); notWaiting: there is none
 
 	tiny [16]byte // a connection that is silent so far needs no more
 }
 
 // NewReader returns a Reader of src.
 func NewReader(src io.Reader) *Reader {
-	r := &Reader{src: src, budget: -1, start: time.Now()}
+	r := &Reader{src: src, budget: -1}
 	r.buf = r.tiny[:]
+	r.waitsSince.Store(notWaiting)
 	return r
 }
+
+// notWaiting stands where the beginning of a read would.
+const notWaiting = math.MinInt64
 
 // Peek returns the next n bytes without discarding them. They are valid until
 // the next call of another method than Buffered. If there are fewer, it
@@ -91,10 +95,11 @@ func (r *Reader) fill(n int) error {
 		return r.err
 	}
 	r.makeRoom(n)
+	r.waitsSince.Store(int64(now()))
+	defer r.waitsSince.Store(notWaiting)
 	for range emptyReads {
 		got, err := r.src.Read(r.buf[r.w:])
 		if got > 0 {
-			r.lastRead.Store(int64(time.Since(r.start)))
 			r.measure(got)
 			r.w += got
 			r.err = err
@@ -140,10 +145,14 @@ func (r *Reader) measure(got int) {
 	}
 }
 
-// SinceRead returns how long ago the last byte arrived, or how long the Reader
-// has been there if none has.
-func (r *Reader) SinceRead() time.Duration {
-	return time.Since(r.start) - time.Duration(r.lastRead.Load())
+// Waiting returns how long the current read has been waiting for a byte. It is
+// zero while nobody reads: bytes may then have arrived and not been seen.
+func (r *Reader) Waiting() time.Duration {
+	since := r.waitsSince.Load()
+	if since == notWaiting {
+		return 0
+	}
+	return now() - time.Duration(since)
 }
 
 // SetBudget limits how many bytes Read and ReadByte hand out from now on.

@@ -1,0 +1,289 @@
+package geerpc
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"geerpc/codec"
+)
+
+// A slowLink carries bytes at so many a second, each way, and holds some that
+// are on their way, as a modem and the kernels at its ends do.
+type slowLink struct {
+	dial      func(ctx context.Context, network, address string) (net.Conn, error)
+	perSecond int
+}
+
+// DialContext is an Option's Dialer.
+func (l slowLink) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	far, err := l.dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	near, middle := net.Pipe()
+	go l.carry(middle, far) // both end with either connection
+	go l.carry(far, middle)
+	return near, nil
+}
+
+func (l slowLink) carry(from, to net.Conn) {
+	const held = 64 // writes of at most a tenth of a second
+	pieces := make(chan []byte, held)
+	go func() {
+		defer close(pieces)
+		for {
+			piece := make([]byte, max(l.perSecond/10, 1))
+			n, err := from.Read(piece)
+			if err != nil {
+				return
+			}
+			pieces <- piece[:n]
+		}
+	}()
+	for piece := range pieces {
+		time.Sleep(time.Duration(len(piece)) * time.Second / time.Duration(l.perSecond))
+		if _, err := to.Write(piece); err != nil {
+			break
+		}
+	}
+	from.Close()
+	to.Close()
+	for range pieces {
+	}
+}
+
+// onSlowLink runs f in virtual time with a client behind a slow link, on gob
+// and on JSON.
+func onSlowLink(t *testing.T, perSecond int, f func(t *testing.T, e *env, client *Client)) {
+	for _, c := range []codec.Type{codec.GobType, codec.JsonType} {
+		t.Run(string(c), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newEnv(t, "pipe", c)
+				blobs(e)
+				RegisterFunc(e.Server, "Test.Sleep", func(_ context.Context, seconds int) (int, error) {
+					time.Sleep(time.Duration(seconds) * time.Second)
+					return seconds, nil
+				})
+				RegisterFunc(e.Server, "Test.Size", func(_ context.Context, blob []byte) (int, error) { return len(blob), nil })
+				e.start()
+				client := e.dial(&Option{Dialer: slowLink{e.option.Dialer, perSecond}.DialContext})
+				f(t, e, client)
+				client.Close()
+				e.Close()
+				time.Sleep(time.Minute) // until the link has noticed
+			})
+		})
+	}
+}
+
+// A client that only receives makes itself heard all the same: hours of
+// replies, and downloads that take longer than the server's ReadTimeout.
+func TestD119_ReceivingOnly(t *testing.T) {
+	t.Run("replies", func(t *testing.T) {
+		onSlowLink(t, 1<<20, func(t *testing.T, e *env, client *Client) {
+			done := make(chan *Call, 400)
+			for i := range cap(done) {
+				client.Go("Test.Sleep", 20*(i+1), new(int), done) // the last after more than two hours
+			}
+			for range cap(done) {
+				if call := <-done; call.Error != nil || *call.Reply.(*int) != call.Args {
+					t.Errorf("a reply after %v s: %v", call.Args, call.Error)
+				}
+			}
+		})
+	})
+	t.Run("downloads", func(t *testing.T) {
+		onSlowLink(t, 5<<10, func(t *testing.T, e *env, client *Client) {
+			for range 10 { // of ten minutes or more each
+				var blob []byte
+				if err := client.Call(context.Background(), "Test.Blob", 2<<20, &blob); err != nil || len(blob) != 2<<20 {
+					t.Errorf("%d bytes, %v", len(blob), err)
+				}
+			}
+		})
+	})
+}
+
+// A client that only sends, over a link so slow that its pings wait behind
+// what it sends, does not take the server for gone, nor the server it.
+func TestD119_SendingOnly(t *testing.T) {
+	onSlowLink(t, 5<<10, func(t *testing.T, e *env, client *Client) {
+		blob := bytes.Repeat([]byte{'x'}, 2<<20)
+		for range 10 { // of ten minutes or more each
+			var n int
+			if err := client.Call(context.Background(), "Test.Size", blob, &n); err != nil || n != len(blob) {
+				t.Errorf("%d bytes, %v", n, err)
+			}
+		}
+	})
+}
+
+// A server that can't ping must not be taken for gone either, while it takes
+// what the client sends.
+func TestD119_SendingToServerWithoutPings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, p := handServer(t, &Option{CodecType: framedJSON})
+		call := client.Go("T.M", string(bytes.Repeat([]byte{'x'}, 1<<20)), nil, nil)
+		buf := make([]byte, 4<<10)
+		for range 200 { // 800 KiB in 200 s
+			time.Sleep(time.Second)
+			if _, err := p.conn.Read(buf); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !client.IsAvailable() {
+			t.Error("closed")
+		}
+		start := time.Now() // and now nothing more
+		<-call.Done
+		if took := time.Since(start); took < 5*time.Second || took > 15*time.Second {
+			t.Errorf("a stuck server was noticed after %v: %v", took, call.Error)
+		}
+	})
+}
+
+// What a client and a server want of each other's pings fits together, whatever
+// it is: a call of an hour is not cut.
+func TestD116_Intervals(t *testing.T) {
+	for name, test := range map[string]struct {
+		interval, readTimeout time.Duration
+		want                  time.Duration // 0: nothing is agreed
+	}{
+		"defaults":                     {0, 0, 30 * time.Second},
+		"client never pings":           {-1, 0, 0},
+		"client pings rarely":          {time.Hour, 0, 30 * time.Second},
+		"client pings often":           {time.Second, 0, time.Second},
+		"server is impatient":          {0, 6 * time.Second, 2 * time.Second},
+		"server is patient":            {time.Minute, time.Hour, time.Minute},
+		"server waits for ever":        {time.Hour, -1, time.Hour},
+		"neither":                      {-1, -1, 0},
+		"impatient, and no pings":      {-1, time.Second, 0},
+		"in a moment":                  {time.Millisecond, time.Millisecond, time.Millisecond / 3},
+		"longer than a Duration holds": {1<<63 - 1, -1, 1<<63 - 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newEnv(t, "pipe", codec.GobType)
+				e.ReadTimeout = test.readTimeout
+				ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+				defer cancel()
+				if name == "in a moment" {
+					ctx, cancel = context.WithTimeout(context.Background(), time.Second)
+					defer cancel()
+				}
+				client := e.dial(&Option{PingInterval: test.interval})
+				if err := client.Call(ctx, "Arith.Block", Args{}, nil); CodeOf(err) != CodeDeadlineExceeded {
+					t.Errorf("a call of an hour: %v", err)
+				}
+				if err := client.Call(context.Background(), "Arith.Add", Args{}, nil); err != nil {
+					t.Errorf("after it: %v", err)
+				}
+				e.conns.mu.Lock()
+				for c := range e.conns.conns {
+					if c.pingInterval != test.want {
+						t.Errorf("agreed on %v, want %v", c.pingInterval, test.want)
+					}
+				}
+				e.conns.mu.Unlock()
+				client.Close()
+				e.Close()
+			})
+		})
+	}
+}
+
+// An idle connection carries a ping and a pong for each interval, and little
+// more.
+func TestKeepalive_Traffic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, "pipe", codec.GobType)
+		e.start()
+		var writes atomic.Int64
+		dial := e.option.Dialer
+		client := e.dial(&Option{Dialer: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dial(ctx, network, address)
+			return countedConn{conn, &writes}, err
+		}})
+		time.Sleep(time.Hour)
+		if n := writes.Load(); n < 120 || n > 250 {
+			t.Errorf("%d writes of the client in an idle hour", n)
+		}
+		client.Close()
+		e.Close()
+	})
+}
+
+type countedConn struct {
+	net.Conn
+	writes *atomic.Int64
+}
+
+func (c countedConn) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+// A tick that comes late, because this process did not run, is no evidence
+// against the peer: it is asked, and has its time to answer.
+func TestD129_LateTick(t *testing.T) {
+	for _, answers := range []bool{true, false} {
+		t.Run(fmt.Sprint("peer answers: ", answers), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client, p := handServer(t, nil)
+				time.Sleep(DefaultPingInterval - time.Nanosecond)
+				l := client.link
+				l.mu.Lock()
+				l.alive.due -= 2 * time.Minute // as if we had slept
+				l.mu.Unlock()
+				start := time.Now()
+				if f := p.next(); f.kind != codec.Ping {
+					t.Fatalf("%+v", f)
+				}
+				if answers {
+					p.send(handFrame{kind: codec.Pong})
+					time.Sleep(DefaultPingInterval - time.Second)
+					if !client.IsAvailable() {
+						t.Error("closed though the peer answered")
+					}
+					return
+				}
+				<-l.ctx.Done()
+				if took := time.Since(start); took < DefaultPingTimeout || took > DefaultPingTimeout+time.Second {
+					t.Errorf("closed after %v", took)
+				}
+			})
+		})
+	}
+}
+
+// While a reader is busy, with a decoder that takes its time, what the peer
+// says waits in the socket: that is no silence.
+func TestD129_SlowDecoder(t *testing.T) {
+	onSlowLink(t, 1<<20, func(t *testing.T, e *env, client *Client) {
+		RegisterFunc(e.Server, "Test.Slow", func(_ context.Context, s slowToDecode) (slowToDecode, error) { return s, nil })
+		var reply slowToDecode
+		if err := client.Call(context.Background(), "Test.Slow", slowToDecode{10 * time.Minute}, &reply); err != nil {
+			t.Error(err)
+		}
+		if err := client.Call(context.Background(), "Arith.Add", Args{}, nil); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// slowToDecode takes its time to be decoded.
+type slowToDecode struct{ D time.Duration }
+
+func (s slowToDecode) MarshalText() ([]byte, error) { return []byte(s.D.String()), nil }
+
+func (s *slowToDecode) UnmarshalText(data []byte) (err error) {
+	s.D, err = time.ParseDuration(string(data))
+	time.Sleep(s.D)
+	return err
+}
