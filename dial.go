@@ -237,5 +237,13 @@ func withAhead(conn net.Conn, ahead []byte) net.Conn {
 // Read implements net.Conn.
 func (c *aheadConn) Read(p []byte) (int, error) { return c.in.Read(p) }
 
+// CloseWrite closes the connection for writing, if it can.
+func (c *aheadConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
 // Unwrap returns the connection beneath.
 func (c *aheadConn) Unwrap() net.Conn { return c.Conn }

@@ -64,7 +64,7 @@ func (c *conn) drain(ctx context.Context) {
 		}
 		return // it is going to be refused
 	}
-	if c.link.extended && c.link.kinds.has(codec.Goaway) {
+	if c.saysGoodbye() {
 		c.link.post(control{kind: codec.Goaway})
 		return
 	}
@@ -98,20 +98,30 @@ func (c *conn) leave(ctx context.Context) {
 	}()
 }
 
-// hangUp tells the client that nothing follows, and waits a moment for it to
-// say the same.
+// hangUp tells the client that nothing follows, and waits for it to close. The
+// last answers may be on their way for long, and would be lost if the client
+// said anything to a connection that is closed here. A client that said
+// goodbye closes when it has its answers. A plain one may never do so.
 func (c *conn) hangUp() {
-	if half, ok := c.link.conn.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
-		return
+	if half, ok := c.link.conn.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite() // if that fails, the client learns it when the connection is closed
 	}
-	timer := time.NewTimer(discardTime)
-	defer timer.Stop()
+	var enough <-chan time.Time
+	if !c.saysGoodbye() {
+		timer := time.NewTimer(discardTime)
+		defer timer.Stop()
+		enough = timer.C
+	}
 	select {
 	case <-c.ended:
-	case <-timer.C:
+	case <-enough:
 	case <-c.link.ctx.Done():
 	}
 }
+
+// saysGoodbye tells whether the client is one that closes the connection
+// itself when it has been asked to leave, or wants to.
+func (c *conn) saysGoodbye() bool { return c.link.extended && c.link.kinds.has(codec.Goaway) }
 
 // Shutdown ends the client in good order: new calls fail with an error that
 // wraps ErrShutdown, those in flight go on. It returns nil when they have been
