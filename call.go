@@ -116,7 +116,16 @@ func (c *call) makeContext(handle, left time.Duration, md Metadata) {
 // call has been answered already, at its handle timeout.
 func (c *call) drop() bool {
 	c.cleanUp()
+	c.forget()
 	return c.answered.CompareAndSwap(false, true)
+}
+
+// forget lets go of the values of a call that has been answered. The runtime
+// keeps a timer that was stopped, and with it the call, for some time.
+func (c *call) forget() {
+	if c.timer != nil {
+		c.values, c.err = values{}, nil
+	}
 }
 
 // cleanUp ends what arm began.

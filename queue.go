@@ -62,6 +62,9 @@ func (q *callQueue) pop() *call {
 	if k != nil {
 		q.first, k.next = k.next, nil
 	}
+	if q.first == nil {
+		q.last = nil // an idle connection must not keep its latest call
+	}
 	return k
 }
 

@@ -73,6 +73,9 @@ func (c *conn) answerNext(alive bool) bool {
 func (c *conn) nextBatch() {
 	s := &c.settling
 	answered := len(s.batch)
+	for _, k := range s.batch {
+		k.forget()
+	}
 	clear(s.batch)
 	s.batch, s.answered = s.batch[:0], 0
 	for len(s.batch) < maxTogether { // slots come free no faster than answers go

@@ -80,12 +80,11 @@ func (r *Reader) Buffered() []byte { return r.buf[r.r:r.w] }
 // Discard drops n buffered bytes.
 func (r *Reader) Discard(n int) {
 	r.r += min(n, r.w-r.r)
-	if r.r < r.w {
-		return
+	if len(r.buf) > steadyBuffer && r.w-r.r <= firstBuffer { // a large message has passed, but for its line's end perhaps
+		r.resize(firstBuffer)
 	}
-	r.r, r.w = 0, 0
-	if len(r.buf) > steadyBuffer { // a large message has passed
-		r.buf = make([]byte, firstBuffer)
+	if r.r == r.w {
+		r.r, r.w = 0, 0
 	}
 }
 
