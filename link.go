@@ -85,7 +85,8 @@ func newLink(conn io.ReadWriteCloser, lim limits) *link {
 	}
 	l.in = wire.NewReader(conn)
 	l.out = wire.NewWriter(conn, lim.flush, l.shut)
-	l.wire = &wire.Conn{Reader: l.in, Writer: l.out, Closer: closer{l}, MaxRead: lim.maxRead}
+	l.wire = &wire.Conn{Reader: l.in, Writer: l.out, Closer: closer{l}, MaxRead: lim.maxRead,
+		MaxReadDefinitions: codec.DefaultMaxDefinitionBytes}
 	return l
 }
 

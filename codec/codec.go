@@ -197,6 +197,15 @@ var (
 	// does (the stream can't go on).
 	ErrTooLarge = errors.New("message exceeds the size limit")
 
+	// ErrDefinitions means that a value needs type definitions of gob for which
+	// the connection has no room any more. It is an ErrTooLarge as well, and
+	// like that one it is of the peer's limit or of our own.
+	ErrDefinitions = fmt.Errorf("%w of gob type definitions", ErrTooLarge)
+
+	// ErrTooDeep means that a value is nested deeper than a decoder may go, or
+	// holds itself. It concerns that value alone.
+	ErrTooDeep = errors.New("value is nested too deep")
+
 	// ErrCorrupt means that the peer sent what is no message.
 	ErrCorrupt = errors.New("corrupt message")
 )

@@ -64,6 +64,11 @@ type bodies interface {
 	// append encodes v behind dst, in at most room bytes (0: no limit).
 	append(dst []byte, v any, room int) ([]byte, error)
 
+	// keep says that the message with what was appended is being sent, drop
+	// that it isn't, unless keep has been called.
+	keep(message []byte)
+	drop()
+
 	// decode decodes data into v, or skips it if v is nil.
 	decode(data []byte, v any) error
 }
@@ -84,6 +89,9 @@ func (f funcBodies) append(dst []byte, v any, room int) ([]byte, error) {
 	return append(dst, data...), nil
 }
 
+func (f funcBodies) keep([]byte) {}
+func (f funcBodies) drop()       {}
+
 func (f funcBodies) decode(data []byte, v any) error {
 	if v == nil {
 		return nil
@@ -93,32 +101,28 @@ func (f funcBodies) decode(data []byte, v any) error {
 
 // gobBodies keeps one gob stream for each direction.
 type gobBodies struct {
-	enc gobWriter
-	dec gobReader
-	src gobSections
+	conn *wire.Conn // for its limits
+	enc  gobWriter
+	dec  gobReader
+	src  gobSections // of the value that is being decoded
 }
 
 func (g *gobBodies) append(dst []byte, v any, room int) ([]byte, error) {
-	settled, err := g.enc.prepare(v, room)
-	if err != nil {
-		return dst, err
-	}
-	start := len(dst)
-	if dst, err = g.enc.encode(dst, v, settled); err != nil {
-		return dst, err
-	}
-	if settled && wire.Exceeds(len(dst)-start, room) {
-		return dst, tooLarge(len(dst)-start, room)
-	}
-	return dst, nil
+	g.enc.schema.limit = g.conn.MaxWriteDefinitions
+	return g.enc.append(dst, v, room)
 }
+
+func (g *gobBodies) keep(message []byte) { g.enc.keep(message) }
+func (g *gobBodies) drop()               { g.enc.drop() }
 
 func (g *gobBodies) decode(data []byte, v any) error {
 	if v != nil && g.dec.decodePlain(data, v) {
 		return nil
 	}
+	g.dec.schema.limit = g.conn.MaxReadDefinitions
 	g.src = data
 	value, err := g.dec.scan(&g.src, 0)
+	g.src = nil
 	switch {
 	case err != nil:
 		return err
@@ -126,6 +130,8 @@ func (g *gobBodies) decode(data []byte, v any) error {
 		return value.err
 	case value.end < len(data):
 		return fmt.Errorf("%w: %d bytes behind the gob value", ErrCorrupt, len(data)-value.end)
+	case v == nil:
+		return nil
 	}
 	return g.dec.decode(value.in(data), v)
 }
@@ -181,7 +187,7 @@ func (c *framed) ReadBody(body any) error {
 		return nil
 	}
 	err := c.decode(data, body)
-	if errors.Is(err, errDefinitions) {
+	if errors.Is(err, ErrDefinitions) {
 		c.fatal = err
 	}
 	return err
@@ -194,15 +200,20 @@ func (c *framed) Write(h *Header, body any) error {
 	if err != nil {
 		return err
 	}
+	defer c.drop() // if it fails, ends the goroutine or panics
 	if body != nil {
 		if message, err = c.append(message, body, room); err != nil {
-			return c.closeIfBroken(err)
+			return err
 		}
+	}
+	if err := c.fits(message); err != nil {
+		return err
 	}
 	if len(message) > math.MaxInt32 {
 		return tooLarge(len(message), math.MaxInt32)
 	}
 	binary.BigEndian.PutUint32(message, uint32(len(message)-lengthBytes))
+	c.keep(message)
 	return c.send(message)
 }
 

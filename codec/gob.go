@@ -15,13 +15,7 @@ type GobCodec struct {
 	enc  gobWriter
 	dec  gobReader
 	body gobValue // of the message being read
-
-	begun bool // the first header has been written
 }
-
-// gobHeaderBytes is more than a header takes beside its strings, its
-// definition included.
-const gobHeaderBytes = 256
 
 // gobHeader is a Header as GeeRPC knows it. Only builtin types: a header must
 // never define a type that a body has as well.
@@ -39,7 +33,7 @@ func NewGobCodec(conn io.ReadWriteCloser) Codec {
 
 // Extend returns the framed gob codec on the same connection.
 func (c *GobCodec) Extend() Codec {
-	return &framed{stream: c.stream, bodies: &gobBodies{}}
+	return &framed{stream: c.stream, bodies: &gobBodies{conn: c.conn}}
 }
 
 // Ready implements Extended.
@@ -48,6 +42,7 @@ func (c *GobCodec) Ready() bool { return false }
 // ReadHeader implements Codec. It waits for the whole message, body included.
 func (c *GobCodec) ReadHeader(h *Header) error {
 	c.next()
+	c.dec.schema.limit = c.conn.MaxReadDefinitions
 	header, err := c.dec.scan(c, 0)
 	if err != nil {
 		return err
@@ -91,10 +86,12 @@ func (c *GobCodec) section(off int) (payload []byte, next int, err error) {
 
 // ReadBody implements Codec.
 func (c *GobCodec) ReadBody(body any) error {
-	if c.body.err != nil {
-		return c.body.err
+	value := c.body
+	c.body = gobValue{}
+	if value.err != nil || body == nil {
+		return value.err
 	}
-	return c.dec.decode(c.body.in(c.conn.Buffered()), body)
+	return c.dec.decode(value.in(c.conn.Buffered()), body)
 }
 
 // Write implements Codec. A nil body is sent as an empty struct.
@@ -102,30 +99,18 @@ func (c *GobCodec) Write(h *Header, body any) error {
 	if body == nil {
 		body = struct{}{}
 	}
-	room, err := c.room(gobHeaderBytes + len(h.ServiceMethod) + len(h.Error))
+	c.enc.schema.limit = c.conn.MaxWriteDefinitions
+	defer c.enc.drop() // if it fails, ends the goroutine or panics
+	message, err := c.enc.append(c.scratch[:0], gobHeader{h.ServiceMethod, h.Seq, h.Error}, 0)
+	if err == nil {
+		message, err = c.enc.append(message, body, c.conn.MaxWrite)
+	}
+	if err == nil {
+		err = c.fits(message)
+	}
 	if err != nil {
 		return err
 	}
-	message, err := c.encode(h, body, room)
-	if err != nil {
-		return c.closeIfBroken(err)
-	}
+	c.enc.keep(message)
 	return c.send(message)
-}
-
-// encode puts a message together. The body is tried first, for the first
-// header brings its own definition along, which must not be dropped with a body
-// that fails.
-func (c *GobCodec) encode(h *Header, body any, room int) ([]byte, error) {
-	settled, err := c.enc.prepare(body, room)
-	if err != nil {
-		return nil, err
-	}
-	gh := gobHeader{h.ServiceMethod, h.Seq, h.Error}
-	message, err := c.enc.encode(c.scratch[:0], gh, c.begun)
-	if err != nil {
-		return nil, err
-	}
-	c.begun = true
-	return c.enc.encode(message, body, settled)
 }

@@ -154,7 +154,6 @@ func TestA9_ValuesThatCannotBeEncoded(t *testing.T) {
 		{"func behind a new type", carrier{Leaf: &plain{Name: "n"}, First: box{leaf{1}}, Then: func() {}}, false},
 		{"unregistered behind a new type", carrier{Leaf: &plain{}, First: boxes{List: []any{leaf2{}}}, Then: struct{ Z int }{1}}, true},
 		{"nil pointer in an interface", carrier{First: leaf{1}, Then: (*leaf)(nil)}, true},
-		{"nil pointer", (*plain)(nil), true},
 		{"failing", &fail, false},
 		{"failing behind a new type", carrier{Leaf: &plain{}, First: leaf{1}, Moody: &fail}, false},
 		{"failing in an interface", carrier{Leaf: &plain{}, First: leaf{1}, Then: fail}, false},
@@ -191,29 +190,6 @@ func TestA9_ValuesThatCannotBeEncoded(t *testing.T) {
 					}
 				}
 			})
-		}
-	})
-}
-
-// TestMoodyEncoder is about a value that can be encoded when it is tried, and
-// can't a moment later. If it brought definitions along, the stream is lost,
-// and the codec says so by closing the connection.
-func TestMoodyEncoder(t *testing.T) {
-	each(t, gobLayouts, func(t *testing.T, l layout) {
-		turns := 0
-		m := moody{func() ([]byte, error) {
-			if turns++; turns == 2 {
-				return nil, errors.New("not today")
-			}
-			return nil, nil
-		}}
-		conn := new(tape)
-		c := l.open(conn)
-		if err := c.Write(new(codec.Header), &m); err == nil || conn.Len() > 0 || !conn.closed {
-			t.Fatalf("Write returned %v, wrote %d bytes, closed the connection: %t", err, conn.Len(), conn.closed)
-		}
-		if err := c.Write(new(codec.Header), leaf{}); err == nil || conn.Len() > 0 {
-			t.Fatalf("the next Write returned %v and wrote %d bytes", err, conn.Len())
 		}
 	})
 }

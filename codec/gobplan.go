@@ -52,29 +52,31 @@ func codesItself(t reflect.Type) bool {
 		p.Implements(reflect.TypeFor[encoding.BinaryMarshaler]()) || p.Implements(reflect.TypeFor[encoding.BinaryUnmarshaler]())
 }
 
-// planToWrite returns the plan for values of t, of which section is one; or nil
-// if gob has to write them.
-func planToWrite(t reflect.Type, section []byte) *gobPlan {
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
+// plainFields returns the fields of a plan for values of t, and whether there
+// may be one. If not, gob has to write them.
+func plainFields(t reflect.Type) (fields []gobField, ok bool) {
 	if t.Kind() != reflect.Struct || codesItself(t) {
-		return nil
+		return nil, false
 	}
-	r := plainReader{data: section}
-	r.uint() // its length
-	p := &gobPlan{id: r.int()}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		if !f.IsExported() {
 			continue
 		}
-		p.fields = append(p.fields, gobField{i, basicOf(f.Type)})
-		if p.fields[len(p.fields)-1].basic == 0 || len(p.fields) > maxPlanned {
-			return nil
+		basic := basicOf(f.Type)
+		if basic == 0 || len(fields) == maxPlanned {
+			return nil, false
 		}
+		fields = append(fields, gobField{i, basic})
 	}
-	return p
+	return fields, true
+}
+
+// planToWrite returns the plan for values of which section is one.
+func planToWrite(fields []gobField, section []byte) *gobPlan {
+	r := plainReader{data: section}
+	r.uint() // its length
+	return &gobPlan{id: r.int(), fields: fields}
 }
 
 // planToRead returns the plan for values of a type that the peer has defined
@@ -255,11 +257,24 @@ func signed(x uint64) int64 {
 	return int64(x >> 1)
 }
 
-func appendPlainInt(b []byte, i int64) []byte {
+// unsigned returns the unsigned integer that a signed one is sent as.
+func unsigned(i int64) uint64 {
 	if i < 0 {
-		return appendPlainUint(b, uint64(^i)<<1|1)
+		return uint64(^i)<<1 | 1
 	}
-	return appendPlainUint(b, uint64(i)<<1)
+	return uint64(i) << 1
+}
+
+func plainIntBytes(i int64) int { return plainUintBytes(unsigned(i)) }
+
+func appendPlainInt(b []byte, i int64) []byte { return appendPlainUint(b, unsigned(i)) }
+
+// plainUintBytes returns how many bytes appendPlainUint appends.
+func plainUintBytes(x uint64) int {
+	if x < 0x80 {
+		return 1
+	}
+	return 1 + (bits.Len64(x)+7)/8
 }
 
 // appendPlainUint appends an unsigned integer in as few bytes as it takes.
@@ -267,7 +282,7 @@ func appendPlainUint(b []byte, x uint64) []byte {
 	if x < 0x80 {
 		return append(b, byte(x))
 	}
-	n := (bits.Len64(x) + 7) / 8
+	n := plainUintBytes(x) - 1
 	b = append(b, byte(-n))
 	for n--; n >= 0; n-- {
 		b = append(b, byte(x>>(8*n)))

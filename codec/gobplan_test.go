@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"geerpc/internal/wire"
 )
 
 type (
@@ -90,32 +92,26 @@ func TestGobPlan_WritesWhatGobWrites(t *testing.T) {
 	want := sections(t, values...)
 	var w gobWriter
 	for i, v := range values {
-		settled, err := w.prepare(v, 0)
-		if err != nil || settled != (i > 0) {
-			t.Fatalf("value %d: settled %v, %v", i, settled, err)
-		}
-		got, err := w.encode(nil, v, settled)
+		got, err := w.append(nil, v, 0)
+		w.keep(got)
 		if err != nil || !bytes.Equal(got, want[i]) {
 			t.Fatalf("value %d, %+v: wrote\n%x, %v\ngob writes\n%x", i, v, got, err, want[i])
 		}
 	}
-	if w.plan == nil {
+	if w.entry.plan == nil {
 		t.Error("there is no plan")
 	}
 }
 
 func TestGobPlan_ReadsWhatGobReads(t *testing.T) {
 	var w gobWriter
-	var r gobBodies
+	r := gobBodies{conn: new(wire.Conn)}
 	for i, v := range plainValues {
-		settled, err := w.prepare(&v, 0)
+		data, err := w.append(nil, &v, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		data, err := w.encode(nil, &v, settled)
-		if err != nil {
-			t.Fatal(err)
-		}
+		w.keep(data)
 		var got plainValue
 		if err := r.decode(data, &got); err != nil {
 			t.Fatalf("value %d: %v", i, err)
@@ -148,9 +144,9 @@ func TestGobPlan_LeavesTheRest(t *testing.T) {
 		ownBinary{1}, ownGob{1}, ownField{1}, map[string]int{"a": 1}, 7, "text", many.Interface(),
 	} {
 		var w gobWriter
-		var r gobBodies
+		r := gobBodies{conn: new(wire.Conn)}
 		for range 2 {
-			settled, err := w.prepare(v, 0)
+			data, err := w.append(nil, v, 0)
 			if _, embedded := v.(plainEmbedded); embedded {
 				if err == nil {
 					t.Errorf("%T: written, gob sees nothing to write", v)
@@ -160,10 +156,7 @@ func TestGobPlan_LeavesTheRest(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%T: %v", v, err)
 			}
-			data, err := w.encode(nil, v, settled)
-			if err != nil {
-				t.Fatalf("%T: %v", v, err)
-			}
+			w.keep(data)
 			got, want := reflect.New(reflect.TypeOf(v)), reflect.New(reflect.TypeOf(v))
 			if err := r.decode(data, got.Interface()); err != nil {
 				t.Fatalf("%T: %v", v, err)
@@ -175,7 +168,7 @@ func TestGobPlan_LeavesTheRest(t *testing.T) {
 				t.Errorf("%.60T: got %+v, gob gets %+v", v, got.Elem(), want.Elem())
 			}
 		}
-		if w.plan != nil {
+		if w.entry.plan != nil {
 			t.Errorf("%.60T: there is a plan", v)
 		}
 	}
@@ -203,7 +196,7 @@ func TestGobPlan_OtherTypes(t *testing.T) {
 	)
 	written := sections(t, theirs{1, 2}, theirs{200, 300})
 	for _, to := range []any{more{C: 9}, fewer{}, narrow{}, other{}, hidden{}, none{}, parts{}} {
-		var r gobBodies
+		r := gobBodies{conn: new(wire.Conn)}
 		dec := gob.NewDecoder(bytes.NewReader(bytes.Join(written, nil)))
 		for i := range written {
 			got, want := reflect.New(reflect.TypeOf(to)), reflect.New(reflect.TypeOf(to))
@@ -238,7 +231,7 @@ func TestGobPlan_InventedTypes(t *testing.T) {
 // Memory that a reply brings along is used, as gob does.
 func TestGobPlan_BytesInPlace(t *testing.T) {
 	type message struct{ Data []byte }
-	var r gobBodies
+	r := gobBodies{conn: new(wire.Conn)}
 	for _, data := range sections(t, message{[]byte("abcd")}, message{[]byte("ef")}) {
 		memory := make([]byte, 1, 8)
 		got := message{memory}
@@ -263,7 +256,7 @@ func FuzzGobPlan(f *testing.F) {
 	}
 	definition := written[0]
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var r gobBodies
+		r := gobBodies{conn: new(wire.Conn)}
 		if err := r.decode(definition, new(plainValue)); err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,8 @@ package codec
 import (
 	"fmt"
 	"math"
+
+	"geerpc/internal/wire"
 )
 
 // A gob stream is a sequence of sections, a length and as many bytes. A section
@@ -19,14 +21,6 @@ import (
 // themselves are walked before they are decoded, see gobWalk.
 //
 // See "Encoding Details" in the documentation of encoding/gob.
-
-// maxDefinitionBytes limits the type definitions that a peer may send on one
-// connection: a gob.Decoder keeps them all.
-const maxDefinitionBytes = 64 << 10
-
-// errDefinitions ends a connection on which a peer defines types without end.
-var errDefinitions = fmt.Errorf("%w: more than %d bytes of gob type definitions on one connection",
-	ErrTooLarge, maxDefinitionBytes)
 
 // The ids of the types that need no definition; the others are the peer's.
 const (
@@ -72,10 +66,31 @@ const (
 	flatNo
 )
 
-// A gobSchema is the types that a peer has defined on one gob stream.
+// A gobSchema is the types that have been defined on one gob stream: by the
+// peer, where one reads, or for it, where one writes.
 type gobSchema struct {
 	types map[int]*gobType
 	spent int // bytes of definitions
+	limit int // what spent may come to, 0: no limit
+
+	// Definitions may be repeated, and are then left out. So it is where one
+	// writes: encoders come and go.
+	repeats bool
+
+	draft      []int // of the types, those that may be taken back
+	draftSpent int   // what they have added to spent
+}
+
+// keep makes the types that were defined since the last time stay.
+func (s *gobSchema) keep() { s.draft, s.draftSpent = s.draft[:0], 0 }
+
+// takeBack forgets them: their definitions have not been sent.
+func (s *gobSchema) takeBack() {
+	for _, id := range s.draft {
+		delete(s.types, id)
+	}
+	s.spent -= s.draftSpent
+	s.keep()
 }
 
 // flat tells whether no value of the type holds an interface, a map or a value
@@ -104,24 +119,38 @@ func (s *gobSchema) judge(t *gobType) flatness {
 	return flatYes
 }
 
-// define adds the type that the definition at the start of w says.
-func (s *gobSchema) define(id int, w *gobWalk) {
-	if id < gobFirstID || s.types[id] != nil {
+// define adds the type that the definition at the start of w says. It reports
+// whether it is a new one.
+func (s *gobSchema) define(id int, w *gobWalk) (fresh bool) {
+	if known := s.types[id] != nil; id < gobFirstID || known && !s.repeats {
 		w.fail("gob type defined twice")
-		return
+		return false
+	} else if known {
+		w.definition()
+		return false
 	}
 	before := len(w.in)
 	t := w.definition()
-	if s.spent += before - len(w.in); s.spent > maxDefinitionBytes && w.err == nil {
-		w.in, w.err = nil, errDefinitions
+	n := before - len(w.in)
+	if w.err == nil && wire.Exceeds(s.spent+n, s.limit) {
+		w.failWith(tooManyDefinitions(s.limit))
 	}
 	if w.err != nil {
-		return
+		return false
 	}
 	if s.types == nil {
 		s.types = make(map[int]*gobType)
 	}
 	s.types[id] = t
+	s.spent += n
+	if s.repeats {
+		s.draft, s.draftSpent = append(s.draft, id), s.draftSpent+n
+	}
+	return true
+}
+
+func tooManyDefinitions(limit int) error {
+	return fmt.Errorf("%w: more than %d bytes on one connection, see MaxDefinitionBytes", ErrDefinitions, limit)
 }
 
 // definition reads a wireType of gob, a struct with one field set, which is a
@@ -149,8 +178,11 @@ func (w *gobWalk) describe(t *gobType, field int) {
 		w.nameAndID()
 	case field == 1 && t.kind == gobStruct:
 		n := w.uint()
-		if n > maxDefinitionBytes { // a field takes a byte at least
-			w.in, w.err = nil, errDefinitions
+		switch { // a field takes a byte at least
+		case n > uint64(len(w.in)):
+			w.fail("gob type cut short")
+		case wire.Exceeds(int(n), w.schema.limit):
+			w.failWith(tooManyDefinitions(w.schema.limit))
 		}
 		for ; n > 0 && w.err == nil; n-- {
 			name, id := w.nameAndID()

@@ -6,117 +6,182 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"sync"
-
-	"geerpc/internal/wire"
 )
 
-// A gobWriter appends gob values to a buffer, as one persistent stream.
+// A gobWriter appends gob values to messages, as one persistent stream.
 //
 // On such a stream a type is defined once, before its first value. A value
-// that turns out not to be encodable, or to be too large, must therefore not
-// take definitions with it when it is dropped. So a value whose encoding may
-// define types is encoded beside the stream first: one of a type that is new
-// to the stream, or one that may hold anything in an interface.
+// that turns out not to be encodable, or too large, must not take definitions
+// with it when it is dropped, and no value may be encoded twice: a user's
+// encoder may have drained what it encodes, or fail the second time.
+//
+// What helps is that the ids of types are the same in the whole process. So
+// the output of any encoder fits any stream that has had the definitions. The
+// writer keeps count of those itself, takes them out of what an encoder has
+// written, and puts the new ones in front of the value. It can throw an encoder
+// away at any time: the next one repeats the definitions, and the writer
+// leaves them out.
 type gobWriter struct {
-	enc     *gob.Encoder
-	out     []byte
-	latest  int                       // where in out the latest section starts: gob writes them one by one
-	defined map[reflect.Type]*gobPlan // types that can't define anything any more; nil: gob writes them
-	last    reflect.Type              // the latest of them
-	plan    *gobPlan                  // and its plan
-	broken  error                     // errBroken, and why
+	schema gobSchema    // the types that the peer has been told
+	enc    *gob.Encoder // of values without a plan; nil: the next one makes it
+
+	types map[reflect.Type]*gobWritten
+	last  reflect.Type // of the latest value
+	entry *gobWritten  // its entry in types
+
+	drafts []gobDraft // of this message
+	begun  bool       // there is something to keep, or to drop
+
+	out      []byte // where the encoder writes, behind what is there
+	sections int    // that it has written
 }
 
-// Write implements io.Writer for the encoder.
+// A gobWritten is what a writer knows of the type of values.
+type gobWritten struct {
+	shape      *gobShape
+	interfaces bool     // a value may bring a new type in an interface
+	plan       *gobPlan // nil: gob has to write the value
+}
+
+// A gobDraft is a plan for values of a type whose definition has not been sent.
+type gobDraft struct {
+	entry *gobWritten
+	plan  *gobPlan
+}
+
+// Write implements io.Writer for an encoder. Gob writes sections one by one.
 func (g *gobWriter) Write(p []byte) (int, error) {
-	g.latest = len(g.out)
 	g.out = append(g.out, p...)
+	g.sections++
 	return len(p), nil
 }
 
-// prepare makes sure that v can be encoded within room bytes (0: no limit), if
-// encoding it may define types. It reports whether it can't.
-func (g *gobWriter) prepare(v any, room int) (settled bool, err error) {
-	if g.broken != nil {
-		return false, g.broken
-	}
-	if g.isDefined(reflect.TypeOf(v)) {
-		return true, nil
-	}
-	var n counter
-	if err := encodeGob(gob.NewEncoder(&n), v); err != nil {
-		return false, err
-	}
-	if wire.Exceeds(int(n), room) {
-		return false, tooLarge(int(n), room)
-	}
-	return false, nil
-}
-
-// isDefined tells whether the stream has all definitions that values of type t
-// may need. If so, g.plan is theirs.
-func (g *gobWriter) isDefined(t reflect.Type) bool {
-	if t != g.last {
-		plan, ok := g.defined[t]
-		if !ok {
-			return false
-		}
-		g.last, g.plan = t, plan
-	}
-	return true
-}
-
-// encode appends v, which has been prepared, to dst. If it fails, nothing has
-// been appended.
-func (g *gobWriter) encode(dst []byte, v any, settled bool) ([]byte, error) {
-	if settled && g.isDefined(reflect.TypeOf(v)) && g.plan != nil {
+// append appends v to dst. A value that takes more than room bytes (0: no
+// limit) may fail at once. Keep must follow, or drop.
+func (g *gobWriter) append(dst []byte, v any, room int) ([]byte, error) {
+	entry := g.entryFor(reflect.TypeOf(v))
+	if entry.plan != nil {
 		if s := structOf(v); s.IsValid() {
-			return g.plan.append(dst, s), nil
+			return entry.plan.append(dst, s), nil
 		}
 	}
-	if g.enc == nil {
-		g.enc = gob.NewEncoder(g)
-		g.defined = make(map[reflect.Type]*gobPlan)
+	v = pointee(v)
+	if entry.shape.nests {
+		if err := checkNesting(v, entry.shape, room); err != nil {
+			return dst, err
+		}
 	}
+	g.begun = true
 	start := len(dst)
-	g.out = dst
-	err := encodeGob(g.enc, v)
-	dst, g.out = g.out, nil
-	switch t := reflect.TypeOf(v); {
-	case err == nil:
-		if !settled && !holdsInterface(t) {
-			g.defined[t] = planToWrite(t, dst[g.latest:])
-		}
-		return dst, nil
-	case !settled: // it went well a moment ago
-		g.broken = fmt.Errorf("%w: %w", errBroken, err)
-		return dst[:start], g.broken
+	message, err := g.encode(dst, v, entry.shape.plain)
+	if err == nil && (g.sections > 1 || entry.interfaces) {
+		message, start, err = g.define(message, start)
 	}
-	return dst[:start], err
+	if err != nil {
+		return dst, err
+	}
+	if entry.shape.plain {
+		g.drafts = append(g.drafts, gobDraft{entry, planToWrite(entry.shape.fields, message[start:])})
+	}
+	return message, nil
 }
 
-// errBroken means that type definitions were lost: nothing can follow, and the
-// connection is of no use.
-var errBroken = errors.New("gob stream lost its type definitions")
+// keep says that the message is on its way to the peer, which has read what
+// came with it when it reads the next one.
+func (g *gobWriter) keep(message []byte) {
+	if !g.begun {
+		return
+	}
+	for _, d := range g.drafts {
+		d.entry.plan = d.plan
+	}
+	g.schema.keep()
+	if len(message) > keepScratch { // the encoder has a buffer as large
+		g.enc = nil
+	}
+	g.drafts, g.begun = nil, false
+}
 
-// encodeGob turns the encoder's panics (a nil pointer, a user's GobEncode)
-// into errors: they must cost one call, not the process.
-func encodeGob(enc *gob.Encoder, v any) (err error) {
+// drop forgets what has been appended since keep was called, if anything.
+func (g *gobWriter) drop() {
+	if !g.begun {
+		return
+	}
+	g.schema.takeBack()
+	g.enc, g.out = nil, nil
+	g.drafts, g.begun = nil, false
+}
+
+func (g *gobWriter) entryFor(t reflect.Type) *gobWritten {
+	if t == g.last && g.entry != nil {
+		return g.entry
+	}
+	entry := g.types[t]
+	if entry == nil {
+		if g.types == nil {
+			g.types = make(map[reflect.Type]*gobWritten)
+			g.schema.repeats = true
+		}
+		entry = &gobWritten{shape: shapeOf(t), interfaces: holdsInterface(t)}
+		g.types[t] = entry
+	}
+	g.last, g.entry = t, entry
+	return entry
+}
+
+// encode appends what an encoder writes. One that is used only once need not
+// stay: the values to come have a plan. The encoder's panics (a user's
+// GobEncode) become errors: they must cost one call, not the process.
+func (g *gobWriter) encode(dst []byte, v any, once bool) (_ []byte, err error) {
+	enc := g.enc
+	if enc == nil || once {
+		enc = gob.NewEncoder(g)
+	}
+	if !once {
+		g.enc = enc
+	}
+	g.out, g.sections = dst, 0
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("gob: encoding %T panicked: %v", v, p)
 		}
 	}()
-	return enc.Encode(v)
+	err = enc.Encode(v)
+	dst, g.out = g.out, nil
+	return dst, err
 }
 
-// A counter counts what is written to it.
-type counter int
+// define puts in place of what an encoder wrote, from start on, the definitions
+// that are new, and then the value in one section. It returns where that starts.
+func (g *gobWriter) define(dst []byte, start int) ([]byte, int, error) {
+	written := dst[start:]
+	v, definitions, err := g.schema.scan((*gobSections)(&written), 0)
+	if err == nil {
+		err = v.err
+	}
+	if err != nil || v.start == 0 && len(v.edits) == 0 {
+		return dst, start, err
+	}
+	dst = append(dst[:start:start], definitions...)
+	at := len(dst)
+	return v.appendTo(dst, written), at, nil
+}
 
-func (c *counter) Write(p []byte) (int, error) {
-	*c += counter(len(p))
-	return len(p), nil
+// pointee returns what gob can encode in place of v: the last of many pointers,
+// for gob lets methods of the type have the wrong one, and in place of one that
+// is nil a pointer to the zero value, which gob sends as far as it can.
+func pointee(v any) any {
+	r := reflect.ValueOf(v)
+	for range maxPointers {
+		if r.Kind() != reflect.Pointer || r.IsNil() || r.Elem().Kind() != reflect.Pointer {
+			break
+		}
+		r = r.Elem()
+	}
+	if r.Kind() != reflect.Pointer || !r.IsNil() {
+		return r.Interface()
+	}
+	return reflect.New(baseOf(r.Type())).Interface()
 }
 
 // A gobReader reads gob values from sections that have been scanned, as one
@@ -165,8 +230,18 @@ func (g *gobReader) decode(section []byte, v any) (err error) {
 			err = fmt.Errorf("gob: decoding into %T panicked: %v", v, p)
 		}
 		g.in = nil
+		if len(section) > keepScratch {
+			g.forget()
+		}
 	}()
 	return g.dec.Decode(v)
+}
+
+// forget has the decoder read a short value: it keeps the latest one.
+func (g *gobReader) forget() {
+	g.in = gobInput{3, gobBool << 1, 0, 0}
+	g.dec.DecodeValue(reflect.Value{})
+	g.in = nil
 }
 
 // decodePlain decodes the section of a value for which there is a plan, or
@@ -233,39 +308,4 @@ func (b *gobInput) ReadByte() (byte, error) {
 	c := (*b)[0]
 	*b = (*b)[1:]
 	return c, nil
-}
-
-var interfaceHolders sync.Map // reflect.Type → bool
-
-// holdsInterface tells whether a value of type t may hold an interface value
-// somewhere, and with it a type that gob defines on the way.
-func holdsInterface(t reflect.Type) bool {
-	if known, ok := interfaceHolders.Load(t); ok {
-		return known.(bool)
-	}
-	found := findInterface(t, make(map[reflect.Type]bool))
-	interfaceHolders.Store(t, found)
-	return found
-}
-
-func findInterface(t reflect.Type, seen map[reflect.Type]bool) bool {
-	if seen[t] {
-		return false
-	}
-	seen[t] = true
-	switch t.Kind() {
-	case reflect.Interface:
-		return true
-	case reflect.Map:
-		return findInterface(t.Key(), seen) || findInterface(t.Elem(), seen)
-	case reflect.Pointer, reflect.Slice, reflect.Array:
-		return findInterface(t.Elem(), seen)
-	case reflect.Struct:
-		for i := range t.NumField() {
-			if findInterface(t.Field(i).Type, seen) {
-				return true
-			}
-		}
-	}
-	return false
 }

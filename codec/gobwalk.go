@@ -1,17 +1,18 @@
 package codec
 
-import (
-	"encoding/binary"
-	"fmt"
-)
+import "fmt"
 
 // maxGobDepth limits how deep values are nested: each level costs a decoder
 // some stack, of which a process has not much. It is that of encoding/json.
-const maxGobDepth = 10000
+// Writers keep to it, too, but count a little more generously: they leave out
+// what can't nest.
+const (
+	maxGobDepth     = 10_000
+	maxGobReadDepth = maxGobDepth + 100
+)
 
-// reservedLength stands where a length is filled in later, as an integer of
-// four bytes.
-var reservedLength = [...]byte{0xfc, 0, 0, 0, 0}
+// maxGobFields is more fields than a struct has.
+const maxGobFields = 1 << 20
 
 // A gobSource shows the sections of a gob stream one by one.
 type gobSource interface {
@@ -22,21 +23,41 @@ type gobSource interface {
 
 // A gobValue is a value on a gob stream.
 type gobValue struct {
-	start, end int    // its offsets; definitions in front of it are left out
-	joined     []byte // the value in one section, if the stream has it in several
-	err        error  // why the value can't be decoded; the stream goes on
+	start, end int       // its offsets; definitions in front of it are left out
+	edits      []gobEdit // what makes one section of it, without definitions; none: it is that
+	removed    int       // how many bytes shorter they make it
+	err        error     // why the value can't be decoded; the stream goes on
+}
+
+// A gobEdit replaces bytes of a stream by a length, or removes them.
+type gobEdit struct {
+	start, end int
+	length     int // 0: none
 }
 
 // in returns the value's section, where stream is all that was scanned.
 func (v *gobValue) in(stream []byte) []byte {
-	if v.joined != nil {
-		return v.joined
+	if len(v.edits) == 0 {
+		return stream[v.start:v.end]
 	}
-	return stream[v.start:v.end]
+	return v.appendTo(make([]byte, 0, v.end-v.start-v.removed), stream)
+}
+
+// appendTo appends the value's section to b.
+func (v *gobValue) appendTo(b, stream []byte) []byte {
+	at := v.start
+	for _, e := range v.edits {
+		b = append(b, stream[at:e.start]...)
+		if e.length > 0 {
+			b = appendPlainUint(b, uint64(e.length))
+		}
+		at = e.end
+	}
+	return append(b, stream[at:v.end]...)
 }
 
 // A gobWalk goes through one value, up to its end and no further. On the way
-// it takes the definitions out.
+// it notes the definitions, and how to take them out of the value.
 type gobWalk struct {
 	schema *gobSchema
 	src    gobSource
@@ -45,9 +66,9 @@ type gobWalk struct {
 	err    error
 	lost   error // of src or a definition: the stream can't go on
 
-	definitions []byte // those met, in sections of their own
-	out         []byte // the value so far, without them
-	split       bool   // there were some in its midst
+	definitions []byte    // those that are new, in sections of their own
+	edits       []gobEdit // in order
+	removed     int       // by the edits
 	depth       int
 }
 
@@ -63,6 +84,7 @@ func (s *gobSchema) scan(src gobSource, off int) (v gobValue, definitions []byte
 	}
 	w := gobWalk{schema: s, src: src, in: payload, next: next}
 	v.start = off
+	header := w.lengthFrom(off)
 	id := w.int()
 	for id < 0 && w.err == nil {
 		w.define(-id)
@@ -72,42 +94,73 @@ func (s *gobSchema) scan(src gobSource, off int) (v gobValue, definitions []byte
 		}
 		v.start = w.next
 		w.advance()
+		header = w.lengthFrom(v.start)
 		id = w.int()
 	}
 	if !s.flat(id) {
-		w.whole(id)
+		w.whole(id, header)
 	}
-	v.end, v.err = w.next, w.err
-	if w.split {
-		v.joined = w.out
-	}
+	v.end, v.err, v.edits, v.removed = w.next, w.err, w.edits, w.removed
 	return v, w.definitions, w.lost
 }
 
-// whole walks the value of a section, behind its type.
-func (w *gobWalk) whole(id int) {
-	if w.err != nil {
+// whole walks the value of a section, behind its type. What a nil pointer
+// leaves of a struct is nothing at all: the section ends where it would begin.
+func (w *gobWalk) whole(id int, header gobEdit) {
+	if t := w.schema.types[id]; len(w.in) == 0 && t != nil && t.kind == gobStruct {
 		return
 	}
-	w.out = append([]byte(nil), reservedLength[:]...)
-	w.out = appendGobInt(w.out, id)
+	frame := w.open(header)
 	w.value(id)
 	if len(w.in) > 0 {
 		w.fail("bytes behind a gob value")
 	}
-	w.fillIn(0)
+	w.close(frame)
 }
 
-// fillIn fills in the length that was reserved at offset at of the output.
-func (w *gobWalk) fillIn(at int) {
-	start := at + len(reservedLength)
-	binary.BigEndian.PutUint32(w.out[start-4:], uint32(len(w.out)-start))
+// offset returns where the walk is.
+func (w *gobWalk) offset() int { return w.next - len(w.in) }
+
+// lengthFrom returns the edit that replaces a length which starts at offset
+// start and has just been read.
+func (w *gobWalk) lengthFrom(start int) gobEdit { return gobEdit{start: start, end: w.offset()} }
+
+// A gobFrame is bytes behind their length.
+type gobFrame struct {
+	edit    int // the length's
+	removed int // before them
+}
+
+// open begins a frame. Its length is going to change if there is a definition
+// in the frame.
+func (w *gobWalk) open(length gobEdit) gobFrame {
+	w.edits = append(w.edits, length)
+	return gobFrame{len(w.edits) - 1, w.removed}
+}
+
+// close ends a frame, and leaves its length alone if there was no definition.
+func (w *gobWalk) close(f gobFrame) {
+	if len(w.edits) == f.edit+1 {
+		w.edits = w.edits[:f.edit]
+		return
+	}
+	e := &w.edits[f.edit]
+	e.length = w.offset() - e.end - (w.removed - f.removed)
+	w.removed += e.end - e.start - plainUintBytes(uint64(e.length))
+}
+
+// cut removes what has been walked since offset start.
+func (w *gobWalk) cut(start int) {
+	w.edits = append(w.edits, w.lengthFrom(start))
+	w.removed += w.offset() - start
 }
 
 // fail ends the walk. After that there is nothing more to read.
-func (w *gobWalk) fail(why string) {
+func (w *gobWalk) fail(why string) { w.failWith(fmt.Errorf("%w: %s", ErrCorrupt, why)) }
+
+func (w *gobWalk) failWith(err error) {
 	if w.in = nil; w.err == nil {
-		w.err = fmt.Errorf("%w: %s", ErrCorrupt, why)
+		w.err = err
 	}
 }
 
@@ -118,46 +171,41 @@ func (w *gobWalk) advance() {
 	}
 	payload, next, err := w.src.section(w.next)
 	if err != nil {
-		w.in, w.err, w.lost = nil, err, err
+		w.failWith(err)
+		w.lost = err
 		return
 	}
 	w.in, w.next = payload, next
 }
 
-// take takes n bytes and puts them out.
+// take takes n bytes.
 func (w *gobWalk) take(n uint64) (taken []byte) {
 	if n > uint64(len(w.in)) {
 		w.fail("gob value cut short")
 		return nil
 	}
 	taken = w.in[:n]
-	w.out = append(w.out, taken...)
 	w.in = w.in[n:]
 	return taken
 }
 
 func (w *gobWalk) uint() uint64 {
+	if len(w.in) > 0 && w.in[0] < 0x80 {
+		x := w.in[0]
+		w.in = w.in[1:]
+		return uint64(x)
+	}
 	x, n, need, err := parseGobUint(w.in)
 	if need > 0 || err != nil {
 		w.fail("gob integer cut short")
 		return 0
 	}
-	w.take(uint64(n))
+	w.in = w.in[n:]
 	return x
 }
 
 // int takes a signed integer, whose sign is the lowest bit of an unsigned one.
-func (w *gobWalk) int() int {
-	return int(signed(w.uint()))
-}
-
-func appendGobInt(b []byte, i int) []byte {
-	x := uint64(i) << 1
-	if i < 0 {
-		x = ^x
-	}
-	return binary.BigEndian.AppendUint64(append(b, 0xf8), x)
-}
+func (w *gobWalk) int() int { return int(signed(w.uint())) }
 
 // fields takes the fields of a struct. Each is announced by how far its number
 // is from the last one's; zero ends the struct.
@@ -167,7 +215,7 @@ func (w *gobWalk) fields(f func(field int)) {
 		if delta == 0 {
 			return
 		}
-		if delta > maxDefinitionBytes {
+		if delta > maxGobFields {
 			w.fail("gob field out of range")
 			return
 		}
@@ -176,22 +224,19 @@ func (w *gobWalk) fields(f func(field int)) {
 	}
 }
 
-// define takes a definition out, for the schema and for the decoder.
+// define reads a definition, for the schema and for the decoder.
 func (w *gobWalk) define(id int) {
-	section, out := w.in, w.out
-	w.schema.define(id, w)
-	w.out = out
+	section := w.in
+	fresh := w.schema.define(id, w)
 	if w.err != nil {
 		w.lost = w.err
 		return
 	}
-	d := w.definitions
-	start := len(d)
-	d = append(d, reservedLength[:]...)
-	d = appendGobInt(d, -id)
-	d = append(d, section[:len(section)-len(w.in)]...)
-	binary.BigEndian.PutUint32(d[start+1:], uint32(len(d)-start-len(reservedLength)))
-	w.definitions = d
+	if fresh {
+		definition := section[:len(section)-len(w.in)]
+		d := appendPlainUint(w.definitions, uint64(plainIntBytes(int64(-id))+len(definition)))
+		w.definitions = append(appendPlainInt(d, int64(-id)), definition...)
+	}
 }
 
 // value walks a value that stands alone: in a section or in an interface.
@@ -204,8 +249,8 @@ func (w *gobWalk) value(id int) {
 
 // part walks a value that is part of another.
 func (w *gobWalk) part(id int) {
-	if w.depth >= maxGobDepth {
-		w.fail("gob value nested too deep")
+	if w.depth >= maxGobReadDepth {
+		w.failWith(errTooDeep)
 	}
 	if w.err != nil {
 		return
@@ -259,31 +304,25 @@ func (w *gobWalk) dynamic() {
 		return
 	}
 	w.take(name)
-	start := len(w.out)
+	start := w.offset()
 	id := w.int()
 	for id < 0 && w.err == nil {
-		w.split = true
 		w.define(-id)
 		if len(w.in) == 0 {
 			w.advance()
 		} else {
 			w.uint()
 		}
-		w.out = w.out[:start]
+		w.cut(start)
+		start = w.offset()
 		id = w.int()
 	}
-	w.out = appendGobInt(w.out[:start], id)
+	start = w.offset()
 	w.uint()
-	start += gobIDBytes
-	w.out = append(w.out[:start], reservedLength[:]...)
+	frame := w.open(w.lengthFrom(start))
 	w.value(id)
-	if w.err == nil {
-		w.fillIn(start)
-	}
+	w.close(frame)
 }
-
-// gobIDBytes is what appendGobInt appends.
-const gobIDBytes = 9
 
 // gobSections is a gobSource of bytes that are all there.
 type gobSections []byte

@@ -62,7 +62,8 @@ func each(t *testing.T, layouts []layout, f func(t *testing.T, l layout)) {
 // reader returns a codec that reads stream and takes messages of up to max
 // bytes (0: of any size).
 func (l layout) reader(stream io.Reader, max int) codec.Codec {
-	return l.open(&wire.Conn{Reader: wire.NewReader(stream), Closer: io.NopCloser(nil), MaxRead: max})
+	return l.open(&wire.Conn{Reader: wire.NewReader(stream), Closer: io.NopCloser(nil), MaxRead: max,
+		MaxReadDefinitions: codec.DefaultMaxDefinitionBytes})
 }
 
 // A writer is a codec that writes messages of up to max bytes (0: of any size).

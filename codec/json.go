@@ -138,6 +138,9 @@ func (c *jsonCodec) Write(h *Header, body any) error {
 	if err := enc.Encode(body); err != nil {
 		return err
 	}
+	if err := c.fits(message.Bytes()); err != nil {
+		return err
+	}
 	return c.send(message.Bytes())
 }
 

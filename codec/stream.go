@@ -1,15 +1,17 @@
 package codec
 
 import (
-	"errors"
 	"io"
 
 	"geerpc/internal/wire"
 )
 
-// DefaultMaxMessageBytes limits messages on a connection that brings no limits
-// of its own: a bare one, without package geerpc around it.
-const DefaultMaxMessageBytes = 4 << 20
+// The limits of a connection that brings none of its own: a bare one, without
+// package geerpc around it.
+const (
+	DefaultMaxMessageBytes    = 4 << 20  // in a message
+	DefaultMaxDefinitionBytes = 64 << 10 // of gob type definitions that are read
+)
 
 // keepScratch is how large a scratch buffer may be and still be kept.
 const keepScratch = 64 << 10
@@ -31,20 +33,11 @@ func newStream(conn io.ReadWriteCloser) stream {
 		return stream{conn: c, out: c.Writer}
 	}
 	return stream{out: conn, conn: &wire.Conn{Reader: wire.NewReader(conn), Closer: conn,
-		MaxRead: DefaultMaxMessageBytes, MaxWrite: DefaultMaxMessageBytes}}
+		MaxRead: DefaultMaxMessageBytes, MaxWrite: DefaultMaxMessageBytes, MaxReadDefinitions: DefaultMaxDefinitionBytes}}
 }
 
 // Close closes the connection.
 func (s *stream) Close() error { return s.conn.Close() }
-
-// closeIfBroken closes the connection if err means that nothing more can be
-// written, so that nobody waits for answers that can't come.
-func (s *stream) closeIfBroken(err error) error {
-	if errors.Is(err, errBroken) {
-		s.Close()
-	}
-	return err
-}
 
 // next drops the message that has been read.
 func (s *stream) next() {
@@ -64,15 +57,19 @@ func (s *stream) room(n int) (int, error) {
 	return s.conn.MaxWrite - n, nil
 }
 
-// send writes the message that has been put together, with a single call, or
-// nothing if it is over the peer's limit.
+// fits refuses a message that is over the peer's limit.
+func (s *stream) fits(message []byte) error {
+	if wire.Exceeds(len(message), s.conn.MaxWrite) {
+		return tooLarge(len(message), s.conn.MaxWrite)
+	}
+	return nil
+}
+
+// send writes the message that has been put together, with a single call.
 func (s *stream) send(message []byte) error {
 	s.scratch = message[:0]
 	if cap(message) > keepScratch {
 		s.scratch = nil
-	}
-	if wire.Exceeds(len(message), s.conn.MaxWrite) {
-		return tooLarge(len(message), s.conn.MaxWrite)
 	}
 	_, err := s.out.Write(message)
 	return err

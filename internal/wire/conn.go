@@ -13,6 +13,10 @@ type Conn struct {
 
 	MaxRead  int // bytes in a message that this side takes; 0: no limit
 	MaxWrite int // bytes in a message that the peer takes; 0: no limit
+
+	// The bytes of gob type definitions that each side takes on the
+	// connection; 0: no limit.
+	MaxReadDefinitions, MaxWriteDefinitions int
 }
 
 // Exceeds tells whether a message of n bytes is over the limit max, where 0 is
