@@ -340,6 +340,9 @@ func asError(err error) *Error {
 
 // unsendable is the answer in place of a reply that could not be sent.
 func unsendable(err error) *Error {
+	if errors.Is(err, codec.ErrDefinitions) {
+		return newError(CodeResourceExhausted, InMethod, RanYes, "rpc server: reply, for the client's Option.MaxDefinitionBytes", err)
+	}
 	if errors.Is(err, codec.ErrTooLarge) {
 		return newError(CodeResourceExhausted, InMethod, RanYes, "rpc server: reply, for the client's Option.MaxMessageBytes", err)
 	}

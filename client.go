@@ -66,7 +66,7 @@ func newClient(ctx context.Context, conn net.Conn, opt Option) (*Client, error) 
 	c.pending.drained = func() { c.link.fail(errDrained) }
 	c.waiters.New = newWaiter
 	c.call = chain(opt.Interceptors, c.invoke)
-	c.link = newLink(conn, limits{opt.MaxMessageBytes, opt.FlushTimeout, opt.Logger})
+	c.link = newLink(conn, limits{opt.MaxMessageBytes, opt.MaxDefinitionBytes, opt.FlushTimeout, opt.Logger})
 	c.pending.ended = c.link.ctx.Done()
 	if err := c.greet(ctx); err != nil {
 		c.link.fail(err)

@@ -84,9 +84,10 @@ func newConn(s *Server, rwc io.ReadWriteCloser) *conn {
 		gone:     make(chan struct{}),
 	}
 	c.link = newLink(rwc, limits{
-		maxRead: limit(s.MaxMessageBytes, DefaultMaxMessageBytes),
-		flush:   limit(s.FlushTimeout, DefaultFlushTimeout),
-		log:     s.logger(),
+		maxRead:        limit(s.MaxMessageBytes, DefaultMaxMessageBytes),
+		maxDefinitions: limit(s.MaxDefinitionBytes, DefaultMaxDefinitionBytes),
+		flush:          limit(s.FlushTimeout, DefaultFlushTimeout),
+		log:            s.logger(),
 	})
 	return c
 }

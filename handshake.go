@@ -63,7 +63,12 @@ type hello struct {
 	Extended        bool     `json:",omitempty"` // the codec has an extended layout
 	Kinds           []string `json:",omitempty"` // of messages that the client handles
 	MaxMessageBytes int      `json:",omitempty"` // of a reply; 0: no limit
-	Token           string   `json:",omitempty"`
+
+	// MaxDefinitionBytes is how many bytes of gob type definitions the client
+	// takes; 0: 64 KiB, negative: no limit.
+	MaxDefinitionBytes int64 `json:",omitempty"`
+
+	Token string `json:",omitempty"`
 
 	PingInterval time.Duration `json:",omitempty"` // the client sends something at least so often; 0: no promise
 }
@@ -78,7 +83,10 @@ type ack struct {
 	Extended        bool     `json:",omitempty"` // both codecs have an extended layout: it is in force
 	Kinds           []string `json:",omitempty"` // of messages that the server handles
 	MaxMessageBytes int      `json:",omitempty"` // of a request; 0: no limit
-	MaxInFlight     int      `json:",omitempty"` // calls at a time; 0: no limit
+
+	MaxDefinitionBytes int64 `json:",omitempty"` // as in the hello, of the server
+
+	MaxInFlight int `json:",omitempty"` // calls at a time; 0: no limit
 
 	PingInterval time.Duration `json:",omitempty"` // how often each side is to be heard; 0: as it likes
 }
@@ -163,7 +171,7 @@ func (c *Client) greetPeer() error {
 		MagicNumber: MagicNumber, CodecType: c.opt.CodecType,
 		ConnectTimeout: c.opt.ConnectTimeout, HandleTimeout: c.opt.HandleTimeout,
 		Version: protocolVersion, Ack: true, Extended: c.link.whole, Kinds: kinds,
-		MaxMessageBytes: c.opt.MaxMessageBytes, Token: c.opt.Token, PingInterval: c.opt.PingInterval,
+		MaxMessageBytes: c.opt.MaxMessageBytes, MaxDefinitionBytes: announcedDefinitions(c.opt.MaxDefinitionBytes), Token: c.opt.Token, PingInterval: c.opt.PingInterval,
 	})
 	if err == nil && len(line) > maxHandshakeBytes {
 		err = fmt.Errorf("hello of %d bytes, a server takes %d: choose a shorter Token or CodecType", len(line), maxHandshakeBytes)
@@ -192,6 +200,7 @@ func (c *Client) greetPeer() error {
 			Where: InServer, Ran: RanNever}
 	}
 	c.link.wire.MaxWrite = max(a.MaxMessageBytes, 0)
+	c.link.wire.MaxWriteDefinitions = peerDefinitions(a.MaxDefinitionBytes)
 	c.pending.limit = max(a.MaxInFlight, 0)
 	if a.PingInterval > 0 {
 		c.opt.PingInterval = min(c.opt.PingInterval, a.PingInterval)
@@ -266,13 +275,14 @@ func (c *conn) greet() error {
 		return nil
 	}
 	c.link.wire.MaxWrite = max(h.MaxMessageBytes, 0)
+	c.link.wire.MaxWriteDefinitions = peerDefinitions(h.MaxDefinitionBytes)
 	extended := h.Extended && c.link.whole
 	if extended {
 		c.link.extend(newKindSet(h.Kinds))
 		c.pingInterval = c.server.pingInterval(h.PingInterval)
 	}
 	return c.answer(ack{OK: true, Version: protocolVersion, Extended: extended, Kinds: kinds,
-		MaxMessageBytes: c.link.wire.MaxRead, MaxInFlight: c.server.maxInFlight(), PingInterval: c.pingInterval})
+		MaxMessageBytes: c.link.wire.MaxRead, MaxDefinitionBytes: announcedDefinitions(c.link.wire.MaxReadDefinitions), MaxInFlight: c.server.maxInFlight(), PingInterval: c.pingInterval})
 }
 
 // answer sends the acknowledgement.

@@ -71,9 +71,10 @@ type control struct {
 
 // limits are what a link needs to know of an Option or a Server.
 type limits struct {
-	maxRead int           // bytes in a message; 0: no limit
-	flush   time.Duration // 0: no limit
-	log     *slog.Logger
+	maxRead        int           // bytes in a message; 0: no limit
+	maxDefinitions int           // bytes of gob type definitions that the peer may send; 0: no limit
+	flush          time.Duration // 0: no limit
+	log            *slog.Logger
 }
 
 // newLink returns the link over conn.
@@ -86,7 +87,7 @@ func newLink(conn io.ReadWriteCloser, lim limits) *link {
 	l.in = wire.NewReader(conn)
 	l.out = wire.NewWriter(conn, lim.flush, l.shut)
 	l.wire = &wire.Conn{Reader: l.in, Writer: l.out, Closer: closer{l}, MaxRead: lim.maxRead,
-		MaxReadDefinitions: codec.DefaultMaxDefinitionBytes}
+		MaxReadDefinitions: lim.maxDefinitions}
 	return l
 }
 

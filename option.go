@@ -16,16 +16,17 @@ const MagicNumber = 0x3bef5c
 
 // The defaults of both sides.
 const (
-	DefaultConnectTimeout  = 10 * time.Second // of DefaultOption
-	DefaultMaxMessageBytes = codec.DefaultMaxMessageBytes
-	DefaultFlushTimeout    = 10 * time.Second
-	DefaultPingInterval    = 30 * time.Second
-	DefaultPingTimeout     = 10 * time.Second
+	DefaultConnectTimeout     = 10 * time.Second // of DefaultOption
+	DefaultMaxMessageBytes    = codec.DefaultMaxMessageBytes
+	DefaultMaxDefinitionBytes = codec.DefaultMaxDefinitionBytes
+	DefaultFlushTimeout       = 10 * time.Second
+	DefaultPingInterval       = 30 * time.Second
+	DefaultPingTimeout        = 10 * time.Second
 )
 
 // An Option is how a client wants its connection. The first four fields are
-// GeeRPC's and go to the server in the handshake, and so do Token and
-// MaxMessageBytes; the rest stays on this side.
+// GeeRPC's and go to the server in the handshake, and so do Token,
+// MaxMessageBytes and MaxDefinitionBytes; the rest stays on this side.
 // An Option is copied by whatever takes one and may be shared by many Dials.
 type Option struct {
 	MagicNumber int        // set by Dial; 0 will do
@@ -64,6 +65,14 @@ type Option struct {
 	// MaxMessageBytes limits a reply's size. Zero: 4 MiB; negative: no limit.
 	// The size of a request is limited by the server.
 	MaxMessageBytes int `json:"-"`
+
+	// MaxDefinitionBytes limits the gob type definitions that the server may
+	// send on this connection, each of which comes before the first value of
+	// its type. The server knows: a reply that needs more fails alone, and its
+	// error has CodeResourceExhausted. A peer that sends more all the same
+	// loses the connection. Zero: 64 KiB; negative: no limit. What a client
+	// may send is limited by the server.
+	MaxDefinitionBytes int `json:"-"`
 
 	// PingInterval is how often the server hears from the client: when the
 	// client has sent nothing, or received nothing, for so long, it sends a
@@ -117,6 +126,7 @@ func parseOptions(opts ...*Option) (Option, error) {
 	opt.HandleTimeout = max(opt.HandleTimeout, 0)
 	opt.Logger = orQuiet(opt.Logger)
 	opt.MaxMessageBytes = limit(opt.MaxMessageBytes, DefaultMaxMessageBytes)
+	opt.MaxDefinitionBytes = limit(opt.MaxDefinitionBytes, DefaultMaxDefinitionBytes)
 	opt.PingInterval = limit(opt.PingInterval, DefaultPingInterval)
 	opt.PingTimeout = limit(opt.PingTimeout, DefaultPingTimeout)
 	opt.FlushTimeout = limit(opt.FlushTimeout, DefaultFlushTimeout)

@@ -132,6 +132,8 @@ func (c *Client) unsent(ctx context.Context, err error) error {
 		return newError(CodeUnavailable, OnLink, RanNever, "rpc client: not sent", fmt.Errorf("%w: %w", ErrShutdown, c.link.cause()))
 	case err == errLeft:
 		return newError(CodeUnavailable, InClient, RanNever, "rpc client", err)
+	case errors.Is(err, codec.ErrDefinitions):
+		return newError(CodeResourceExhausted, InClient, RanNever, "rpc client: arguments, for the server's Server.MaxDefinitionBytes", err)
 	case errors.Is(err, codec.ErrTooLarge):
 		return newError(CodeResourceExhausted, InClient, RanNever, "rpc client: arguments, for the server's Server.MaxMessageBytes", err)
 	}

@@ -60,6 +60,11 @@ type Server struct {
 	// MaxMessageBytes limits the size of a request. Default: 4 MiB.
 	MaxMessageBytes int
 
+	// MaxDefinitionBytes limits the gob type definitions that a client may
+	// send on one connection, as Option.MaxDefinitionBytes does. Default:
+	// 64 KiB.
+	MaxDefinitionBytes int
+
 	// MaxInFlight limits the calls that a connection has in flight. A client
 	// is told, and waits; one that is too old to be told is not read from
 	// meanwhile. Default: 4,096.

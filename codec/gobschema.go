@@ -150,7 +150,7 @@ func (s *gobSchema) define(id int, w *gobWalk) (fresh bool) {
 }
 
 func tooManyDefinitions(limit int) error {
-	return fmt.Errorf("%w: more than %d bytes on one connection, see MaxDefinitionBytes", ErrDefinitions, limit)
+	return fmt.Errorf("%w: more than the %d bytes of MaxDefinitionBytes on one connection", ErrDefinitions, limit)
 }
 
 // definition reads a wireType of gob, a struct with one field set, which is a
