@@ -36,7 +36,8 @@ func (readOnly) Close() error                { return nil }
 func fuzzConn(data []byte) *wire.Conn {
 	rw := readOnly{bytes.NewReader(data)}
 	return &wire.Conn{Reader: wire.NewReader(rw), Writer: wire.NewWriter(rw, -1, func(error) {}),
-		Closer: rw, MaxRead: fuzzLimit, MaxWrite: fuzzLimit}
+		Closer: rw, MaxRead: fuzzLimit, MaxWrite: fuzzLimit,
+		MaxReadDefinitions: DefaultMaxDefinitionBytes, MaxWriteDefinitions: DefaultMaxDefinitionBytes}
 }
 
 // fuzzDecoder reads whatever the fuzzer thinks of: no panic, and an end.
