@@ -76,7 +76,7 @@ type Server struct {
 
 	// FlushTimeout limits how long a client may take no byte that the server
 	// has to send before its connection is closed. Each byte that it takes
-	// begins a new wait. (TLS shows progress in pieces of 48 KiB: a client
+	// begins a new wait. (TLS shows progress in steps of up to 32 KiB: a client
 	// that takes less in this time is closed.) Default: 10 s.
 	FlushTimeout time.Duration
 

@@ -103,7 +103,7 @@ func newSink(conn io.Writer, limit time.Duration, close func()) *sink {
 func showProgress(conn io.Writer) {
 	if c, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		if tcp, ok := c.NetConn().(*net.TCPConn); ok {
-			limitUnsent(tcp, 4*smallWrite)
+			limitUnsent(tcp, 2*smallWrite)
 		}
 	}
 }
