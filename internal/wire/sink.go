@@ -69,32 +69,28 @@ type deadliner interface{ SetWriteDeadline(time.Time) error }
 // byte that it gets rid of: a blocked write may sleep until a third of the
 // socket's buffer is free. So a socket's write is tried again now and then.
 type sink struct {
-	conn     io.Writer
-	kind     sinkKind
-	deadline deadliner // nil: conn has none, or refuses them
-	limit    time.Duration
-	close    func()
-	alarm    *Alarm    // calls close; made when first needed
-	until    time.Time // the deadline that is set
+	conn  io.Writer
+	kind  sinkKind
+	limit time.Duration
+	close func()        // ends a write that no deadline can end, by closing the connection
+	alarm *Alarm        // calls close; made when first needed
+	until time.Duration // the deadline that is set, by now
 
 	taken     atomic.Int64 // when the connection last took bytes, by now
 	unblocked atomic.Int64 // when it last took bytes after having taken none for a while, by now
 }
 
-// newSink returns the sink for conn. Its close is called when a write must be
-// ended that no deadline can end.
-func newSink(conn io.Writer, limit time.Duration, close func()) *sink {
+// init makes s the sink for conn.
+func (s *sink) init(conn io.Writer, limit time.Duration, close func()) {
+	s.conn, s.kind, s.limit, s.close = conn, kindOf(conn), limit, close
 	if limit < 0 {
-		limit = unlimitedFor
+		s.limit = unlimitedFor
 	}
-	s := &sink{conn: conn, kind: kindOf(conn), limit: limit, close: close}
-	s.deadline, _ = conn.(deadliner)
 	if s.kind == sealed {
 		showProgress(conn)
 	}
 	s.taken.Store(int64(now()))
 	s.unblocked.Store(s.taken.Load())
-	return s
 }
 
 // showProgress has the kernel keep few bytes of a TLS connection that are not
@@ -113,14 +109,13 @@ func showProgress(conn io.Writer) {
 func (s *sink) writeNow(batch []byte) (rest []byte, err error) {
 	// Setting a deadline costs as much as encoding a small call: let one
 	// serve for as long as enough of it is left.
-	start := time.Now()
-	if left := s.until.Sub(start); left < minPatience || left > patience {
-		s.until = start.Add(patience)
-		s.deadline.SetWriteDeadline(s.until)
+	start := now()
+	if left := s.until - start; left < minPatience || left > patience {
+		s.setDeadline(patience)
 	}
 	n, err := s.conn.Write(batch)
 	if n > 0 {
-		s.taken.Store(int64(start.Sub(processStart)))
+		s.taken.Store(int64(start))
 	}
 	if err == nil {
 		return nil, nil
@@ -176,8 +171,7 @@ func (s *sink) write(batch []byte, wait time.Duration) (int, error) {
 		piece = batch[:min(len(batch), maxWrite)]
 	}
 	if s.kind != sealed {
-		s.until = time.Now().Add(wait)
-		if s.deadline.SetWriteDeadline(s.until) == nil {
+		if s.setDeadline(wait) == nil {
 			return s.conn.Write(piece)
 		}
 		s.kind = sealed
@@ -188,6 +182,12 @@ func (s *sink) write(batch []byte, wait time.Duration) (int, error) {
 	s.alarm.Set(s.limit)
 	defer s.alarm.Stop()
 	return s.conn.Write(piece)
+}
+
+// setDeadline limits what is written from now on.
+func (s *sink) setDeadline(wait time.Duration) error {
+	s.until = now() + wait
+	return s.conn.(deadliner).SetWriteDeadline(time.Now().Add(wait))
 }
 
 // took notes that n bytes have been taken by a write.

@@ -25,7 +25,7 @@ const (
 //	End()
 //	Flush(yield)  // at the latest when there is nothing else to be written
 type Writer struct {
-	sink    *sink       // used by the flusher
+	sink    sink        // used by the flusher
 	onError func(error) // told once, when a write has failed or timed out
 
 	err      atomic.Pointer[error] // set once
@@ -49,7 +49,7 @@ type Writer struct {
 // at most once, without locks held; it closes conn.
 func NewWriter(conn io.Writer, limit time.Duration, onError func(error)) *Writer {
 	w := &Writer{onError: onError, failed: make(chan struct{})}
-	w.sink = newSink(conn, limit, func() { w.Fail(ErrFlushTimeout) })
+	w.sink.init(conn, limit, func() { w.Fail(ErrFlushTimeout) })
 	w.turn.freed = make(chan struct{}, 1)
 	return w
 }
