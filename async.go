@@ -3,6 +3,7 @@ package geerpc
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 )
 
@@ -57,10 +58,11 @@ func (c *Client) intercepted(call *Call) {
 		Message: "rpc client: an interceptor ended its goroutine"}
 	defer func() {
 		if p := recover(); p != nil {
-			c.opt.Logger.Error("rpc client: interceptor panicked",
-				"method", call.ServiceMethod, "panic", p, "stack", string(debug.Stack()))
+			text := fmt.Sprint(p) // now: the value may change before it is logged
+			c.report(slog.LevelError, "rpc client: interceptor panicked",
+				"method", call.ServiceMethod, "panic", text, "stack", string(debug.Stack()))
 			call.Error = &Error{Code: CodeInternal, Where: InClient, Ran: RanMaybe,
-				Message: fmt.Sprintf("rpc client: calling %s panicked: %.256v", call.ServiceMethod, p)}
+				Message: fmt.Sprintf("rpc client: calling %s panicked: %.256s", call.ServiceMethod, text)}
 		}
 		c.strobe(call)
 	}()
@@ -87,15 +89,33 @@ func (a *asyncCall) recall() bool { return false } // its caller may know alread
 
 // strobe announces that call is done, without blocking.
 func (c *Client) strobe(call *Call) {
-	select {
-	case call.Done <- call:
-		return
-	default:
+	if !c.announce(call, nil) {
+		go c.announce(call, c.closed) // ends when the call is received or the Client closed
 	}
-	go func() { // ends when the call is received or the Client closed
-		select {
-		case call.Done <- call:
-		case <-c.closed:
+}
+
+// announce sends call on its Done channel, and reports false if it can't until
+// end is closed; with a nil end it does not wait. A program that has closed the
+// channel would have the sender panic, which reads for all calls: it is logged.
+func (c *Client) announce(call *Call, end <-chan struct{}) (announced bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.report(slog.LevelError, "rpc client: call not announced: its Done channel is closed", "method", call.ServiceMethod)
+			announced = true
 		}
 	}()
+	select {
+	case call.Done <- call:
+		return true
+	default:
+	}
+	if end == nil {
+		return false
+	}
+	select {
+	case call.Done <- call:
+		return true
+	case <-end:
+		return false
+	}
 }

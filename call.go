@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"runtime/debug"
 	"sync/atomic"
@@ -186,10 +187,11 @@ var errGoexit error = &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,
 
 // panicked is called by who has recovered from a method's panic.
 func (s *Server) panicked(serviceMethod string, p any) error {
-	s.logger().Error("rpc server: method panicked",
-		"method", serviceMethod, "panic", p, "stack", string(debug.Stack()))
+	text := fmt.Sprint(p) // now: the value may change before it is logged
+	s.report(slog.LevelError, "rpc server: method panicked",
+		"method", serviceMethod, "panic", text, "stack", string(debug.Stack()))
 	return &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,
-		Message: fmt.Sprintf("rpc server: method %s panicked: %.256v", serviceMethod, p)}
+		Message: fmt.Sprintf("rpc server: method %s panicked: %.256s", serviceMethod, text)}
 }
 
 // handle runs the method, in the interceptors if there are any.

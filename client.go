@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"reflect"
 	"runtime"
@@ -12,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"geerpc/codec"
+	"geerpc/internal/report"
 )
 
 // A Client is one connection to a server. It may be used by any number of
@@ -33,6 +35,7 @@ type Client struct {
 	outbox  combiner[waiter]
 	taking  sync.Mutex // held to take from the outbox
 	senders workers    // one at a time empties the outbox
+	reports report.Queue
 }
 
 var (
@@ -66,7 +69,7 @@ func newClient(ctx context.Context, conn net.Conn, opt Option) (*Client, error) 
 	c.pending.drained = func() { c.link.fail(errDrained) }
 	c.waiters.New = newWaiter
 	c.call = chain(opt.Interceptors, c.invoke)
-	c.link = newLink(conn, limits{opt.MaxMessageBytes, opt.MaxDefinitionBytes, opt.FlushTimeout, opt.Logger})
+	c.link = newLink(conn, limits{opt.MaxMessageBytes, opt.MaxDefinitionBytes, opt.FlushTimeout, c.report})
 	c.pending.ended = c.link.ctx.Done()
 	if err := c.greet(ctx); err != nil {
 		c.link.fail(err)
@@ -101,7 +104,13 @@ func (c *Client) Close() error {
 	close(c.closed)
 	c.link.fail(ErrShutdown)
 	<-c.done
+	c.reports.Wait(report.Grace)
 	return nil
+}
+
+// report has a message logged, without waiting for the Logger.
+func (c *Client) report(level slog.Level, text string, args ...any) {
+	c.reports.Log(c.opt.Logger, level, text, args...)
 }
 
 // IsAvailable tells whether the Client takes new calls: it has not been closed,
@@ -270,7 +279,7 @@ func (c *Client) readFresh(target any) (fresh reflect.Value, err error) {
 func (c *Client) terminate(cause error) {
 	left, server := c.pending.end(), remoteAddr(c.link.conn)
 	if len(left) > 0 && c.pending.state.Load()&closing == 0 {
-		c.opt.Logger.Warn("rpc client: connection lost", "server", server, "calls", len(left), "err", cause)
+		c.report(slog.LevelWarn, "rpc client: connection lost", "server", server, "calls", len(left), "err", cause)
 	}
 	for _, p := range left {
 		p.deliver(nil, lostError(server, cause))

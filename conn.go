@@ -87,7 +87,7 @@ func newConn(s *Server, rwc io.ReadWriteCloser) *conn {
 		maxRead:        limit(s.MaxMessageBytes, DefaultMaxMessageBytes),
 		maxDefinitions: limit(s.MaxDefinitionBytes, DefaultMaxDefinitionBytes),
 		flush:          limit(s.FlushTimeout, DefaultFlushTimeout),
-		log:            s.logger(),
+		report:         s.report,
 	})
 	return c
 }

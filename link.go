@@ -35,7 +35,8 @@ type link struct {
 	wire *wire.Conn
 	in   *wire.Reader
 	out  *wire.Writer
-	log  *slog.Logger
+	// report has a message logged, without waiting.
+	report func(level slog.Level, text string, args ...any)
 
 	codec    codec.Codec
 	whole    bool // the codec has the whole message at hand when it returns a header
@@ -74,12 +75,12 @@ type limits struct {
 	maxRead        int           // bytes in a message; 0: no limit
 	maxDefinitions int           // bytes of gob type definitions that the peer may send; 0: no limit
 	flush          time.Duration // 0: no limit
-	log            *slog.Logger
+	report         func(level slog.Level, text string, args ...any)
 }
 
 // newLink returns the link over conn.
 func newLink(conn io.ReadWriteCloser, lim limits) *link {
-	l := &link{conn: conn, log: lim.log}
+	l := &link{conn: conn, report: lim.report}
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	if lim.flush == 0 {
 		lim.flush = -1
@@ -347,7 +348,7 @@ func (l *link) sendBatch(batch []control) {
 	}
 	for _, c := range batch {
 		if err := l.write(c.header(), nil); err != nil {
-			l.log.Warn("rpc: control message not sent", "kind", c.kind, "err", err)
+			l.report(slog.LevelWarn, "rpc: control message not sent", "kind", c.kind, "err", err)
 		}
 		l.left = l.left || c.kind == codec.Goaway
 	}

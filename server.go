@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/report"
 )
 
 // The defaults of a server.
@@ -92,6 +93,7 @@ type Server struct {
 	registry registry
 	conns    connSet
 	workers  workers
+	reports  report.Queue
 }
 
 // NewServer returns a new Server.
@@ -269,5 +271,10 @@ func (s *Server) lost(c *conn) {
 }
 
 func (s *Server) logger() *slog.Logger { return orQuiet(s.Logger) }
+
+// report has a message logged, without waiting for the Logger.
+func (s *Server) report(level slog.Level, text string, args ...any) {
+	s.reports.Log(s.logger(), level, text, args...)
+}
 
 func (s *Server) maxInFlight() int { return limit(s.MaxInFlight, DefaultMaxInFlight) }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"geerpc/internal/report"
 )
 
 // closeGrace is how long Close waits for methods to notice that their context
@@ -263,5 +265,6 @@ func (s *Server) Close() error {
 	defer cancel()
 	s.conns.wait(ctx)
 	s.workers.release()
+	s.reports.Wait(report.Grace)
 	return nil
 }

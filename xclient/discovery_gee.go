@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"geerpc"
+	"geerpc/internal/report"
 )
 
 // DefaultUpdateTimeout is for how long a list from a registry that can't be
@@ -68,6 +69,7 @@ type GeeRegistryDiscovery struct {
 	client  *http.Client  // in place of a nil Client
 	badURLs []error       // what is wrong with them
 	used    atomic.Bool   // the list, since the last tick of the watch, which is on
+	reports report.Queue  // for the Logger
 
 	state   sync.Mutex // guards what follows and all that the sources hold; never held during a request
 	sources []*source  // as named, but for bad URLs; none: only Update and SetEndpoints have a say
@@ -224,6 +226,7 @@ func (d *GeeRegistryDiscovery) Close() error {
 	w := d.stopLocked()
 	d.state.Unlock()
 	w.join()
+	d.reports.Wait(report.Grace)
 	return nil
 }
 

@@ -48,11 +48,10 @@ func (a awaited) Unwrap() error { return a.error }
 // the other way round.
 func (d *GeeRegistryDiscovery) log(s *source, before, err error) {
 	switch {
-	case d.Logger == nil:
 	case err != nil && before == nil:
-		d.Logger.Warn("rpc discovery: a registry can't be asked, and is going to be tried again", "registry", s.name, "err", err)
+		d.reports.Log(d.Logger, slog.LevelWarn, "rpc discovery: a registry can't be asked, and is going to be tried again", "registry", s.name, "err", err)
 	case err == nil && before != nil:
-		d.Logger.Info("rpc discovery: a registry answers again", "registry", s.name)
+		d.reports.Log(d.Logger, slog.LevelInfo, "rpc discovery: a registry answers again", "registry", s.name)
 	}
 }
 

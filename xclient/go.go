@@ -3,6 +3,7 @@ package xclient
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"geerpc"
 )
@@ -30,8 +31,15 @@ func (xc *XClient) Go(serviceMethod string, args, reply any, done chan *geerpc.C
 	return call
 }
 
-// announce sends a call that is done to whoever waits for it.
+// announce sends a call that is done to whoever waits for it. If the channel
+// has been closed, nobody does.
 func (xc *XClient) announce(call *geerpc.Call) {
+	defer func() {
+		if p := recover(); p != nil {
+			xc.reports.Log(xc.fleet.opt.Logger, slog.LevelError,
+				"rpc xclient: call not announced: its Done channel is closed", "method", call.ServiceMethod)
+		}
+	}()
 	select {
 	case call.Done <- call:
 		return

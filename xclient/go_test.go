@@ -1,8 +1,10 @@
 package xclient
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"runtime"
 	"strings"
 	"testing"
@@ -89,4 +91,23 @@ func TestG72_GoPanics(t *testing.T) {
 		}
 		xc.Close()
 	}
+}
+
+// TestC142_DoneChannelThatIsClosed costs the call that was to be sent on it,
+// and not the process.
+func TestC142_DoneChannelThatIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var text bytes.Buffer
+		option := &geerpc.Option{Dialer: w.DialContext, Logger: slog.New(slog.NewTextHandler(&text, nil))}
+		xc := NewXClient(NewMultiServerDiscovery([]string{w.start("a")}), RandomSelect, option)
+		defer xc.Close()
+		done := make(chan *geerpc.Call)
+		close(done)
+		xc.Go("Work.Name", 0, nil, done)
+		synctest.Wait()
+		if !strings.Contains(text.String(), "Done channel is closed") {
+			t.Errorf("logged %q", text.String())
+		}
+	})
 }

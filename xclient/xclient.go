@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"geerpc"
+	"geerpc/internal/report"
 )
 
 // A Config is how an XClient works. The zero Config is a good one.
@@ -52,6 +53,7 @@ type XClient struct {
 	mode    SelectMode
 	timeout time.Duration
 	do      geerpc.CallFunc // pick and call, in all policies
+	reports report.Queue
 }
 
 var (
@@ -141,6 +143,7 @@ func (xc *XClient) Call(ctx context.Context, serviceMethod string, args, reply a
 // again. The Discovery is not touched.
 func (xc *XClient) Close() error {
 	xc.fleet.close()
+	xc.reports.Wait(report.Grace)
 	return nil
 }
 
