@@ -14,9 +14,11 @@ import (
 // a pointer; nil drops it. As soon as a server fails, the calls to those that
 // have not answered yet are cancelled.
 //
-// The error joins that of each server which failed or was cancelled, the first
-// to fail first, each beginning with the server's address; errors.Is and
-// errors.As see all of them. It is a *geerpc.Error with CodeUnavailable if there
+// The error joins that of each server which failed, the first to fail first,
+// each beginning with the server's address; errors.Is and errors.As see all of
+// them. A call that was cancelled for another one's failure is among them as
+// ErrAbandoned, and not as context.Canceled: that means the caller's context, or
+// what a server said. It is a *geerpc.Error with CodeUnavailable if there
 // are no servers, with CodeInvalidArgument if reply is no pointer, and
 // geerpc.ErrShutdown after Close.
 //
@@ -40,6 +42,29 @@ func (xc *XClient) BroadcastAll(ctx context.Context, serviceMethod string, args,
 	return err
 }
 
+// ErrAbandoned is what Broadcast reports of a call that it cancelled because
+// another server had failed. It is wrapped in a *geerpc.Error with CodeAborted,
+// whose Ran tells whether the method may have run.
+var ErrAbandoned = errors.New("cancelled, as another server had failed")
+
+// abandoned returns err, or ErrAbandoned if err is no more than that the context
+// ended for it. What a server answered stays as it is.
+func abandoned(ctx context.Context, err error) error {
+	if context.Cause(ctx) != ErrAbandoned || !errors.Is(err, context.Canceled) {
+		return err
+	}
+	var e *geerpc.Error
+	if errors.As(err, &e) && (e.Where == geerpc.InServer || e.Where == geerpc.InMethod) {
+		return err
+	}
+	cut := geerpc.Errorf(geerpc.CodeAborted, "rpc xclient: %w", ErrAbandoned).(*geerpc.Error)
+	cut.Where, cut.Ran = geerpc.InClient, ranOf(err)
+	if e != nil {
+		cut.Where = e.Where
+	}
+	return cut
+}
+
 // callAll calls all servers at once and returns when all calls have ended. An
 // answer, or error, that is enough has the other calls cancelled.
 func (xc *XClient) callAll(ctx context.Context, serviceMethod string, args, reply any, enough func(error) bool) (answered bool, err error) {
@@ -59,8 +84,8 @@ func (xc *XClient) callAll(ctx context.Context, serviceMethod string, args, repl
 	}
 	ctx, expire := within(ctx, xc.timeout)
 	defer expire()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	c := chorus{target: target}
 	var wg sync.WaitGroup
 	for _, s := range servers {
@@ -69,8 +94,8 @@ func (xc *XClient) callAll(ctx context.Context, serviceMethod string, args, repl
 			detached(func() error {
 				return xc.call(own.ctx, s, serviceMethod, args, own.reply)
 			}, func(err error) {
-				if c.add(s.Endpoint().Addr, own, err); enough(err) {
-					cancel()
+				if c.add(s.Endpoint().Addr, own, abandoned(ctx, err)); enough(err) {
+					cancel(ErrAbandoned)
 				}
 			})
 		})

@@ -54,8 +54,8 @@ func TestA32_OneOfManyFails(t *testing.T) {
 			t.Errorf("%q does not begin one line: %v", addr, err)
 		}
 	}
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("the others don't count as cancelled: %v", err)
+	if !errors.Is(err, ErrAbandoned) {
+		t.Errorf("the others don't count as abandoned: %v", err)
 	}
 	if reply != "untouched" {
 		t.Errorf("nobody answered, the reply is %q", reply)
@@ -170,5 +170,59 @@ func TestG71_BroadcastAllWhereOneHangs(t *testing.T) {
 		if took := time.Since(begin); took != time.Second || !errors.Is(err, context.DeadlineExceeded) || reply != "a" {
 			t.Errorf("%q, %v after %s", reply, err, took)
 		}
+	})
+}
+
+// TestG108_CancelledForAnother: only a cancellation of the caller's, or one
+// that a server tells of, is context.Canceled.
+func TestG108_CancelledForAnother(t *testing.T) {
+	cases := []struct {
+		name                string
+		at                  string // the server that fails; "": none does
+		cancel              bool   // the caller's context
+		code                geerpc.Code
+		canceled, abandoned bool
+	}{
+		{"another fails", "b", false, geerpc.CodeFailedPrecondition, false, true},
+		{"the caller cancels", "", true, geerpc.CodeCanceled, true, false},
+		{"a server says canceled", "canceled@b", false, geerpc.CodeCanceled, true, true},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				xc := w.client(NewMultiServerDiscovery([]string{w.start("a"), w.start("b"), w.start("c")}))
+				ctx, cancel := context.WithCancel(context.Background())
+				defer cancel()
+				if c.cancel {
+					time.AfterFunc(time.Second, cancel)
+				}
+				err := xc.Broadcast(ctx, "Work.FailAt", c.at, nil)
+				if geerpc.CodeOf(err) != c.code || errors.Is(err, context.Canceled) != c.canceled || errors.Is(err, ErrAbandoned) != c.abandoned {
+					t.Errorf("%v: canceled is %v, abandoned is %v", err, errors.Is(err, context.Canceled), errors.Is(err, ErrAbandoned))
+				}
+				for _, addr := range []string{"pipe@a: ", "pipe@b: ", "pipe@c: "} {
+					if strings.Count("\n"+err.Error(), "\n"+addr) != 1 {
+						t.Errorf("%q does not begin one line: %v", addr, err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestG108_WhileDialled: the call that is cancelled was still waiting for a
+// connection, so its method never ran.
+func TestG108_WhileDialled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.hang("slow", true)
+		xc := w.client(NewMultiServerDiscovery([]string{w.start("a"), "pipe@slow"}))
+		err := xc.Broadcast(context.Background(), "Work.Fail", 0, nil)
+		if errors.Is(err, context.Canceled) || !errors.Is(err, ErrAbandoned) {
+			t.Error(err)
+		}
+		errs := err.(interface{ Unwrap() []error }).Unwrap()
+		wantError(t, errs[1], geerpc.CodeAborted, geerpc.InClient, geerpc.RanNever)
 	})
 }

@@ -33,10 +33,14 @@ func (w *Work) Fail(_ int, _ *string) error {
 	return geerpc.Errorf(geerpc.CodeFailedPrecondition, "%s is not in the mood", w.name)
 }
 
-// FailAt fails on the server of that name, and on others waits for the end.
+// FailAt fails on the server of that name, and on others waits for the end. With
+// canceled@ before the name, it says there that it was cancelled.
 func (w *Work) FailAt(ctx context.Context, name string, reply *string) error {
-	if name == w.name {
+	switch name {
+	case w.name:
 		return w.Fail(0, reply)
+	case "canceled@" + w.name:
+		return context.Canceled
 	}
 	<-ctx.Done()
 	return ctx.Err()
