@@ -17,7 +17,7 @@ var layers = [][]string{
 	{"codec"},
 	{"geerpc"},
 	{"xclient", "registry"},
-	{"cmd", "examples"},
+	{"cmd", "examples", "test"},
 }
 
 // layerOf returns the number of a folder's layer, or -1.
