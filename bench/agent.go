@@ -15,10 +15,10 @@ import (
 
 // An order tells an agent what to do. It answers each with one answer.
 type order struct {
-	Do       string // serve, dial, run, usage, memory, profile
+	Do       string // serve, dial, run, usage, memory, large, profile
 	Library  string
 	Address  string        // dial: of the server
-	Conns    int           // dial, memory: how many connections
+	Conns    int           // dial, memory, large: how many connections
 	Callers  int           // dial: how many callers share them; 0: no one calls yet
 	Work     string        // dial
 	Duration time.Duration // run: for how long; 0: Calls
@@ -88,6 +88,8 @@ func (a *agent) obey(o order) (reply answer, err error) {
 		reply.Usage = measureUsage()
 	case "memory":
 		reply.Memory, err = a.memory(o.Conns)
+	case "large":
+		err = a.carryLarge(o.Conns)
 	case "profile":
 		err = a.profileTo(o.Path)
 	default:

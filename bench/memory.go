@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"runtime"
@@ -14,6 +15,13 @@ var memoryLibraries = []string{"netrpc", "geerpc", "geerpc-framed"}
 // memoryCalls is how many calls each connection makes before it is weighed for
 // the second time.
 const memoryCalls = 10
+
+// largeMessage is the bytes of the message after which it is weighed what a
+// connection keeps, and largeConns how many connections carry one.
+const (
+	largeMessage = 2_900_000
+	largeConns   = 100
+)
 
 // settle is how long a server has to come to rest before it is weighed.
 const settle = time.Second
@@ -31,6 +39,10 @@ type memoryResult struct {
 	Conns   int    `json:"conns"`
 	Idle    weight `json:"idle"`  // before its first call
 	After   weight `json:"after"` // after ten calls
+
+	// What is kept of one large message, once the connection is idle again.
+	KeptServer weight `json:"kept_server"`
+	KeptClient weight `json:"kept_client"`
 }
 
 type weight struct {
@@ -40,12 +52,12 @@ type weight struct {
 
 func (w weight) total() float64 { return w.Heap + w.Stacks }
 
-// memory waits until the server has accepted so many connections, and weighs
-// the process after a garbage collection. There are two: what sync.Pools hold
+// memory waits until the server has accepted so many connections, which a client
+// need not, and weighs the process after a garbage collection. There are two: what sync.Pools hold
 // goes with the second.
 func (a *agent) memory(conns int) (memory, error) {
 	deadline := time.Now().Add(patience / 2)
-	for a.lis.accepted.Load() < int64(conns) {
+	for a.lis != nil && a.lis.accepted.Load() < int64(conns) {
 		if time.Now().After(deadline) {
 			return memory{}, fmt.Errorf("only %d of %d connections have come", a.lis.accepted.Load(), conns)
 		}
@@ -71,8 +83,8 @@ func (p plan) measureMemory(progress io.Writer, res *results) {
 			fmt.Fprintf(progress, "memory: %-13s FAILED: %v\n", name, err)
 			continue
 		}
-		fmt.Fprintf(progress, "memory: %-13s %d connections: %.1f KiB each, %.1f KiB after %d calls\n",
-			name, one.Conns, one.Idle.total()/1024, one.After.total()/1024, memoryCalls)
+		fmt.Fprintf(progress, "memory: %-13s %d connections: %.1f KiB each, %.1f KiB after %d calls; %.1f KiB more after a large message\n",
+			name, one.Conns, one.Idle.total()/1024, one.After.total()/1024, memoryCalls, one.KeptServer.total()/1024)
 		res.Memory = append(res.Memory, one)
 	}
 }
@@ -118,10 +130,51 @@ func weigh(name string, conns int) (memoryResult, error) {
 		return memoryResult{}, err
 	}
 	after, err := pair.server.do(order{Do: "memory", Conns: 1 + conns})
-	return memoryResult{
+	if err != nil {
+		return memoryResult{}, err
+	}
+	res := memoryResult{
 		Library: name, Conns: conns,
 		Idle: idle.Memory.each(base.Memory, conns), After: after.Memory.each(base.Memory, conns),
-	}, err
+	}
+	return res, res.weighKept(pair.server, crowd, after.Memory)
+}
+
+// weighKept has connections of a crowd carry a large message each, both ways,
+// and weighs what the server and the crowd keep of it. Before is the server's
+// weight.
+func (r *memoryResult) weighKept(server, crowd *process, before memory) error {
+	client, err := crowd.do(order{Do: "memory"})
+	if err != nil {
+		return err
+	}
+	conns := min(r.Conns, largeConns)
+	if _, err := crowd.do(order{Do: "large", Library: r.Library, Conns: conns}); err != nil {
+		return err
+	}
+	after, err := server.do(order{Do: "memory"})
+	if err != nil {
+		return err
+	}
+	r.KeptServer = after.Memory.each(before, conns)
+	after, err = crowd.do(order{Do: "memory"})
+	r.KeptClient = after.Memory.each(client.Memory, conns)
+	return err
+}
+
+// carryLarge has so many connections carry a large message.
+func (a *agent) carryLarge(conns int) error {
+	data := bytes.Repeat([]byte("0123456789abcdef"), largeMessage/16)
+	for _, c := range a.conns[:conns] {
+		got, err := c.caller().echo(data)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(got, data) {
+			return fmt.Errorf("the echo of %d bytes differs: %d bytes", len(data), len(got))
+		}
+	}
+	return nil
 }
 
 // each shares what came after an earlier measurement among connections.

@@ -119,6 +119,12 @@ func (r *results) reportMemory(w io.Writer) {
 		fmt.Fprintf(w, "| %s | %s | %.1f | %s | %.1f | %s |\n", m.Library, thousands(float64(m.Conns)),
 			m.Idle.total()/1024, m.Idle, m.After.total()/1024, m.After)
 	}
+	fmt.Fprintf(w, "\n### What an idle connection keeps of one message of %.1f MB, KiB\n\n"+
+		"| | on the server | heap + stacks | on the client | heap + stacks |\n|---|---|---|---|---|\n", largeMessage/1e6)
+	for _, m := range r.Memory {
+		fmt.Fprintf(w, "| %s | %.1f | %s | %.1f | %s |\n", m.Library,
+			m.KeptServer.total()/1024, m.KeptServer, m.KeptClient.total()/1024, m.KeptClient)
+	}
 }
 
 func (w weight) String() string {
