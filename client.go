@@ -27,6 +27,7 @@ type Client struct {
 	link    *link
 	call    CallFunc      // invoke, in the interceptors
 	done    chan struct{} // closed when nothing is read any more
+	gone    chan struct{} // closed when done is, or soon after the connection's end
 	closed  chan struct{} // closed by Close
 	waiters sync.Pool     // of the Client, not of the process: a channel made in a synctest bubble must not leave it
 	bunched atomic.Bool   // the last replies came together, and so will the next calls
@@ -46,8 +47,17 @@ var (
 // NewClient returns a Client on conn, which is the Client's from now on, also
 // if this fails. It shakes hands with the server at the other end, within
 // opt.ConnectTimeout. A nil opt is DefaultOption; opt.Dialer and opt.TLSConfig
-// are not used.
+// are not used. NewConn makes a net.Conn of other streams, such as the standard
+// input and output of a child process.
 func NewClient(conn net.Conn, opt *Option) (*Client, error) {
+	return newClientOn(conn, opt, func(context.Context, *Option) (net.Conn, error) { return conn, nil })
+}
+
+// newClientOn returns a Client on what connect makes of conn.
+func newClientOn(conn net.Conn, opt *Option, connect func(context.Context, *Option) (net.Conn, error)) (*Client, error) {
+	if isNil(conn) {
+		return nil, &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever, Message: "rpc client: the connection is nil"}
+	}
 	o, err := parseOptions(opt)
 	if err != nil {
 		conn.Close()
@@ -55,30 +65,14 @@ func NewClient(conn net.Conn, opt *Option) (*Client, error) {
 	}
 	ctx, cancel := o.connectContext(context.Background())
 	defer cancel()
-	return newClient(ctx, conn, o)
+	return newClient(ctx, o, func(ctx context.Context) (net.Conn, error) { return connect(ctx, &o) })
 }
 
-// newClient shakes hands within ctx.
-func newClient(ctx context.Context, conn net.Conn, opt Option) (*Client, error) {
-	c := &Client{
-		opt:    opt,
-		done:   make(chan struct{}),
-		closed: make(chan struct{}),
-	}
-	c.pending.freed, c.pending.room = make(chan struct{}, 1), make(chan struct{}, 1)
-	c.pending.drained = func() { c.link.fail(errDrained) }
-	c.waiters.New = newWaiter
-	c.call = chain(opt.Interceptors, c.invoke)
-	c.link = newLink(conn, limits{opt.MaxMessageBytes, opt.MaxDefinitionBytes, opt.FlushTimeout, c.report})
-	c.pending.ended = c.link.ctx.Done()
-	if err := c.greet(ctx); err != nil {
-		c.link.fail(err)
-		c.link.close()
-		return nil, err
-	}
-	c.keepAlive()
-	go c.receive() // ends with the connection; Close waits
-	return c, nil
+// isNil reports whether there is no connection: nil, or a nil pointer in the
+// interface.
+func isNil(conn net.Conn) bool {
+	v := reflect.ValueOf(conn)
+	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // keepAlive has the Client ping, and notice that the server has gone.
@@ -97,13 +91,17 @@ func (c *Client) keepAlive() {
 // Close closes the connection. Calls in flight fail with an error that wraps
 // ErrShutdown. It returns when nothing of the Client is left running, or
 // ErrShutdown at once if Close has been called before.
+//
+// A connection whose own Close does not end its Read, as is the case for many
+// files, does not keep Close for longer than a second: the calls are ended all
+// the same, and the goroutine that reads ends when that Read does.
 func (c *Client) Close() error {
 	if c.pending.state.Or(closing)&closing != 0 {
 		return ErrShutdown
 	}
 	close(c.closed)
 	c.link.fail(ErrShutdown)
-	<-c.done
+	<-c.gone
 	c.reports.Wait(report.Grace)
 	return nil
 }
@@ -160,14 +158,18 @@ func (c *Client) invoke(ctx context.Context, serviceMethod string, args, reply a
 // receive reads until the connection ends, and then ends what is pending.
 func (c *Client) receive() {
 	err := errReaderExit // unless the loop is left
-	defer func() {
-		c.link.fail(err)
-		c.terminate(c.link.cause())
-		c.link.close()
-		c.senders.release()
-		close(c.done)
-	}()
+	defer func() { c.finish(err) }()
 	err = c.readAll()
+}
+
+// finish is what remains to be done when nothing is read any more because of
+// err.
+func (c *Client) finish(err error) {
+	c.link.fail(err)
+	c.terminate(c.link.cause())
+	c.link.close()
+	c.senders.release()
+	close(c.done)
 }
 
 // readAll reads until the connection ends, and returns why it did.

@@ -79,11 +79,7 @@ func dial(ctx context.Context, t transport, address string, opts ...*Option) (*C
 	}
 	ctx, cancel := opt.connectContext(ctx)
 	defer cancel()
-	conn, err := t.connect(ctx, address, &opt)
-	if err != nil {
-		return nil, dialError(ctx, err)
-	}
-	return newClient(ctx, conn, opt)
+	return newClient(ctx, opt, func(ctx context.Context) (net.Conn, error) { return t.connect(ctx, address, &opt) })
 }
 
 // connect makes the connection up to the handshake, within ctx.
@@ -96,18 +92,37 @@ func (t transport) connect(ctx context.Context, address string, opt *Option) (ne
 	if err != nil {
 		return nil, err
 	}
-	raw := conn // conn may be wrapped while the context ends
-	stop := context.AfterFunc(ctx, func() { raw.Close() })
-	defer stop()
-	if t.tls || opt.TLSConfig != nil {
-		if conn, err = t.secure(ctx, conn, address, opt); err != nil {
-			return nil, err
+	if isNil(conn) {
+		return nil, errNoConn
+	}
+	return within(ctx, conn, func() (net.Conn, error) {
+		secured := conn
+		if t.tls || opt.TLSConfig != nil {
+			if secured, err = t.secure(ctx, conn, address, opt); err != nil {
+				return nil, err
+			}
 		}
-	}
-	if t.http {
-		return connectHTTP(conn, opt)
-	}
-	return conn, nil
+		if t.http {
+			return connectHTTP(secured, opt)
+		}
+		return secured, nil
+	})
+}
+
+var errNoConn error = &Error{Code: CodeInternal, Where: InClient, Ran: RanNever,
+	Message: "rpc client: the Dialer returned no connection, and no error"}
+
+// within lets wrap put layers on conn. It closes conn if wrap fails, panics or
+// is still at it when ctx ends.
+func within(ctx context.Context, conn net.Conn, wrap func() (net.Conn, error)) (wrapped net.Conn, err error) {
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	defer func() {
+		if wrapped == nil {
+			conn.Close()
+		}
+	}()
+	return wrap()
 }
 
 // secure puts TLS on conn.
@@ -127,7 +142,6 @@ func (t transport) secure(ctx context.Context, conn net.Conn, address string, op
 	}
 	secured := tls.Client(conn, config)
 	if err := secured.HandshakeContext(ctx); err != nil {
-		conn.Close()
 		return nil, fmt.Errorf("TLS handshake with %s: %w", address, err)
 	}
 	return secured, nil
@@ -175,24 +189,12 @@ const (
 // NewHTTPClient returns a Client on conn, at whose other end is an HTTP server
 // that has an RPC server behind it. Otherwise it is as NewClient.
 func NewHTTPClient(conn net.Conn, opt *Option) (*Client, error) {
-	o, err := parseOptions(opt)
-	if err != nil {
-		conn.Close()
-		return nil, err
-	}
-	ctx, cancel := o.connectContext(context.Background())
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	tunnel, err := connectHTTP(conn, &o)
-	stop()
-	if err != nil {
-		return nil, dialError(ctx, err)
-	}
-	return newClient(ctx, tunnel, o)
+	return newClientOn(conn, opt, func(ctx context.Context, opt *Option) (net.Conn, error) {
+		return within(ctx, conn, func() (net.Conn, error) { return connectHTTP(conn, opt) })
+	})
 }
 
-// connectHTTP asks for the RPC server behind an HTTP server. It closes conn if
-// it doesn't get it.
+// connectHTTP asks for the RPC server behind an HTTP server.
 func connectHTTP(conn net.Conn, opt *Option) (net.Conn, error) {
 	path := opt.HTTPPath
 	if path == "" {
@@ -200,7 +202,6 @@ func connectHTTP(conn net.Conn, opt *Option) (net.Conn, error) {
 	}
 	_, err := io.WriteString(conn, "CONNECT "+path+" HTTP/1.0\r\n\r\n")
 	if err != nil {
-		conn.Close()
 		return nil, err
 	}
 	in := bufio.NewReader(io.LimitReader(conn, maxHandshakeBytes))
@@ -213,7 +214,6 @@ func connectHTTP(conn net.Conn, opt *Option) (net.Conn, error) {
 			Message: fmt.Sprintf("rpc client: unexpected HTTP response: %.256s; is there a geerpc server at %s?", response.Status, path)}
 	}
 	if err != nil {
-		conn.Close()
 		return nil, err
 	}
 	ahead, _ := in.Peek(in.Buffered())

@@ -65,7 +65,8 @@
 // server's CONNECT ([Server.HandleHTTP], or the Server itself on any mux),
 // [XDial] takes both as one string, such as unix@/tmp/geerpc.sock. A
 // [PipeListener] is a network inside the process, for tests.
-// [Server.ServeConn] and [NewClient] work on any connection.
+// [Server.ServeConn] and [NewClient] work on any connection; [NewConn] makes one
+// of the standard input and output of a child process, or of an SSH channel.
 //
 // # TLS and tokens
 //

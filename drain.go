@@ -131,7 +131,7 @@ func (c *Client) Shutdown(ctx context.Context) error {
 	c.leave()
 	var err error
 	select {
-	case <-c.done:
+	case <-c.gone:
 	case <-ctx.Done():
 		err = ctx.Err()
 	}

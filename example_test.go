@@ -10,6 +10,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"math/big"
 	"net"
@@ -393,6 +394,32 @@ func ExamplePipeListener() {
 		log.Fatal(err)
 	}
 	defer client.Close()
+	var sum int
+	err = client.Call(context.Background(), "Calculator.Add", Operands{9, 9}, &sum)
+	fmt.Println(sum, err)
+	// Output: 18 <nil>
+}
+
+// A plugin is a child process that serves on its standard input and output.
+// Here two pipes stand for those: the host would take them from
+// exec.Cmd.StdinPipe and StdoutPipe, the plugin has os.Stdin and os.Stdout.
+func ExampleNewConn() {
+	type stdio struct {
+		io.Reader
+		io.WriteCloser
+	}
+	stdin, toPlugin := io.Pipe()
+	fromPlugin, stdout := io.Pipe()
+
+	// the plugin
+	go newServer().ServeConn(stdio{stdin, stdout})
+
+	// the host
+	client, err := geerpc.NewClient(geerpc.NewConn(stdio{fromPlugin, toPlugin}), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close() // closes toPlugin, at whose end the plugin ends
 	var sum int
 	err = client.Call(context.Background(), "Calculator.Add", Operands{9, 9}, &sum)
 	fmt.Println(sum, err)

@@ -151,9 +151,17 @@ func (c *Client) greet(ctx context.Context) error {
 	if !stop() && err == nil { // the connection is being closed by now
 		err = context.Cause(ctx)
 	}
-	var refused *Error
+	if err == nil {
+		return nil
+	}
+	return greetError(ctx, err)
+}
+
+// greetError types an error of the handshake.
+func greetError(ctx context.Context, err error) error {
+	var typed *Error
 	switch cause := context.Cause(ctx); {
-	case err == nil || errors.As(err, &refused):
+	case errors.As(err, &typed):
 		return err
 	case cause != nil && ctx.Err() == context.Canceled:
 		return newError(CodeCanceled, OnLink, RanNever, "rpc client: handshake", cause)

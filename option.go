@@ -48,7 +48,9 @@ type Option struct {
 	Legacy bool `json:"-"`
 
 	// Dialer makes the connection; nil: a net.Dialer. It gets the network
-	// and the address that Dial was given.
+	// and the address that Dial was given, and a context that ends with the
+	// time for connecting. It runs in a goroutine of the Client's: if it
+	// panics, Dial fails.
 	Dialer func(ctx context.Context, network, address string) (net.Conn, error) `json:"-"`
 
 	// TLSConfig, if not nil, puts TLS on the connection. ServerName may be
