@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"sync"
 )
 
 // A gobWriter appends gob values to messages, as one persistent stream.
@@ -38,9 +39,10 @@ type gobWriter struct {
 
 // A gobWritten is what a writer knows of the type of values.
 type gobWritten struct {
-	shape      *gobShape
-	interfaces bool     // a value may bring a new type in an interface
-	plan       *gobPlan // nil: gob has to write the value
+	interfaces bool       // a value may bring a new type in an interface
+	plain      bool       // there may be a plan
+	fields     []gobField // its fields
+	plan       *gobPlan   // nil: gob has to write the value
 }
 
 // A gobDraft is a plan for values of a type whose definition has not been sent.
@@ -66,22 +68,20 @@ func (g *gobWriter) append(dst []byte, v any, room int) ([]byte, error) {
 		}
 	}
 	v = pointee(v)
-	if entry.shape.nests {
-		if err := checkNesting(v, entry.shape, room); err != nil {
-			return dst, err
-		}
+	if err := gobNesting.check(v, room); err != nil {
+		return dst, err
 	}
 	g.begun = true
 	start := len(dst)
-	message, err := g.encode(dst, v, entry.shape.plain)
+	message, err := g.encode(dst, v, entry.plain)
 	if err == nil && (g.sections > 1 || entry.interfaces) {
-		message, start, err = g.define(message, start)
+		message, start, err = g.define(message, start, !entry.interfaces)
 	}
 	if err != nil {
 		return dst, err
 	}
-	if entry.shape.plain {
-		g.drafts = append(g.drafts, gobDraft{entry, planToWrite(entry.shape.fields, message[start:])})
+	if entry.plain {
+		g.drafts = append(g.drafts, gobDraft{entry, planToWrite(entry.fields, message[start:])})
 	}
 	return message, nil
 }
@@ -122,7 +122,8 @@ func (g *gobWriter) entryFor(t reflect.Type) *gobWritten {
 			g.types = make(map[reflect.Type]*gobWritten)
 			g.schema.repeats = true
 		}
-		entry = &gobWritten{shape: shapeOf(t), interfaces: holdsInterface(t)}
+		entry = &gobWritten{interfaces: holdsInterface(t)}
+		entry.fields, entry.plain = plainFields(baseOf(t))
 		g.types[t] = entry
 	}
 	g.last, g.entry = t, entry
@@ -153,9 +154,10 @@ func (g *gobWriter) encode(dst []byte, v any, once bool) (_ []byte, err error) {
 
 // define puts in place of what an encoder wrote, from start on, the definitions
 // that are new, and then the value in one section. It returns where that starts.
-func (g *gobWriter) define(dst []byte, start int) ([]byte, int, error) {
+// Without interfaces, all definitions come first as it is.
+func (g *gobWriter) define(dst []byte, start int, simple bool) ([]byte, int, error) {
 	written := dst[start:]
-	v, definitions, err := g.schema.scan((*gobSections)(&written), 0)
+	v, definitions, err := g.schema.scan((*gobSections)(&written), 0, simple)
 	if err == nil {
 		err = v.err
 	}
@@ -205,7 +207,7 @@ type gobRoute struct {
 // that nothing is lost if the value is skipped or can't be decoded.
 // An error ends the stream.
 func (g *gobReader) scan(src gobSource, off int) (gobValue, error) {
-	v, definitions, err := g.schema.scan(src, off)
+	v, definitions, err := g.schema.scan(src, off, false)
 	if err != nil || len(definitions) == 0 {
 		return v, err
 	}
@@ -308,4 +310,39 @@ func (b *gobInput) ReadByte() (byte, error) {
 	c := (*b)[0]
 	*b = (*b)[1:]
 	return c, nil
+}
+
+var interfaceHolders sync.Map // reflect.Type → bool
+
+// holdsInterface tells whether a value of type t may hold an interface value
+// somewhere, and with it a type that gob defines on the way.
+func holdsInterface(t reflect.Type) bool {
+	if known, ok := interfaceHolders.Load(t); ok {
+		return known.(bool)
+	}
+	found := findInterface(t, make(map[reflect.Type]bool))
+	interfaceHolders.Store(t, found)
+	return found
+}
+
+func findInterface(t reflect.Type, seen map[reflect.Type]bool) bool {
+	if seen[t] || encodesItself(t) {
+		return false
+	}
+	seen[t] = true
+	switch t.Kind() {
+	case reflect.Interface:
+		return true
+	case reflect.Map:
+		return findInterface(t.Key(), seen) || findInterface(t.Elem(), seen)
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		return findInterface(t.Elem(), seen)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if f := t.Field(i); f.IsExported() && findInterface(f.Type, seen) {
+				return true
+			}
+		}
+	}
+	return false
 }

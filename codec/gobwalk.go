@@ -73,8 +73,9 @@ type gobWalk struct {
 }
 
 // scan finds the value at offset off of src, and returns the definitions that
-// come with it, to be given to the decoder first. An error ends the stream.
-func (s *gobSchema) scan(src gobSource, off int) (v gobValue, definitions []byte, err error) {
+// come with it, to be given to the decoder first. A value that is known to hold
+// no definitions, and to be as it should, is not walked. An error ends the stream.
+func (s *gobSchema) scan(src gobSource, off int, known bool) (v gobValue, definitions []byte, err error) {
 	payload, next, err := src.section(off)
 	if err != nil {
 		return v, nil, err
@@ -97,7 +98,7 @@ func (s *gobSchema) scan(src gobSource, off int) (v gobValue, definitions []byte
 		header = w.lengthFrom(v.start)
 		id = w.int()
 	}
-	if !s.flat(id) {
+	if !known && !s.flat(id) {
 		w.whole(id, header)
 	}
 	v.end, v.err, v.edits, v.removed = w.next, w.err, w.edits, w.removed
@@ -286,6 +287,8 @@ func (w *gobWalk) composite(t *gobType) {
 		})
 	case t.kind >= gobEncoder:
 		w.take(w.uint())
+	case len(t.parts) == 1 && gobBool <= t.parts[0] && t.parts[0] <= gobFloat:
+		w.numbers(w.uint())
 	default: // an array, a slice or a map; its entries take a byte at least
 		for n := w.uint(); n > 0 && w.err == nil; n-- {
 			for _, part := range t.parts {
@@ -293,6 +296,26 @@ func (w *gobWalk) composite(t *gobType) {
 			}
 		}
 	}
+}
+
+// numbers walks n numbers. Large values are full of them.
+func (w *gobWalk) numbers(n uint64) {
+	if w.err != nil {
+		return
+	}
+	in := w.in
+	for ; n > 0; n-- {
+		size := 1
+		if len(in) > 0 && in[0] >= 0x80 { // the negated number of bytes that follow
+			size = 1 - int(int8(in[0]))
+		}
+		if size > len(in) || size > 9 {
+			w.fail("gob integer cut short")
+			return
+		}
+		in = in[size:]
+	}
+	w.in = in
 }
 
 // dynamic walks an interface: the name of the type, its definitions if they

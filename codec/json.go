@@ -122,6 +122,9 @@ func (c *jsonCodec) ReadBody(body any) error {
 
 // Write implements Codec. A nil body is sent as null.
 func (c *jsonCodec) Write(h *Header, body any) error {
+	if err := jsonNesting.check(body, c.conn.MaxWrite); err != nil {
+		return err
+	}
 	jh := jsonHeader{ServiceMethod: h.ServiceMethod, Seq: h.Seq, Error: h.Error}
 	if f := &h.frame; c.extended {
 		if f.Kind != Call || h.ServiceMethod == "" { // see jsonKind

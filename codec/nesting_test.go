@@ -185,3 +185,56 @@ func TestC124_DeepValueSaysSo(t *testing.T) {
 		t.Errorf("error is %q", text)
 	}
 }
+
+// A child knows its parent, and does not say so in JSON.
+type child struct {
+	Name     string
+	Parent   *child `json:"-"`
+	Children []*child
+}
+
+// An island holds itself, and encodes itself.
+type island struct{ Self *island }
+
+func (*island) MarshalText() ([]byte, error) { return []byte("island"), nil }
+
+// TestC128_JSON writes values that hold themselves, that are a million elements
+// long, or that have too many parts, and those that only look like it.
+func TestC128_JSON(t *testing.T) {
+	var twins *twin
+	for range 60 {
+		twins = &twin{twins, twins}
+	}
+	family := &child{Name: "a"}
+	family.Children = []*child{{Name: "b", Parent: family}}
+	lonely := &island{}
+	lonely.Self = lonely
+	tests := []struct {
+		name string
+		body any
+		want error // nil: it is written
+	}{
+		{"a million elements", newList(1_000_000), codec.ErrTooDeep},
+		{"a million elements in an interface", box{newList(1_000_000)}, codec.ErrTooDeep},
+		{"many paths", twins, codec.ErrTooLarge},
+		{"9,000 elements", newList(9000), nil},
+		{"a field that is left out", family, nil},
+		{"a type with a method of its own", box{lonely}, nil},
+		{"the same twice", boxes{List: []any{family, family}}, nil},
+		{"nothing in interfaces", boxes{List: []any{nil, (*leaf)(nil), new(*leaf)}}, nil},
+	}
+	each(t, []layout{jsonPlain, jsonExtended}, func(t *testing.T, l layout) {
+		w := l.writer(1 << 20)
+		for _, test := range tests {
+			err := w.Write(new(codec.Header), test.body)
+			if !errors.Is(err, test.want) {
+				t.Errorf("%s: %v, want %v", test.name, err, test.want)
+			}
+		}
+		for name, v := range cycles() {
+			if err := w.Write(new(codec.Header), v); err == nil {
+				t.Errorf("%s: written", name)
+			}
+		}
+	})
+}
