@@ -5,11 +5,11 @@ import (
 	"context"
 	"encoding/gob"
 	"fmt"
-	"geerpc/internal/wire"
 	"io"
 	"testing"
 
 	"geerpc/codec"
+	"geerpc/internal/wire"
 )
 
 // BenchmarkGobLarge writes and reads large values of types that take more care
