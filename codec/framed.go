@@ -99,23 +99,39 @@ func (f funcBodies) decode(data []byte, v any) error {
 	return f.unmarshal(data, v)
 }
 
-// gobBodies keeps one gob stream for each direction.
+// gobBodies keeps one gob stream for each direction. Both are made with the
+// first body: most of many connections may be idle.
 type gobBodies struct {
 	conn *wire.Conn // for its limits
-	enc  gobWriter
-	dec  gobReader
+	enc  *gobWriter
+	dec  *gobReader
 	src  gobSections // of the value that is being decoded
 }
 
 func (g *gobBodies) append(dst []byte, v any, room int) ([]byte, error) {
+	if g.enc == nil {
+		g.enc = new(gobWriter)
+	}
 	g.enc.schema.limit = g.conn.MaxWriteDefinitions
 	return g.enc.append(dst, v, room)
 }
 
-func (g *gobBodies) keep(message []byte) { g.enc.keep(message) }
-func (g *gobBodies) drop()               { g.enc.drop() }
+func (g *gobBodies) keep(message []byte) {
+	if g.enc != nil {
+		g.enc.keep(message)
+	}
+}
+
+func (g *gobBodies) drop() {
+	if g.enc != nil {
+		g.enc.drop()
+	}
+}
 
 func (g *gobBodies) decode(data []byte, v any) error {
+	if g.dec == nil {
+		g.dec = new(gobReader)
+	}
 	if v != nil && g.dec.decodePlain(data, v) {
 		return nil
 	}
