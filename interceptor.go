@@ -28,6 +28,8 @@ type CallFunc func(ctx context.Context, serviceMethod string, args, reply any) e
 // refused before their method is looked at. A call that was answered at its
 // handle timeout returns to them as its method does, later; ctx.Err tells.
 //
+// An Interceptor that returns nil makes all calls fail.
+//
 // With interceptors, Client.Go runs its call on a goroutine of its own.
 type Interceptor func(next CallFunc) CallFunc
 
@@ -40,12 +42,21 @@ type Caller interface {
 	Call(ctx context.Context, serviceMethod string, args, reply any) error
 }
 
-// chain wraps f in interceptors, the first outermost. Nil ones are left out.
+// chain wraps f in interceptors, the first outermost. Nil ones are left out. One
+// that returns nil refuses all calls: it may have been to authorize them.
 func chain(interceptors []Interceptor, f CallFunc) CallFunc {
 	for i := len(interceptors) - 1; i >= 0; i-- {
-		if intercept := interceptors[i]; intercept != nil {
-			f = intercept(f)
+		if interceptors[i] == nil {
+			continue
+		}
+		if f = interceptors[i](f); f == nil {
+			f = noCallFunc
 		}
 	}
 	return f
+}
+
+func noCallFunc(context.Context, string, any, any) error {
+	return &Error{Code: CodeInternal, Where: InClient, Ran: RanNever,
+		Message: "rpc: an interceptor returned nil in place of a CallFunc"}
 }

@@ -378,3 +378,30 @@ func TestInterceptors_WhetherItRan(t *testing.T) {
 		})
 	}
 }
+
+// TestInterceptors_ReturnNil has an interceptor return nil in place of what it
+// wraps. On a server no method runs, not even without interceptors.
+func TestInterceptors_ReturnNil(t *testing.T) {
+	gone := func(CallFunc) CallFunc { return nil }
+	pass := func(next CallFunc) CallFunc {
+		return func(ctx context.Context, serviceMethod string, args, reply any) error {
+			return next(ctx, serviceMethod, args, reply)
+		}
+	}
+	for name, interceptors := range map[string][]Interceptor{"alone": {gone}, "outermost": {gone, pass}, "innermost": {pass, gone}} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, "pipe", "")
+			ours := e.dial(&Option{Interceptors: interceptors})
+			wantError(t, ours.Call(context.Background(), "Arith.Add", Args{1, 1}, nil), CodeInternal, InClient, RanNever)
+			call := <-ours.Go("Arith.Add", Args{1, 1}, nil, nil).Done
+			wantError(t, call.Error, CodeInternal, InClient, RanNever)
+			theirs := newEnv(t, "pipe", "")
+			theirs.Interceptors = interceptors
+			client := theirs.dial(nil)
+			for range 2 {
+				wantError(t, client.Call(context.Background(), "Arith.Add", Args{1, 1}, nil), CodeInternal, InServer, RanNever)
+			}
+			wantError(t, client.Call(context.Background(), "Arith.Nothing", Args{1, 1}, nil), CodeInternal, InServer, RanNever)
+		})
+	}
+}
