@@ -140,17 +140,21 @@ func (c *call) cleanUp() {
 }
 
 // run handles the call and has it answered. If the method ends its goroutine,
-// another one has to take over from this one.
+// or a reply does when it is encoded, another one has to take over from it.
 func (c *call) run() {
 	exited := true
 	defer func() {
-		c.conn.settle(c)
 		if exited {
 			go c.conn.work() // ends with the connection's calls
 		}
 	}()
-	c.do()
+	c.doAndSettle()
 	exited = false
+}
+
+func (c *call) doAndSettle() {
+	defer c.conn.settle(c)
+	c.do()
 }
 
 // do handles the call, whatever its method does: a panic is an answer like

@@ -193,15 +193,12 @@ func (c *conn) relieve(held int64) {
 	}
 	rest := slices.Clone(s.calls[s.next:])
 	ran := s.end()
-	s.ran, s.before = nil, nil // the one who is relieved, or we, may be using them
-	go func() {                // ends with its shift; serve waits for the last
-		c.queue(rest)
-		if c.hand(ran) {
-			c.settleAll()
-		}
-		c.link.flush(false)
-		c.reading(held + 1)
-	}()
+	s.ran, s.before = nil, nil // the reader that is relieved, or answerAll, may be using them
+	c.queue(rest)
+	go c.reading(held + 1) // ends when it is relieved or the connection ends; serve waits for the last
+	if len(ran) > 0 {
+		go c.answerAll(ran) // ends with the connection's calls
+	}
 }
 
 // watch sees to it that a reader which is held up is relieved. The reader calls

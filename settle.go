@@ -18,6 +18,16 @@ func (c *conn) settle(k *call) {
 	}
 }
 
+// answerAll has calls answered that the reader ran before it was relieved. That
+// is no work for the goroutine that reads now: a reply may take its time to be
+// encoded, or end the goroutine.
+func (c *conn) answerAll(calls []*call) {
+	if c.hand(calls) {
+		c.settleAll()
+	}
+	c.link.flush(false)
+}
+
 // hand gives calls that have been run to whoever settles, and reports whether
 // that is to be the caller.
 func (c *conn) hand(calls []*call) (first bool) {
