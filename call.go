@@ -233,6 +233,8 @@ func (c *call) cancel() {
 // over tells why nobody waits for the call any more, if so.
 func (c *call) over() error {
 	switch {
+	case c.conn.link.ctx.Err() != nil:
+		return errConnGone
 	case c.ctx != nil:
 		return c.ctx.Err()
 	case c.cancelled.Load():
@@ -242,6 +244,8 @@ func (c *call) over() error {
 	}
 	return nil
 }
+
+var errConnGone error = &Error{Code: CodeUnavailable, Where: InServer, Ran: RanNever, Message: "the connection is closed"}
 
 // finish ends the call, whose method has returned, but for the answer.
 func (c *call) finish(err error) {
