@@ -27,6 +27,9 @@ type call struct {
 	expires   time.Duration // without a ctx: when, as nanotime tells, its caller waits no more; 0: never
 	cancelled atomic.Bool   // without a ctx: its caller has left
 
+	start *start // whether the method may begin; nil: nobody but the goroutine that runs it decides
+	begun bool   // the method, if it is not in interceptors
+
 	timer    *time.Timer // of the handle timeout
 	answered atomic.Bool // by the timer, or about to be by settle
 
@@ -89,22 +92,32 @@ func (c *call) arm(handle, left time.Duration, md Metadata) {
 		c.expires = nanotime() + left
 	}
 	if handle > 0 {
+		if c.start == nil {
+			c.start = new(start)
+		}
 		c.timer = time.AfterFunc(handle, func() { c.expire(handle) })
 	}
 }
 
-// expire answers the call at its handle timeout, if nobody else has.
+// expire answers the call at its handle timeout, if nobody else has. A method
+// that has not begun by then never does.
 func (c *call) expire(handle time.Duration) {
 	c.conn.update(func(s *connState) { s.open++ }) // the method may return any moment, as the last
 	defer c.conn.update(func(s *connState) { s.open-- })
-	if c.answered.CompareAndSwap(false, true) {
-		c.answerNow(&Error{Code: CodeDeadlineExceeded, Where: InMethod, Ran: RanMaybe,
-			Message: fmt.Sprintf("rpc server: request handle timeout: expect within %s", handle)})
+	if !c.answered.CompareAndSwap(false, true) {
+		return
 	}
+	err := &Error{Code: CodeDeadlineExceeded, Where: InMethod, Ran: RanMaybe,
+		Message: fmt.Sprintf("rpc server: request handle timeout: expect within %s", handle)}
+	if c.start.forgo() {
+		err.Where, err.Ran = InServer, RanNever
+	}
+	c.answerNow(err)
 }
 
 func (c *call) makeContext(handle, left time.Duration, md Metadata) {
 	c.ctx = &callContext{conn: c.conn, metadata: md}
+	c.start = &c.ctx.start
 	if handle > 0 && (left <= 0 || handle < left) {
 		left = handle
 	}
@@ -160,23 +173,26 @@ func (c *call) doAndSettle() {
 // do handles the call, whatever its method does: a panic is an answer like
 // another, and so is runtime.Goexit.
 func (c *call) do() {
-	var begun time.Duration
+	var since time.Duration
 	if c.method != nil {
 		c.method.begin()
 		if c.method.pace.Load() < quickProof {
-			begun = nanotime()
+			since = nanotime()
 		}
 	}
 	err := errGoexit
 	defer func() {
-		if begun > 0 {
-			c.method.paced(nanotime()-begun <= quickLimit)
+		if since > 0 && c.hasBegun() {
+			c.method.paced(nanotime()-since <= quickLimit)
+		}
+		if err == errGoexit && c.neverBegins() {
+			err = errInterceptorExit
 		}
 		c.finish(err)
 	}()
 	defer func() {
 		if p := recover(); p != nil {
-			err = c.conn.server.panicked(c.serviceMethod, p) // which asks a user's value for its text
+			err = c.panicked(p) // which asks a user's value for its text
 		}
 	}()
 	failure := c.handle()
@@ -186,8 +202,24 @@ func (c *call) do() {
 	err = failure
 }
 
-var errGoexit error = &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,
-	Message: "rpc server: the method ended its goroutine"}
+var (
+	errGoexit error = &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,
+		Message: "rpc server: the method ended its goroutine"}
+	errInterceptorExit error = &Error{Code: CodeInternal, Where: InServer, Ran: RanNever,
+		Message: "rpc server: an interceptor ended its goroutine"}
+)
+
+// panicked returns the error of a call that has panicked, in its method or in an
+// interceptor.
+func (c *call) panicked(p any) error {
+	if !c.neverBegins() {
+		return c.conn.server.panicked(c.serviceMethod, p)
+	}
+	c.conn.server.logger().Error("rpc server: interceptor panicked",
+		"method", c.serviceMethod, "panic", p, "stack", string(debug.Stack()))
+	return &Error{Code: CodeInternal, Where: InServer, Ran: RanNever,
+		Message: fmt.Sprintf("rpc server: an interceptor panicked: %.256v", p)}
+}
 
 // panicked is called by who has recovered from a method's panic.
 func (s *Server) panicked(serviceMethod string, p any) error {
@@ -197,6 +229,13 @@ func (s *Server) panicked(serviceMethod string, p any) error {
 	return &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,
 		Message: fmt.Sprintf("rpc server: method %s panicked: %.256s", serviceMethod, text)}
 }
+
+// hasBegun tells the goroutine that has run the call whether its method has
+// begun.
+func (c *call) hasBegun() bool { return c.begun || c.start.hasBegun() }
+
+// neverBegins reports whether the method has not begun and never will.
+func (c *call) neverBegins() bool { return !c.begun && c.start.forgo() }
 
 // handle runs the method, in the interceptors if there are any.
 func (c *call) handle() error {
@@ -219,6 +258,10 @@ func (c *call) handle() error {
 	if f := c.method.handler(c.conn.server); f != nil {
 		return c.intercepted(f(c.ctx, c.serviceMethod, c.argv.Interface(), c.replyv.Interface()))
 	}
+	if !c.start.begin() { // its handle timeout has answered in the meantime
+		return nil
+	}
+	c.begun = true
 	return methodError(c.method.invoke(c.ctx, c.argv, c.replyv))
 }
 
@@ -310,9 +353,10 @@ func (c *call) apologise(h codec.Header, unsent error, succeeded bool) {
 
 // intercepted returns an error that came out of interceptors as one of this
 // call. What an interceptor says of where and whether means another call, or
-// nothing; whether the method has begun is what counts.
+// nothing; whether the method has begun is what counts. If it has not, it never
+// will: the caller is told so, and may call elsewhere.
 func (c *call) intercepted(err error) error {
-	if err == nil || c.ctx.begun.Load() {
+	if err == nil || !c.neverBegins() {
 		return methodError(err)
 	}
 	return &Error{Code: CodeOf(err), Message: err.Error(), Where: InServer, Ran: RanNever, cause: err}

@@ -16,7 +16,7 @@ type callContext struct {
 	conn     *conn
 	metadata Metadata    // of the call
 	reply    metadataBox // metadata of the reply
-	begun    atomic.Bool // the method, in interceptors
+	start    start       // of the method
 	deadline time.Time   // zero: none
 	real     atomic.Pointer[endable]
 }

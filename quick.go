@@ -100,10 +100,7 @@ func (c *conn) runHere() bool {
 		s.ran = append(s.ran, k)
 	}
 	k = nil
-	quick := nanotime()-begun <= time.Duration(len(s.calls))*quickLimit
-	for _, k := range s.calls {
-		k.method.paced(quick)
-	}
+	s.pace(nanotime() - begun)
 	ran := s.end()
 	first := c.hand(ran)
 	s.now.Store(number + 1)
@@ -116,6 +113,24 @@ func (c *conn) runHere() bool {
 	}
 	c.link.flush(false)
 	return s.now.CompareAndSwap(number+1, number)
+}
+
+// pace notes whether the calls of the batch, which took so long together, were
+// quick. Those that were refused, or cancelled in time, say nothing of their
+// methods.
+func (s *shift) pace(took time.Duration) {
+	begun := 0
+	for _, k := range s.calls {
+		if k.hasBegun() {
+			begun++
+		}
+	}
+	quick := took <= time.Duration(begun)*quickLimit
+	for _, k := range s.calls {
+		if k.hasBegun() {
+			k.method.paced(quick)
+		}
+	}
 }
 
 // add adds a call to the batch.

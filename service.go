@@ -118,13 +118,18 @@ func (m *method) handler(s *Server) CallFunc {
 				if c == nil { // nobody could tell whether the method has run
 					return errForeignContext
 				}
-				c.begun.Store(true)
+				if !c.start.begin() {
+					return errLateNext
+				}
 				return methodError(m.invoke(ctx, m.argsOf(args), reflect.ValueOf(reply)))
 			})
 		}
 	})
 	return m.handle
 }
+
+var errLateNext error = &Error{Code: CodeCanceled, Where: InServer, Ran: RanNever,
+	Message: "rpc server: the method is not run: its caller has been told that it never was"}
 
 var errForeignContext = errors.New("rpc server: an interceptor called next with a context that is not made from its own")
 
