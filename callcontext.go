@@ -2,6 +2,8 @@ package geerpc
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"sync/atomic"
 	"time"
 )
@@ -58,6 +60,13 @@ func (c *callContext) Err() error {
 	}
 	return c.made().Err()
 }
+
+// String implements fmt.Stringer: contexts made from this one print it as theirs.
+func (c *callContext) String() string { return "geerpc.callContext" }
+
+// Format implements fmt.Formatter. Without it, some verb would print what is in
+// here: the call's metadata, while others change it.
+func (c *callContext) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()) }
 
 // made returns the context that does what this one promises.
 func (c *callContext) made() *endable {

@@ -3,6 +3,9 @@ package geerpc
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -162,4 +165,43 @@ func TestCallContext_AtOnce(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A method's context can be printed with any verb, and those made from it with
+// any that their own String serves: that neither races with the call, which may
+// be cancelled meanwhile, nor shows its metadata.
+func TestC126_PrintedContext(t *testing.T) {
+	each(t, func(t *testing.T, e *env) {
+		running, printed := make(chan struct{}), make(chan string, 1)
+		RegisterFunc(e.Server, "Test.Print", func(ctx context.Context, _ Args) (Reply, error) {
+			running <- struct{}{}
+			derived, cancel := context.WithCancel(context.WithValue(ctx, callKey{}, 1))
+			defer cancel()
+			timed, cancel := context.WithTimeout(derived, time.Hour)
+			defer cancel()
+			var b strings.Builder
+			for range 20 {
+				for _, verb := range []string{"%v", "%+v", "%s", "%q", "%x"} {
+					fmt.Fprintf(&b, verb+verb+verb+"\n", ctx, derived, timed)
+				}
+				fmt.Fprintf(&b, "%#v %d %#v\n", ctx, ctx, struct{ C context.Context }{ctx})
+			}
+			slog.New(slog.NewTextHandler(&b, nil)).Info("as text", "ctx", ctx)
+			slog.New(slog.NewJSONHandler(&b, nil)).Info("as JSON", "ctx", ctx)
+			printed <- b.String()
+			return Reply{}, nil
+		})
+		client := e.dial(nil)
+		for range 5 {
+			ctx, cancel := context.WithCancel(WithMetadata(t.Context(), Metadata{"token": "hush"}))
+			call := make(chan error, 1)
+			go func() { call <- client.Call(ctx, "Test.Print", Args{}, nil) }()
+			<-running
+			cancel()
+			<-call
+			if text := <-printed; strings.Contains(text, "hush") || !strings.Contains(text, "geerpc.callContext.WithValue") {
+				t.Fatalf("printed: %.2000s", text)
+			}
+		}
+	})
 }
