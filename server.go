@@ -167,10 +167,11 @@ const (
 )
 
 // Serve accepts connections and serves each on a goroutine of its own. It
-// closes the listener and returns when Accept fails for good, or
+// closes the listener, once, and returns when Accept fails for good, or
 // ErrServerClosed after Shutdown or Close. What fails for the moment, such as
-// a lack of file descriptors, is tried again.
-func (s *Server) Serve(lis net.Listener) error {
+// a lack of file descriptors, is tried again. A panic of Accept is the caller's.
+func (s *Server) Serve(l net.Listener) error {
+	lis := &listener{Listener: l, log: s.logger()}
 	defer lis.Close()
 	if !s.conns.listen(lis) {
 		return ErrServerClosed

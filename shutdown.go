@@ -1,11 +1,12 @@
 package geerpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
-	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,12 +30,15 @@ type connSet struct {
 	mu        sync.Mutex     // guards what follows
 	conns     map[*conn]bool // all
 	strangers map[*conn]bool // of conns, those with which it is not
-	listeners map[net.Listener]bool
-	since     time.Time     // of the first listener or connection
-	stopped   chan struct{} // closed by stop; made when first needed
+	listeners map[*listener]bool
+	since     time.Time  // of the first listener or connection
+	stopped   signalOnce // stop has been called
+	ended     signalOnce // Close has waited for as long as it does
+	hooked    signalOnce // the hooks have been waited for
 	stopping  bool
 	closed    bool
 	hooks     []func(context.Context) // for Shutdown to call
+	hooking   bool                    // Shutdown is calling them, or has
 	emptied   chan struct{}           // closed when conns is empty; nil if nobody waits
 }
 
@@ -106,21 +110,21 @@ func (s *connSet) remove(c *conn) int {
 }
 
 // listen takes a listener in, unless the server is shutting down.
-func (s *connSet) listen(lis net.Listener) bool {
+func (s *connSet) listen(lis *listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopping {
 		return false
 	}
 	if s.listeners == nil {
-		s.listeners = make(map[net.Listener]bool)
+		s.listeners = make(map[*listener]bool)
 	}
 	s.beganLocked()
 	s.listeners[lis] = true
 	return true
 }
 
-func (s *connSet) unlisten(lis net.Listener) {
+func (s *connSet) unlisten(lis *listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.listeners, lis)
@@ -157,54 +161,55 @@ func (s *connSet) closing() bool {
 func (s *connSet) sleep(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
-	s.mu.Lock()
-	stopped := s.stoppedLocked()
-	s.mu.Unlock()
 	select {
 	case <-timer.C:
 		return true
-	case <-stopped:
+	case <-s.stopped.channel():
 		return false
 	}
 }
 
-func (s *connSet) stoppedLocked() chan struct{} {
-	if s.stopped == nil {
-		s.stopped = make(chan struct{})
-	}
-	return s.stopped
-}
-
-// stop closes the listeners and returns the connections.
-func (s *connSet) stop(closed bool) []*conn {
+// stop lets nobody in any more. It returns the listeners, for the caller to
+// close, and the connections.
+func (s *connSet) stop(closed bool) ([]*listener, []*conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.stopping {
-		s.stopping = true
-		close(s.stoppedLocked())
-	}
+	s.stopping = true
+	s.stopped.send()
 	s.closed = s.closed || closed
-	for lis := range s.listeners {
-		lis.Close()
-	}
-	return slices.Collect(maps.Keys(s.conns))
+	return slices.Collect(maps.Keys(s.listeners)), slices.Collect(maps.Keys(s.conns))
 }
 
 // runHooks calls what Shutdown is to call first, once, and returns when all
-// have returned.
-func (s *connSet) runHooks(ctx context.Context) {
+// have returned, the server is stopped or, with its error, ctx has ended.
+func (s *connSet) runHooks(ctx context.Context, log *slog.Logger) error {
 	s.mu.Lock()
+	first := !s.hooking
+	s.hooking = true
 	hooks := s.hooks
 	s.hooks = nil
 	s.mu.Unlock()
-	var wg sync.WaitGroup
-	for _, f := range hooks {
-		wg.Go(func() { f(ctx) })
+	if first {
+		calls := make([]func(), len(hooks))
+		for i, f := range hooks {
+			calls[i] = func() { f(ctx) }
+		}
+		go func() { // ends with the hooks
+			sideBySide(context.Background(), log, "a function passed to OnShutdown", calls)
+			s.hooked.send()
+		}()
 	}
-	wg.Wait()
+	select {
+	case <-s.hooked.channel():
+	case <-s.stopped.channel():
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
 }
 
-// wait returns when no connection is left, or with ctx's error.
+// wait returns when no connection is left, or with ctx's error, or with
+// ErrServerClosed if Close has ended, and left methods behind.
 func (s *connSet) wait(ctx context.Context) error {
 	s.mu.Lock()
 	if len(s.conns) == 0 {
@@ -219,16 +224,28 @@ func (s *connSet) wait(ctx context.Context) error {
 	select {
 	case <-emptied:
 		return nil
+	case <-s.ended.channel():
+		if s.empty() {
+			return nil
+		}
+		return ErrServerClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
+func (s *connSet) empty() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns) == 0
+}
+
 // OnShutdown has Shutdown call f first of all, once, with Shutdown's ctx, and
-// wait for it. That is the time to leave a registry, while calls are still
-// taken. Several are called at the same time, each in a goroutine of its own,
-// so that together they take no longer than the slowest. After Shutdown has
-// begun f is not called any more. Close doesn't call it.
+// wait for it until ctx ends: f must return by then, or it is left behind. That
+// is the time to leave a registry, while calls are still taken. Several are
+// called at the same time, each in a goroutine of its own, so that together they
+// take no longer than the slowest. A panic is logged. After Shutdown has begun f
+// is not called any more. Close doesn't call it, and ends the waiting.
 func (s *Server) OnShutdown(f func(ctx context.Context)) {
 	s.conns.mu.Lock()
 	defer s.conns.mu.Unlock()
@@ -243,28 +260,49 @@ func (s *Server) OnShutdown(f func(ctx context.Context)) {
 //
 // Shutdown returns nil when all connections are gone. If ctx ends before, it
 // closes what is left, as Close does, which may take another second, and returns
-// ctx's error. It may be called more than once, and before Serve.
+// ctx's error. If Close is called meanwhile, and leaves methods behind that do
+// not end with their context, it returns ErrServerClosed. It may be called more
+// than once, and before Serve.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.conns.runHooks(ctx)
-	for _, c := range s.conns.stop(false) {
-		c.drain(ctx)
+	hooksErr := s.conns.runHooks(ctx, s.logger())
+	listeners, conns := s.conns.stop(false)
+	drains := make([]func(), len(conns))
+	for i, c := range conns {
+		drains[i] = func() { c.drain(ctx) } // which closes those that are silent
 	}
+	s.closeListeners(ctx, listeners)
+	sideBySide(ctx, s.logger(), "the Close of a connection", drains)
 	err := s.conns.wait(ctx)
 	s.Close()
-	return err
+	return cmp.Or(hooksErr, err)
 }
 
 // Close closes all listeners and connections at once; contexts of methods
-// end. It returns when nothing of the server is left running, but for methods
-// that go on for more than a second although their context has ended.
+// end. It returns when nothing of the server is left running, but for what goes
+// on for more than a second: methods whose context has ended, and listeners and
+// connections whose Close does not return.
 func (s *Server) Close() error {
-	for _, c := range s.conns.stop(true) {
-		c.link.fail(ErrServerClosed)
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
 	defer cancel()
+	listeners, conns := s.conns.stop(true)
+	closes := make([]func(), len(conns))
+	for i, c := range conns {
+		closes[i] = func() { c.link.fail(ErrServerClosed) } // TLS may take its time
+	}
+	s.closeListeners(ctx, listeners)
+	sideBySide(ctx, s.logger(), "the Close of a connection", closes)
 	s.conns.wait(ctx)
+	s.conns.ended.send()
 	s.workers.release()
 	s.reports.Wait(report.Grace)
 	return nil
+}
+
+// closeListeners closes listeners and returns when they are, or ctx ends.
+func (s *Server) closeListeners(ctx context.Context, listeners []*listener) {
+	closes := make([]func(), len(listeners))
+	for i, lis := range listeners {
+		closes[i] = func() { lis.Close() }
+	}
+	sideBySide(ctx, s.logger(), "the Close of a listener", closes)
 }
