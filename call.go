@@ -215,7 +215,7 @@ func (c *call) panicked(p any) error {
 	if !c.neverBegins() {
 		return c.conn.server.panicked(c.serviceMethod, p)
 	}
-	c.conn.server.logger().Error("rpc server: interceptor panicked",
+	c.conn.server.report(slog.LevelError, "rpc server: interceptor panicked",
 		"method", c.serviceMethod, "panic", p, "stack", string(debug.Stack()))
 	return &Error{Code: CodeInternal, Where: InServer, Ran: RanNever,
 		Message: fmt.Sprintf("rpc server: an interceptor panicked: %.256v", p)}

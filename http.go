@@ -23,7 +23,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil { // HTTP/2, or a middleware that hides the connection
-		s.logger().Warn("rpc server: hijacking", "peer", req.RemoteAddr, "err", err)
+		s.report(slog.LevelWarn, "rpc server: hijacking", "peer", req.RemoteAddr, "err", err)
 		http.Error(w, "500 RPC needs a connection of its own: use HTTP/1.1", http.StatusInternalServerError)
 		return
 	}

@@ -36,7 +36,7 @@ type link struct {
 	in   *wire.Reader
 	out  *wire.Writer
 	// report has a message logged, without waiting.
-	report func(level slog.Level, text string, args ...any)
+	report reportFunc
 
 	codec    codec.Codec
 	whole    bool // the codec has the whole message at hand when it returns a header
@@ -75,7 +75,7 @@ type limits struct {
 	maxRead        int           // bytes in a message; 0: no limit
 	maxDefinitions int           // bytes of gob type definitions that the peer may send; 0: no limit
 	flush          time.Duration // 0: no limit
-	report         func(level slog.Level, text string, args ...any)
+	report         reportFunc
 }
 
 // newLink returns the link over conn.

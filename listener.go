@@ -2,7 +2,6 @@ package geerpc
 
 import (
 	"errors"
-	"log/slog"
 	"net"
 	"sync"
 )
@@ -12,9 +11,9 @@ import (
 // another's by then.
 type listener struct {
 	net.Listener
-	log  *slog.Logger
-	once sync.Once
-	err  error
+	report reportFunc
+	once   sync.Once
+	err    error
 }
 
 // Accept implements net.Listener.
@@ -32,7 +31,7 @@ var errNoConn = errors.New("rpc server: the listener's Accept returned neither a
 func (l *listener) Close() error {
 	l.once.Do(func() {
 		l.err = errors.New("rpc server: the listener's Close did not return")
-		guard(l.log, "the Close of a listener", func() { l.err = l.Listener.Close() })
+		guard(l.report, "the Close of a listener", func() { l.err = l.Listener.Close() })
 	})
 	return l.err
 }

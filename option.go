@@ -149,11 +149,9 @@ func limit[T int | time.Duration](value, standard T) T {
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// orQuiet returns a logger that is safe to use: l, whatever its handler does, or
-// one that logs nothing.
 func orQuiet(l *slog.Logger) *slog.Logger {
 	if l == nil {
 		return quiet
 	}
-	return slog.New(guardedHandler{l.Handler()})
+	return l
 }

@@ -153,7 +153,7 @@ func Register(rcvr any) error { return DefaultServer.Register(rcvr) }
 // logged.
 func (s *Server) Accept(lis net.Listener) {
 	if err := s.Serve(lis); err != nil && !errors.Is(err, ErrServerClosed) {
-		s.logger().Error("rpc server: accept", "addr", lis.Addr(), "err", err)
+		s.report(slog.LevelError, "rpc server: accept", "addr", lis.Addr(), "err", err)
 	}
 }
 
@@ -171,7 +171,7 @@ const (
 // ErrServerClosed after Shutdown or Close. What fails for the moment, such as
 // a lack of file descriptors, is tried again. A panic of Accept is the caller's.
 func (s *Server) Serve(l net.Listener) error {
-	lis := &listener{Listener: l, log: s.logger()}
+	lis := &listener{Listener: l, report: s.report}
 	defer lis.Close()
 	if !s.conns.listen(lis) {
 		return ErrServerClosed
@@ -192,7 +192,7 @@ func (s *Server) Serve(l net.Listener) error {
 			return err
 		}
 		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)
-		s.logger().Warn("rpc server: accept, trying again", "addr", lis.Addr(), "err", err, "pause", pause)
+		s.report(slog.LevelWarn, "rpc server: accept, trying again", "addr", lis.Addr(), "err", err, "pause", pause)
 		if !s.conns.sleep(pause) {
 			return ErrServerClosed
 		}
@@ -258,7 +258,7 @@ func (s *Server) rejected(c *conn, err error) {
 	}
 	s.conns.rejections.Add(1)
 	if heard {
-		s.logger().Warn("rpc server: connection rejected", "peer", c.peer.Addr, "err", err)
+		s.report(slog.LevelWarn, "rpc server: connection rejected", "peer", c.peer.Addr, "err", err)
 	}
 }
 
@@ -267,7 +267,7 @@ func (s *Server) lost(c *conn) {
 	switch cause := c.link.cause(); {
 	case cause == io.EOF, cause == errDone, cause == ErrServerClosed, !c.greeted.Load():
 	default:
-		s.logger().Warn("rpc server: connection lost", "peer", c.peer.Addr, "err", cause)
+		s.report(slog.LevelWarn, "rpc server: connection lost", "peer", c.peer.Addr, "err", cause)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -182,7 +181,7 @@ func (s *connSet) stop(closed bool) ([]*listener, []*conn) {
 
 // runHooks calls what Shutdown is to call first, once, and returns when all
 // have returned, the server is stopped or, with its error, ctx has ended.
-func (s *connSet) runHooks(ctx context.Context, log *slog.Logger) error {
+func (s *connSet) runHooks(ctx context.Context, report reportFunc) error {
 	s.mu.Lock()
 	first := !s.hooking
 	s.hooking = true
@@ -195,7 +194,7 @@ func (s *connSet) runHooks(ctx context.Context, log *slog.Logger) error {
 			calls[i] = func() { f(ctx) }
 		}
 		go func() { // ends with the hooks
-			sideBySide(context.Background(), log, "a function passed to OnShutdown", calls)
+			sideBySide(context.Background(), report, "a function passed to OnShutdown", calls)
 			s.hooked.send()
 		}()
 	}
@@ -264,14 +263,9 @@ func (s *Server) OnShutdown(f func(ctx context.Context)) {
 // not end with their context, it returns ErrServerClosed. It may be called more
 // than once, and before Serve.
 func (s *Server) Shutdown(ctx context.Context) error {
-	hooksErr := s.conns.runHooks(ctx, s.logger())
+	hooksErr := s.conns.runHooks(ctx, s.report)
 	listeners, conns := s.conns.stop(false)
-	drains := make([]func(), len(conns))
-	for i, c := range conns {
-		drains[i] = func() { c.drain(ctx) } // which closes those that are silent
-	}
-	s.closeListeners(ctx, listeners)
-	sideBySide(ctx, s.logger(), "the Close of a connection", drains)
+	s.end(ctx, listeners, conns, func(c *conn) { c.drain(ctx) })
 	err := s.conns.wait(ctx)
 	s.Close()
 	return cmp.Or(hooksErr, err)
@@ -285,12 +279,7 @@ func (s *Server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
 	defer cancel()
 	listeners, conns := s.conns.stop(true)
-	closes := make([]func(), len(conns))
-	for i, c := range conns {
-		closes[i] = func() { c.link.fail(ErrServerClosed) } // TLS may take its time
-	}
-	s.closeListeners(ctx, listeners)
-	sideBySide(ctx, s.logger(), "the Close of a connection", closes)
+	s.end(ctx, listeners, conns, func(c *conn) { c.link.fail(ErrServerClosed) })
 	s.conns.wait(ctx)
 	s.conns.ended.send()
 	s.workers.release()
@@ -298,11 +287,15 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// closeListeners closes listeners and returns when they are, or ctx ends.
-func (s *Server) closeListeners(ctx context.Context, listeners []*listener) {
-	closes := make([]func(), len(listeners))
-	for i, lis := range listeners {
-		closes[i] = func() { lis.Close() }
+// end closes listeners and ends connections, all side by side: any of them may
+// take its time to be closed. It returns when that is done, or ctx ends.
+func (s *Server) end(ctx context.Context, listeners []*listener, conns []*conn, endConn func(*conn)) {
+	var ends []func()
+	for _, lis := range listeners {
+		ends = append(ends, func() { lis.Close() })
 	}
-	sideBySide(ctx, s.logger(), "the Close of a listener", closes)
+	for _, c := range conns {
+		ends = append(ends, func() { endConn(c) })
+	}
+	sideBySide(ctx, s.report, "the Close of a connection", ends)
 }
