@@ -327,23 +327,29 @@ func (c *call) answer(err error) {
 		asError(err).put(&h)
 	}
 	link := c.conn.link
-	unsent := errReplyExit
-	defer func() { // also if a reply ends the goroutine that encodes it
-		if unsent != nil && link.ctx.Err() == nil {
-			c.apologise(h, unsent, body != nil)
+	instead := errReplyExit
+	defer func() { // also if a reply ends the goroutine that encodes it, or its error panics
+		recover()
+		if instead != nil && link.ctx.Err() == nil {
+			c.apologise(h, instead, body != nil)
 		}
 	}()
-	unsent = link.put(h, body)
+	if unsent := link.put(h, body); unsent != nil {
+		instead = unsendable(unsent)
+	} else {
+		instead = nil
+	}
 }
 
-var errReplyExit = errors.New("the reply ended the goroutine that encoded it")
+var errReplyExit = &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,
+	Message: "rpc server: encoding the reply: it ended the goroutine that encoded it, or its error panicked"}
 
 // apologise answers in place of an answer that could not be sent.
-func (c *call) apologise(h codec.Header, unsent error, succeeded bool) {
+func (c *call) apologise(h codec.Header, instead *Error, succeeded bool) {
 	if succeeded {
 		c.method.failed.Add(1) // in the end it is an error
 	}
-	unsendable(unsent).put(&h)
+	instead.put(&h)
 	h.Frame().Metadata = nil
 	link := c.conn.link
 	if err := link.put(h, nil); err != nil {

@@ -159,17 +159,19 @@ func (c *Client) invoke(ctx context.Context, serviceMethod string, args, reply a
 func (c *Client) receive() {
 	err := errReaderExit // unless the loop is left
 	defer func() { c.finish(err) }()
+	defer c.link.caught("reading a connection", &err)
 	err = c.readAll()
 }
 
 // finish is what remains to be done when nothing is read any more because of
-// err.
+// err. Its steps are deferred, for the connection and the codec may be a user's,
+// and end our goroutine when they are closed.
 func (c *Client) finish(err error) {
+	defer close(c.done)
+	defer c.senders.release()
+	defer c.link.close()
+	defer func() { c.terminate(c.link.cause()) }()
 	c.link.fail(err)
-	c.terminate(c.link.cause())
-	c.link.close()
-	c.senders.release()
-	close(c.done)
 }
 
 // readAll reads until the connection ends, and returns why it did.
@@ -297,7 +299,7 @@ func lostError(server net.Addr, cause error) error {
 	}
 	switch {
 	case errors.Is(cause, ErrShutdown):
-	case server == nil || server.String() == "":
+	case addrText(server) == "":
 		cause = fmt.Errorf("connection lost: %w", cause)
 	default:
 		cause = fmt.Errorf("connection to %v lost: %w", server, cause)

@@ -96,10 +96,30 @@ func newConn(s *Server, rwc io.ReadWriteCloser) *conn {
 // answered, or the connection has failed and its methods have returned.
 func (c *conn) serve() {
 	defer func() { <-c.gone }() // whoever reads by then
-	if refusal := c.greet(); refusal != nil {
-		c.server.rejected(c, refusal)
-		c.end(refusal)
-		return
+	if c.begin() {
+		c.reading(0)
+	}
+}
+
+// begin does what comes before the first message. It reports false if the
+// connection has ended instead.
+func (c *conn) begin() (ok bool) {
+	err := errHandshakeExit
+	defer func() {
+		if ok {
+			return
+		}
+		if !c.greeted.Load() {
+			c.server.rejected(c, err)
+		}
+		c.end(err)
+	}()
+	defer c.link.caught("a handshake", &err)
+	if err = c.secure(); err == nil {
+		err = c.greet()
+	}
+	if err != nil {
+		return false
 	}
 	if !c.link.extended {
 		c.slot = make(chan struct{}, 1)
@@ -109,16 +129,31 @@ func (c *conn) serve() {
 		c.drain(c.link.ctx)
 	}
 	c.keepAlive()
-	if err := skipNewline(c.link.in); err != nil {
-		c.end(err)
-		return
+	err = skipNewline(c.link.in)
+	return err == nil
+}
+
+var errHandshakeExit = errors.New("the handshake ended the goroutine that it ran on")
+
+// secure does the TLS handshake, if there is one, and notes who the peer is.
+func (c *conn) secure() error {
+	err := handshakeTLS(c.link.conn)
+	c.peer = peerOf(c.link.conn) // if that failed, too: it is logged who it was
+	if err != nil {
+		c.heard.Store(saidHello(c.peer.TLS, err))
 	}
-	c.reading(0)
+	return err
 }
 
 // end is what remains to be done when nothing is read any more because of err.
+// Its steps are deferred, for the connection and the codec may be a user's, and
+// end our goroutine when they are closed.
 func (c *conn) end(err error) {
 	defer close(c.gone)
+	defer c.leaving.Wait()
+	defer c.link.close()
+	defer c.link.fail(errDone)
+	defer c.awaitCalls()
 	close(c.ended)
 	if err != io.EOF || c.link.extended {
 		// It is gone, or broken. (On the plain layout the end of the stream
@@ -126,6 +161,10 @@ func (c *conn) end(err error) {
 		c.link.fail(err)
 		c.server.lost(c)
 	}
+}
+
+// awaitCalls takes no more calls, and returns when all have been answered.
+func (c *conn) awaitCalls() {
 	c.update(func(s *connState) {
 		s.left = true
 		if s.idle != nil {
@@ -135,9 +174,6 @@ func (c *conn) end(err error) {
 	})
 	<-c.finished
 	c.link.drain(c.link.ctx)
-	c.link.fail(errDone)
-	c.link.close()
-	c.leaving.Wait()
 }
 
 var errDone = errors.New("connection closed in good order")

@@ -182,7 +182,7 @@ func addressOf(addr net.Addr) string {
 	if addr == nil {
 		return ""
 	}
-	if s := addr.String(); s != "" && s != "@" {
+	if s := addrText(addr); s != "" && s != "@" {
 		return s
 	}
 	return addr.Network()

@@ -104,7 +104,8 @@ func (c *conn) leave(ctx context.Context) {
 // goodbye closes when it has its answers. A plain one may never do so.
 func (c *conn) hangUp() {
 	if half, ok := c.link.conn.(interface{ CloseWrite() error }); ok {
-		half.CloseWrite() // if that fails, the client learns it when the connection is closed
+		// If that fails, the client learns it when the connection is closed.
+		guard(c.link.report, "the CloseWrite of a connection", func() { half.CloseWrite() })
 	}
 	var enough <-chan time.Time
 	if !c.saysGoodbye() {

@@ -191,7 +191,7 @@ var ErrServerClosed = errors.New("rpc server: server closed")
 
 // newError returns an Error with err as its cause and the text "what: err".
 func newError(code Code, where Where, ran Ran, what string, err error) *Error {
-	return &Error{Code: code, Message: what + ": " + err.Error(), Where: where, Ran: ran, cause: err}
+	return &Error{Code: code, Message: what + ": " + textOf(err), Where: where, Ran: ran, cause: err}
 }
 
 // contextError returns the Error of a call whose context has ended.

@@ -2,9 +2,12 @@ package geerpc
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"sync"
+
+	"geerpc/internal/wire"
 )
 
 // Code that is a user's may panic, or end the goroutine it runs on. Where a
@@ -22,6 +25,29 @@ func guard(report reportFunc, what string, f func()) {
 		}
 	}()
 	f()
+}
+
+// caught, deferred, turns a panic of code that serves the whole connection into
+// an error, and logs it.
+func (l *link) caught(what string, err *error) {
+	if p := recover(); p != nil {
+		l.reportPanic(&wire.PanicError{Where: what, Value: p, Stack: debug.Stack()})
+		*err = fmt.Errorf("%s panicked: %.256v", what, p)
+	}
+}
+
+func (l *link) reportPanic(p *wire.PanicError) {
+	l.report(slog.LevelError, "rpc: "+p.Where+" panicked", "panic", p.Value, "stack", string(p.Stack))
+}
+
+// textOf returns the text of an error, which may be a user's code.
+func textOf(err error) (text string) {
+	defer func() {
+		if p := recover(); p != nil {
+			text = fmt.Sprintf("%T, whose Error method panicked: %.256v", err, p)
+		}
+	}()
+	return err.Error()
 }
 
 // sideBySide calls each f on a goroutine of its own. It returns when all have

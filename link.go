@@ -102,11 +102,7 @@ func (c closer) Close() error {
 
 // open makes the codec, which may be a user's. It neither reads nor writes.
 func (l *link) open(newCodec codec.NewCodecFunc) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("making a codec panicked: %v", p)
-		}
-	}()
+	defer l.caught("making a codec", &err)
 	if l.codec = newCodec(l.wire); l.codec == nil {
 		return errors.New("the codec's constructor returned nil")
 	}
@@ -126,7 +122,13 @@ func (l *link) fail(err error) { l.out.Fail(err) }
 // shut is the one place where a connection is closed.
 func (l *link) shut(err error) {
 	l.cancel(err)
-	l.conn.Close()
+	guard(l.report, "the Close of a connection", func() { l.conn.Close() })
+	guard(l.report, "an error of a connection", func() { // which may be a user's
+		var p *wire.PanicError
+		if errors.As(err, &p) {
+			l.reportPanic(p)
+		}
+	})
 }
 
 // close lets the codec go and returns when no goroutine of the link is left.
@@ -140,7 +142,7 @@ func (l *link) close() {
 	l.wg.Wait()
 	l.out.Wait()
 	if l.codec != nil {
-		l.codec.Close()
+		guard(l.report, "the Close of a codec", func() { l.codec.Close() })
 	}
 }
 
@@ -223,11 +225,7 @@ var errExit = errors.New("what was encoded ended its goroutine")
 
 // readHeader reads the next header. Its error ends the link.
 func (l *link) readHeader(h *codec.Header) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("codec panicked: %v", p)
-		}
-	}()
+	defer l.caught("reading a header", &err)
 	if !l.whole && l.wire.MaxRead > 0 {
 		l.in.SetBudget(l.wire.MaxRead)
 	}

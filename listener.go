@@ -20,12 +20,12 @@ type listener struct {
 func (l *listener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if conn == nil && err == nil {
-		err = errNoConn
+		err = errNoneAccepted
 	}
 	return conn, err
 }
 
-var errNoConn = errors.New("rpc server: the listener's Accept returned neither a connection nor an error")
+var errNoneAccepted = errors.New("rpc server: the listener's Accept returned neither a connection nor an error")
 
 // Close implements net.Listener.
 func (l *listener) Close() error {

@@ -106,7 +106,7 @@ func TestD130_AcceptReturnsNothing(t *testing.T) {
 	var closed atomic.Int32
 	err := s.Serve(testListener{Listener: NewPipeListener(), closed: &closed,
 		accept: func() (net.Conn, error) { return nil, nil }})
-	if !errors.Is(err, errNoConn) || closed.Load() != 1 {
+	if !errors.Is(err, errNoneAccepted) || closed.Load() != 1 {
 		t.Errorf("Serve: %v; closed %d times", err, closed.Load())
 	}
 }

@@ -27,7 +27,6 @@ func newClient(ctx context.Context, opt Option, connect connectFunc) (*Client, e
 	c.pending.freed, c.pending.room = make(chan struct{}, 1), make(chan struct{}, 1)
 	c.pending.drained = func() { c.link.fail(errDrained) }
 	c.waiters.New = newWaiter
-	c.call = chain(opt.Interceptors, c.invoke)
 	o := &opening{outcome: make(chan error), abandoned: make(chan struct{})}
 	go c.run(ctx, connect, o) // ends with the connection; Close waits
 	if err := c.opened(ctx, o); err != nil {
@@ -112,6 +111,7 @@ func (c *Client) establish(ctx context.Context, connect connectFunc) (err error)
 				Message: fmt.Sprintf("rpc client: connecting panicked: %v", p)}
 		}
 	}()
+	c.call = chain(c.opt.Interceptors, c.invoke)
 	conn, err := connect(ctx)
 	if err != nil {
 		return dialError(ctx, err)

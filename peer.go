@@ -31,11 +31,23 @@ func PeerFrom(ctx context.Context) (Peer, bool) {
 }
 
 // remoteAddr returns the address of the other end of a connection, nil if it has none.
+// Where it is asked for nothing but the address is at stake, so a panic of the
+// connection's is no more than a missing address.
 func remoteAddr(conn io.ReadWriteCloser) net.Addr {
+	defer func() { recover() }()
 	if c, ok := conn.(interface{ RemoteAddr() net.Addr }); ok {
 		return c.RemoteAddr()
 	}
 	return nil
+}
+
+// addrText returns the text of an address, as far as it has one.
+func addrText(addr net.Addr) string {
+	if addr == nil {
+		return ""
+	}
+	defer func() { recover() }() // it may be a user's code
+	return addr.String()
 }
 
 // peerOf describes the other end of a connection.

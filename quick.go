@@ -70,6 +70,7 @@ func (c *conn) reading(number int64) {
 			c.end(err)
 		}
 	}()
+	defer c.link.caught("reading a connection", &err)
 	err = c.read()
 }
 

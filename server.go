@@ -205,7 +205,7 @@ func (s *Server) Serve(l net.Listener) error {
 func (s *Server) ServeConn(rwc io.ReadWriteCloser) {
 	c := newConn(s, rwc)
 	if !s.conns.add(c) {
-		rwc.Close()
+		c.link.fail(ErrServerClosed)
 		return
 	}
 	defer func() {
@@ -213,15 +213,6 @@ func (s *Server) ServeConn(rwc io.ReadWriteCloser) {
 			s.workers.release()
 		}
 	}()
-	err := handshakeTLS(rwc)
-	c.peer = peerOf(rwc) // if that failed, too: it is logged who it was
-	if err != nil {
-		c.heard.Store(saidHello(c.peer.TLS, err))
-		s.rejected(c, err)
-		c.link.fail(err)
-		c.link.close()
-		return
-	}
 	c.serve()
 }
 

@@ -97,7 +97,7 @@ func (r *Reader) fill(n int) error {
 	r.waitsSince.Store(int64(now()))
 	defer r.waitsSince.Store(notWaiting)
 	for range emptyReads {
-		got, err := r.src.Read(r.buf[r.w:])
+		got, err := r.read(r.buf[r.w:])
 		if got > 0 {
 			r.measure(got)
 			r.w += got
@@ -111,6 +111,12 @@ func (r *Reader) fill(n int) error {
 	}
 	r.err = io.ErrNoProgress
 	return r.err
+}
+
+// read calls the connection's Read, which may be anybody's.
+func (r *Reader) read(p []byte) (n int, err error) {
+	defer Recover("the connection's Read", &err)
+	return r.src.Read(p)
 }
 
 // makeRoom leaves at least one free byte behind those buffered. It moves or

@@ -72,8 +72,8 @@ type sink struct {
 	conn  io.Writer
 	kind  sinkKind
 	limit time.Duration
-	close func()        // ends a write that no deadline can end, by closing the connection
-	alarm *Alarm        // calls close; made when first needed
+	fail  func(error)   // closes the connection, which ends a write that no deadline can end
+	alarm *Alarm        // calls fail; made when first needed
 	until time.Duration // the deadline that is set, by now
 
 	taken     atomic.Int64 // when the connection last took bytes, by now
@@ -81,16 +81,17 @@ type sink struct {
 }
 
 // init makes s the sink for conn.
-func (s *sink) init(conn io.Writer, limit time.Duration, close func()) {
-	s.conn, s.kind, s.limit, s.close = conn, kindOf(conn), limit, close
+func (s *sink) init(conn io.Writer, limit time.Duration, fail func(error)) {
+	s.conn, s.kind, s.limit, s.fail = conn, sealed, limit, fail
 	if limit < 0 {
 		s.limit = unlimitedFor
 	}
-	if s.kind == sealed {
-		showProgress(conn)
-	}
 	s.taken.Store(int64(now()))
 	s.unblocked.Store(s.taken.Load())
+	defer func() { recover() }() // what is beneath conn may be anybody's; conn is sealed then
+	if s.kind = kindOf(conn); s.kind == sealed {
+		showProgress(conn)
+	}
 }
 
 // showProgress has the kernel keep few bytes of a TLS connection that are not
@@ -113,7 +114,7 @@ func (s *sink) writeNow(batch []byte) (rest []byte, err error) {
 	if left := s.until - start; left < minPatience || left > patience {
 		s.setDeadline(patience)
 	}
-	n, err := s.conn.Write(batch)
+	n, err := s.writeConn(batch)
 	if n > 0 {
 		s.taken.Store(int64(start))
 	}
@@ -172,20 +173,36 @@ func (s *sink) write(batch []byte, wait time.Duration) (int, error) {
 	}
 	if s.kind != sealed {
 		if s.setDeadline(wait) == nil {
-			return s.conn.Write(piece)
+			return s.writeConn(piece)
 		}
 		s.kind = sealed
 	}
 	if s.alarm == nil {
-		s.alarm = NewAlarm(s.close)
+		s.alarm = NewAlarm(func() { s.fail(ErrFlushTimeout) })
 	}
 	s.alarm.Set(s.limit)
 	defer s.alarm.Stop()
-	return s.conn.Write(piece)
+	return s.writeConn(piece)
+}
+
+// writeConn calls the connection's Write, which may be anybody's.
+func (s *sink) writeConn(p []byte) (n int, err error) {
+	err = errExited
+	defer func() {
+		if err == errExited { // nobody flushes any more
+			s.fail(err)
+		}
+	}()
+	defer Recover("the connection's Write", &err)
+	if n, err = s.conn.Write(p); n < 0 || n > len(p) {
+		return 0, errCount
+	}
+	return n, err
 }
 
 // setDeadline limits what is written from now on.
-func (s *sink) setDeadline(wait time.Duration) error {
+func (s *sink) setDeadline(wait time.Duration) (err error) {
+	defer Recover("the connection's SetWriteDeadline", &err)
 	s.until = now() + wait
 	return s.conn.(deadliner).SetWriteDeadline(time.Now().Add(wait))
 }

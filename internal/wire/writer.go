@@ -49,7 +49,7 @@ type Writer struct {
 // at most once, without locks held; it closes conn.
 func NewWriter(conn io.Writer, limit time.Duration, onError func(error)) *Writer {
 	w := &Writer{onError: onError, failed: make(chan struct{})}
-	w.sink.init(conn, limit, func() { w.Fail(ErrFlushTimeout) })
+	w.sink.init(conn, limit, w.Fail)
 	w.turn.freed = make(chan struct{}, 1)
 	return w
 }
