@@ -320,10 +320,7 @@ func (c *call) answer(err error) {
 	}
 	f := h.Frame()
 	f.Kind, f.Metadata = codec.Reply, c.ctx.replyMetadata()
-	var body any
-	if err == nil {
-		body = c.replyv.Interface()
-	} else {
+	if err != nil {
 		asError(err).put(&h)
 	}
 	link := c.conn.link
@@ -331,14 +328,22 @@ func (c *call) answer(err error) {
 	defer func() { // also if a reply ends the goroutine that encodes it, or its error panics
 		recover()
 		if instead != nil && link.ctx.Err() == nil {
-			c.apologise(h, instead, body != nil)
+			c.apologise(h, instead, err == nil)
 		}
 	}()
-	if unsent := link.put(h, body); unsent != nil {
+	if unsent := c.put(h, err == nil); unsent != nil {
 		instead = unsendable(unsent)
 	} else {
 		instead = nil
 	}
+}
+
+// put puts the reply, or the error that is in the header.
+func (c *call) put(h codec.Header, succeeded bool) error {
+	if succeeded {
+		return c.conn.link.put(h, c.replyv.Interface())
+	}
+	return c.conn.link.putError(h)
 }
 
 var errReplyExit = &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,
@@ -352,7 +357,7 @@ func (c *call) apologise(h codec.Header, instead *Error, succeeded bool) {
 	instead.put(&h)
 	h.Frame().Metadata = nil
 	link := c.conn.link
-	if err := link.put(h, nil); err != nil {
+	if err := link.putError(h); err != nil {
 		link.fail(fmt.Errorf("no way to answer: %w", err))
 	}
 }

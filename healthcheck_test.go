@@ -40,6 +40,7 @@ func serveOne(t *testing.T, network string, wrap func(net.Conn) net.Conn, check 
 	wg.Go(func() { server.ServeConn(wrap(conn)) })
 	check(client)
 	wg.Wait()
+	server.reports.Wait(10 * time.Second)
 	return log.all()
 }
 
@@ -100,6 +101,7 @@ func TestD137_SilentTLS(t *testing.T) {
 		log := new(logCount)
 		server := &Server{Logger: slog.New(log)}
 		server.ServeConn(tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{cert}}))
+		server.reports.Wait(time.Minute)
 		if lines := log.all(); len(lines) > 0 {
 			t.Errorf("logged %q", lines)
 		}

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"geerpc/codec"
 	"geerpc/internal/wire"
@@ -158,6 +159,31 @@ func (l *link) put(h codec.Header, body any) error {
 		return errLeft
 	}
 	return l.write(h, body)
+}
+
+// putError puts a reply that is an error. If the peer takes no message of its
+// size, it goes without metadata, and with as much of its text as fits: what
+// went wrong, where, and whether the method ran arrive in any case.
+func (l *link) putError(h codec.Header) error {
+	err := l.put(h, nil)
+	least := 1 // on the plain layout no text is no error
+	if l.extended {
+		least = 0
+	}
+	for keep := min(len(h.Error), l.wire.MaxWrite); len(h.Error) > least && errors.Is(err, codec.ErrTooLarge); keep /= 2 {
+		h.ServiceMethod, h.Frame().Metadata = "", nil
+		h.Error = cut(h.Error, max(keep, least))
+		err = l.put(h, nil)
+	}
+	return err
+}
+
+// cut returns the first n bytes of text, or fewer lest it end within a rune.
+func cut(text string, n int) string {
+	for n > 1 && n < len(text) && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:min(n, len(text))]
 }
 
 // sendTogether calls send, which puts one message, as long as it reports that
@@ -345,13 +371,26 @@ func (l *link) sendBatch(batch []control) {
 		return
 	}
 	for _, c := range batch {
-		if err := l.write(c.header(), nil); err != nil {
+		if err := l.putControl(c); err != nil {
 			l.report(slog.LevelWarn, "rpc: control message not sent", "kind", c.kind, "err", err)
 		}
 		l.left = l.left || c.kind == codec.Goaway
 	}
 	l.out.End()
 	l.flush(false)
+}
+
+// putControl puts a control. If it is an answer that can't be sent, however short,
+// the link fails: the caller would wait for ever.
+func (l *link) putControl(c control) error {
+	if c.kind != codec.Reply {
+		return l.write(c.header(), nil)
+	}
+	err := l.putError(c.header())
+	if err != nil {
+		l.fail(fmt.Errorf("no way to answer: %w", err))
+	}
+	return err
 }
 
 func (c control) header() (h codec.Header) {
