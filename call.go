@@ -341,7 +341,7 @@ func (c *call) answer(err error) {
 // put puts the reply, or the error that is in the header.
 func (c *call) put(h codec.Header, succeeded bool) error {
 	if succeeded {
-		return c.conn.link.put(h, c.replyv.Interface())
+		return c.conn.link.put(h, c.method.body(c.replyv))
 	}
 	return c.conn.link.putError(h)
 }

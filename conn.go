@@ -296,7 +296,7 @@ func (c *conn) readCall(h *codec.Header) *call {
 		err = unfit
 	}
 	if err != nil {
-		k.refused = newError(CodeInvalidArgument, InServer, RanNever, "rpc server: arguments of "+h.ServiceMethod, err)
+		k.refused = newError(CodeInvalidArgument, InServer, RanNever, "rpc server: arguments of "+h.ServiceMethod, k.method.explain(err))
 		return k
 	}
 	k.arm(c.handle, time.Duration(h.Frame().Timeout), md)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"reflect"
 	"runtime"
 	"sync"
 	"time"
@@ -237,14 +238,29 @@ func (l *link) write(h codec.Header, body any) (err error) {
 		}
 		l.header = codec.Header{}
 	}()
-	if body == nil && !l.whole && h.Frame().Kind == codec.Reply {
-		body = struct{}{} // what GeeRPC sends with an error: codecs made for it need not know nil
+	if !l.whole {
+		body = bodyForOthers(body, h.Frame().Kind)
 	}
 	l.header = h
 	err = errExit // should Write not return
 	err = l.codec.Write(&l.header, body)
 	returned = true
 	return err
+}
+
+// bodyForOthers returns what is sent in place of nil, and of a nil pointer, by a
+// codec of the user's own. One that was made for GeeRPC need not know either.
+func bodyForOthers(body any, kind codec.Kind) any {
+	if body == nil {
+		if kind == codec.Reply {
+			return struct{}{} // what GeeRPC sends with an error
+		}
+		return nil
+	}
+	if v := reflect.ValueOf(body); v.Kind() == reflect.Pointer && v.IsNil() {
+		return reflect.New(v.Type().Elem()).Interface()
+	}
+	return body
 }
 
 var errExit = errors.New("what was encoded ended its goroutine")

@@ -23,7 +23,7 @@ func (r *request) begin(seq uint64) { r.seq = seq }
 
 // prepare completes a request, once there is room for a call.
 func (c *Client) prepare(ctx context.Context, r *request, reply any) error {
-	if err := checkReply(reply); err != nil {
+	if err := checkReply(reply, c.opt.CodecType); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -49,15 +49,22 @@ func (c *Client) crowded() bool {
 }
 
 // checkReply says whether reply can be decoded into, before the method runs.
-func checkReply(reply any) error {
+func checkReply(reply any, t codec.Type) error {
 	if reply == nil {
 		return nil
 	}
-	if v := reflect.ValueOf(reply); v.Kind() != reflect.Pointer || v.IsNil() {
-		return &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever,
-			Message: fmt.Sprintf("rpc client: reply must be a pointer to decode into, or nil to drop what comes; it is %s", kindOf(v))}
+	v := reflect.ValueOf(reply)
+	if v.Kind() != reflect.Pointer || v.IsNil() {
+		return unfitReply("reply must be a pointer to decode into, or nil to drop what comes; it is %s", kindOf(v))
+	}
+	if v = v.Elem(); v.Kind() == reflect.Interface && v.NumMethod() > 0 && v.IsNil() && t == codec.JsonType {
+		return unfitReply("JSON can't be decoded into the interface %v, for it has methods; use any, or a type without interfaces", v.Type())
 	}
 	return nil
+}
+
+func unfitReply(format string, a ...any) error {
+	return &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever, Message: fmt.Sprintf("rpc client: "+format, a...)}
 }
 
 // kindOf names what v is, a nil pointer included.

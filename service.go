@@ -26,6 +26,8 @@ type method struct {
 	wantsContext  bool
 	takesMade     bool // maps and slices to reply with are made for it, as in net/rpc
 
+	repliesPointer bool // the reply that it sets is a pointer, see body
+
 	copiesArgs, copiesReply bool // what the method has of them are copies, see call.reset
 
 	// invoke runs the method; argv and replyv have the declared types.
@@ -67,11 +69,36 @@ func isCopied(t reflect.Type) bool { return t.Kind() != reflect.Pointer && t.Siz
 // newArgs returns a pointer to decode the arguments into, and the arguments.
 func (m *method) newArgs() (argp, argv reflect.Value) {
 	if m.argType.Kind() == reflect.Pointer {
-		argp = reflect.New(m.argType.Elem())
-		return argp, argp
+		return newPointer(m.argType)
 	}
 	argp = reflect.New(m.argType)
 	return argp, argp.Elem()
+}
+
+// newPointer returns a value of the pointer type t, and what a codec decodes
+// into to fill it: the same pointer or, if t is a pointer to a pointer, the
+// innermost.
+func newPointer(t reflect.Type) (target, p reflect.Value) {
+	p = reflect.New(t.Elem())
+	target = p
+	if t.Elem().Kind() == reflect.Pointer {
+		var inner reflect.Value
+		target, inner = newPointer(t.Elem())
+		p.Elem().Set(inner)
+	}
+	if p.Type() != t { // a named one
+		p = p.Convert(t)
+	}
+	return target, p
+}
+
+// explain returns why arguments could not be decoded, with what the caller can
+// do about it where the method takes an interface.
+func (m *method) explain(err error) error {
+	if m.argType.Kind() != reflect.Interface {
+		return err
+	}
+	return fmt.Errorf("%w (the method takes the interface %v: over gob, pass a pointer to one; JSON decodes into any, but not into an interface with methods)", err, m.argType)
 }
 
 // newReply returns a pointer to a reply.
@@ -87,6 +114,29 @@ func (m *method) newReply() reflect.Value {
 		}
 	}
 	return replyv
+}
+
+// body returns a reply as it is encoded: a pointer to a value that is no pointer
+// itself. It is nil if the method has replied with a nil pointer, which codecs
+// send as null or as the zero value.
+func (m *method) body(replyv reflect.Value) any {
+	if m.repliesPointer {
+		replyv = innermost(replyv)
+	}
+	return replyv.Interface()
+}
+
+// innermost follows pointers to pointers to the last of them, which is nil if
+// one of them is. A type whose pointer codes itself has to be passed so.
+func innermost(p reflect.Value) reflect.Value {
+	for p.Type().Elem().Kind() == reflect.Pointer {
+		if p.IsNil() {
+			p = reflect.Zero(p.Type().Elem())
+		} else {
+			p = p.Elem()
+		}
+	}
+	return p.Convert(reflect.PointerTo(p.Type().Elem())) // its type may have a name
 }
 
 // argsOf returns args as invoke takes them: nil, which an argument that is an
@@ -313,7 +363,8 @@ func newMethod(service string, m reflect.Method, rcvr reflect.Value) (*method, e
 		return nil, fmt.Errorf("has the reply type %s, which is not exported", replyType)
 	}
 	made := &method{service: service, name: m.Name, argType: argType, replyType: replyType,
-		wantsContext: wantsContext, takesMade: true, copiesArgs: isCopied(argType)}
+		wantsContext: wantsContext, takesMade: true, copiesArgs: isCopied(argType),
+		repliesPointer: replyType.Elem().Kind() == reflect.Pointer}
 	made.invoke = func(ctx context.Context, argv, replyv reflect.Value) error {
 		in := []reflect.Value{rcvr, argv, replyv}
 		if wantsContext {

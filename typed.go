@@ -2,6 +2,8 @@ package geerpc
 
 import (
 	"context"
+	"encoding/gob"
+	"encoding/json"
 	"errors"
 	"reflect"
 	"strings"
@@ -18,18 +20,91 @@ type TypedMethod[A, R any] func(ctx context.Context, caller Caller, args A) (R, 
 //	sum, err := add(ctx, client, Args{1, 2})
 //
 // The caller is a *Client or an *xclient.XClient.
+//
+// Where A or R is a pointer, the codec gets it as it is: with a codec that takes
+// messages of protocol buffers, A and R may be *pb.Message. The reply is then a
+// new value, and nil only if the call has failed. A nil argument, and a nil that
+// the method replies with, arrives as the zero value.
+//
+// Where A is an interface, the codec gets a pointer to it, so that
+// gob sends it as one. So the method must have an interface there too, and what
+// it holds must be registered with gob.Register, on both sides; the same goes
+// for R. JSON knows nothing of types: it can decode into an any, but not into an
+// interface with methods.
 func Method[A, R any](serviceMethod string) TypedMethod[A, R] {
+	how, replyType := howToSend(reflect.TypeFor[A]()), reflect.TypeFor[R]()
+	if replyType.Kind() == reflect.Pointer {
+		return func(ctx context.Context, caller Caller, args A) (none R, _ error) {
+			target, reply := newPointer(replyType)
+			if err := caller.Call(ctx, serviceMethod, argsToSend(how, args), target.Interface()); err != nil {
+				return none, err
+			}
+			return reply.Interface().(R), nil
+		}
+	}
 	return func(ctx context.Context, caller Caller, args A) (R, error) {
 		var reply R
-		err := caller.Call(ctx, serviceMethod, args, &reply)
+		err := caller.Call(ctx, serviceMethod, argsToSend(how, args), &reply)
 		return reply, err
 	}
 }
 
+// How arguments of a type are passed to a codec.
+const (
+	asTheyAre = iota
+	byPointer
+	unwrapped // of pointers to pointers
+)
+
+// howToSend tells how arguments of type t are passed to a codec: in an
+// interface by a pointer to it, or that it is one would be lost; and by a
+// pointer if only that has the method which encodes them.
+func howToSend(t reflect.Type) (how int) {
+	switch t.Kind() {
+	case reflect.Interface:
+		return byPointer
+	case reflect.Pointer:
+		return unwrapped
+	}
+	for _, encoder := range encoders {
+		if reflect.PointerTo(t).Implements(encoder) && !t.Implements(encoder) {
+			return byPointer
+		}
+	}
+	return asTheyAre
+}
+
+// encoders are the interfaces that gob and JSON look for.
+var encoders = []reflect.Type{
+	reflect.TypeFor[gob.GobEncoder](), reflect.TypeFor[interface{ MarshalBinary() ([]byte, error) }](),
+	reflect.TypeFor[json.Marshaler](), reflect.TypeFor[interface{ MarshalText() ([]byte, error) }](),
+}
+
+// argsToSend returns args as they are passed to a codec, the zero value in place
+// of a nil pointer.
+func argsToSend[A any](how int, args A) any {
+	switch how {
+	case byPointer:
+		return pointerTo(args)
+	case unwrapped:
+		p := innermost(reflect.ValueOf(args))
+		if p.IsNil() {
+			p = reflect.New(p.Type().Elem())
+		}
+		return p.Interface()
+	}
+	return args
+}
+
+// pointerTo is a function of its own so that other arguments stay off the heap.
+func pointerTo[T any](v T) *T { return &v }
+
 // RegisterFunc publishes a function under the name "Service.Method"; functions
 // of the same service may be registered one by one, and beside a value's
 // methods. It fails if the name is taken or not of that form, or if f is nil.
-// See Server.Register for when it may be called.
+// See Server.Register for when it may be called, and Method for pointers and
+// interfaces as A and R: over gob, a caller of a function with an interface has
+// to pass a pointer to one, as Method does.
 func RegisterFunc[A, R any](server *Server, serviceMethod string, f func(context.Context, A) (R, error)) error {
 	dot := strings.LastIndexByte(serviceMethod, '.')
 	switch {
@@ -42,6 +117,7 @@ func RegisterFunc[A, R any](server *Server, serviceMethod string, f func(context
 		service: serviceMethod[:dot], name: serviceMethod[dot+1:],
 		argType: reflect.TypeFor[A](), replyType: reflect.TypeFor[*R](), wantsContext: true,
 		copiesArgs: isCopied(reflect.TypeFor[A]()), copiesReply: reflect.TypeFor[R]().Size() <= maxKept,
+		repliesPointer: reflect.TypeFor[R]().Kind() == reflect.Pointer,
 	}
 	m.invoke = func(ctx context.Context, argv, replyv reflect.Value) (err error) {
 		*replyv.Interface().(*R), err = f(ctx, argument[A](argv))
