@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"reflect"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -247,36 +246,26 @@ func (c *Client) reply(h *codec.Header) {
 
 // slowReply is reply for a codec that may wait for the network in the middle
 // of a body. Meanwhile the caller may leave and take its reply along, so the
-// body goes into a value of its own first.
+// body goes into a copy first.
 func (c *Client) slowReply(h *codec.Header) {
-	target := c.pending.target(h.Seq)
 	err := replyError(h, c.link.extended)
-	if err != nil {
-		target = nil
+	var reply *replyCopy
+	if err == nil {
+		reply = c.pending.copyTarget(h.Seq)
 	}
-	fresh, bad := c.readFresh(target)
-	if bad != nil {
+	if reply == nil {
+		c.link.readBody(nil)
+	} else if bad := c.link.readBody(reply.target()); bad != nil {
 		err = newError(CodeInternal, InClient, RanYes, "rpc client: reading body", bad)
 	}
 	p := c.pending.claim(h.Seq)
 	if p == nil {
 		return
 	}
-	if err == nil && fresh.IsValid() {
-		reflect.ValueOf(p.target()).Elem().Set(fresh.Elem())
+	if err == nil && reply != nil {
+		reply.merge()
 	}
 	p.deliver(nil, err)
-}
-
-// readFresh reads a body into a new value of the type that target points to;
-// it skips the body if target is nil.
-func (c *Client) readFresh(target any) (fresh reflect.Value, err error) {
-	if target == nil {
-		c.link.readBody(nil)
-		return fresh, nil
-	}
-	fresh = reflect.New(reflect.TypeOf(target).Elem())
-	return fresh, c.link.readBody(fresh.Interface())
 }
 
 // terminate ends all calls: those in flight, and those that wait to be sent.

@@ -300,13 +300,16 @@ func (t *pendingTable) abandon(seq uint64) bool {
 	return true
 }
 
-// target returns what the reply of a call is decoded into, nil if nobody waits
-// for it.
-func (t *pendingTable) target(seq uint64) any {
+// copyTarget copies what the reply of a call is decoded into. It returns nil if
+// nobody waits for the call, or its caller wants no reply. The lock keeps the
+// caller from leaving, and from using the reply, while it is copied.
+func (t *pendingTable) copyTarget(seq uint64) *replyCopy {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if place := t.getLocked(seq); place != nil && place.call != nil {
-		return place.call.target() // not later: a caller that leaves reuses its waiter
+		if target := place.call.target(); target != nil {
+			return copyReply(target)
+		}
 	}
 	return nil
 }

@@ -67,7 +67,7 @@ func TestPendingTable_SeqZero(t *testing.T) {
 		w := new(waiter)
 		table.add(w, false)
 		calls[w.seq] = w
-		if table.claim(0) != nil || table.abandon(0) || table.target(0) != nil {
+		if table.claim(0) != nil || table.abandon(0) || table.copyTarget(0) != nil {
 			t.Fatal("there is a call with seq 0")
 		}
 	}

@@ -114,6 +114,18 @@ const unknownKind Kind = 255
 //  5. Write has finished with header and body when it returns, and ReadBody with
 //     the value: the memory may be used for another call.
 //  6. A nil body is sent as the codec's empty value, and read back as one.
+//
+// Arguments and replies that are pointers come as they are, never as pointers to
+// pointers, and may be nil for an Extended codec. A method's argument or reply
+// that is an interface comes as a pointer to it.
+//
+// A codec that is not Extended may wait for the network in ReadBody, and the
+// caller of a reply may leave meanwhile. So ReadBody gets a copy of what stands
+// in the reply, which is merged into the reply when ReadBody returns: what it
+// leaves alone remains, in maps and behind pointers too. The copy has no
+// unexported fields that lead to other memory. Such a field, one of a big.Int for
+// example, begins as zero, and remains in the reply if ReadBody leaves it zero and
+// the type has exported fields and no method to encode itself.
 type Codec interface {
 	io.Closer
 	ReadHeader(*Header) error
