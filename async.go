@@ -20,7 +20,13 @@ type Call struct {
 // Go makes a call without waiting for its reply. When the call is done, it is
 // sent on done, which may be shared by calls; if done is nil, a new channel is
 // made. A done channel that is full or unbuffered holds up nobody else: the
-// call waits for its receiver, until the Client is closed.
+// call waits for its receiver, until the Client is closed. One that is closed
+// costs the call, which the Logger hears of.
+//
+// Calls are sent in the order in which Go makes them, and args may be changed
+// once Go has returned. With Option.Interceptors neither is so: they may wait, or
+// make a call again, so each call passes them on a goroutine of its own. Use Call,
+// one after the other, where a Server that is Ordered must keep the order.
 //
 // Go may wait until the connection has room for the call. There is no context:
 // to limit the time use Call, or Option.HandleTimeout.

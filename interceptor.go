@@ -30,7 +30,8 @@ type CallFunc func(ctx context.Context, serviceMethod string, args, reply any) e
 //
 // An Interceptor that returns nil makes all calls fail.
 //
-// With interceptors, Client.Go runs its call on a goroutine of its own.
+// With interceptors, Client.Go runs its call on a goroutine of its own, since
+// they may wait: its calls are then sent in any order.
 type Interceptor func(next CallFunc) CallFunc
 
 // UnknownMethod is the name under which interceptors see a call of a method

@@ -94,11 +94,14 @@ type Option struct {
 	FlushTimeout time.Duration `json:"-"`
 
 	// Interceptors wrap each call; the first is the outermost, nil ones are
-	// left out. See Interceptor for what that means for Go.
+	// left out. With them, the calls of Client.Go are sent in any order, also
+	// to a Server that is Ordered.
 	Interceptors []Interceptor `json:"-"`
 
-	// Logger hears of broken connections, and of interceptors that panic
-	// under Go. Nil: nobody does.
+	// Logger hears of broken connections, and of what goes wrong under Go:
+	// interceptors that panic, Done channels that are closed. It is called on
+	// a goroutine of its own, which nothing waits for but Close, for 250 ms at
+	// most; messages are dropped if 64 are waiting. Nil: nobody hears.
 	Logger *slog.Logger `json:"-"`
 }
 
