@@ -63,14 +63,17 @@ func (c *Client) intercepted(call *Call) {
 	call.Error = &Error{Code: CodeInternal, Where: InClient, Ran: RanMaybe,
 		Message: "rpc client: an interceptor ended its goroutine"}
 	defer func() {
-		if p := recover(); p != nil {
-			text := fmt.Sprint(p) // now: the value may change before it is logged
-			c.report(slog.LevelError, "rpc client: interceptor panicked",
-				"method", call.ServiceMethod, "panic", text, "stack", string(debug.Stack()))
-			call.Error = &Error{Code: CodeInternal, Where: InClient, Ran: RanMaybe,
-				Message: fmt.Sprintf("rpc client: calling %s panicked: %.256s", call.ServiceMethod, text)}
+		p := recover()
+		if p == nil {
+			c.strobe(call)
+			return
 		}
+		text, stack := fmt.Sprint(p), string(debug.Stack()) // now: p may change before it is logged
+		call.Error = &Error{Code: CodeInternal, Where: InClient, Ran: RanMaybe,
+			Message: fmt.Sprintf("rpc client: calling %s panicked: %.256s", call.ServiceMethod, text)}
+		method := call.ServiceMethod // the call is its caller's from now on
 		c.strobe(call)
+		c.report(slog.LevelError, "rpc client: interceptor panicked", "method", method, "panic", text, "stack", stack)
 	}()
 	call.Error = c.Call(context.Background(), call.ServiceMethod, call.Args, call.Reply)
 }

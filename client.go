@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"reflect"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -268,16 +269,18 @@ func (c *Client) slowReply(h *codec.Header) {
 	p.deliver(nil, err)
 }
 
-// terminate ends all calls: those in flight, and those that wait to be sent.
+// terminate ends all calls, those in flight and those that wait to be sent, and
+// then tells the Logger.
 func (c *Client) terminate(cause error) {
 	left, server := c.pending.end(), remoteAddr(c.link.conn)
-	if len(left) > 0 && c.pending.state.Load()&closing == 0 {
-		c.report(slog.LevelWarn, "rpc client: connection lost", "server", server, "calls", len(left), "err", cause)
-	}
+	closed := c.pending.state.Load()&closing != 0
 	for _, p := range left {
 		p.deliver(nil, lostError(server, cause))
 	}
 	c.refuseQueued(cause)
+	if len(left) > 0 && !closed {
+		c.report(slog.LevelWarn, "rpc client: connection lost", "server", server, "calls", len(left), "err", cause)
+	}
 }
 
 // lostError is what a call fails with whose connection was closed under it. The

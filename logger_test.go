@@ -94,8 +94,8 @@ func TestD136_InterceptorThatPanics(t *testing.T) {
 	})
 }
 
-// TestD136_MethodThatPanics: its caller has the answer before the server's
-// Logger hears of it, and other calls go on.
+// TestD136_MethodThatPanics: its answer does not wait for the server's Logger.
+// One that closes the server may be faster than the answer.
 func TestD136_MethodThatPanics(t *testing.T) {
 	for _, intercepted := range []bool{false, true} {
 		eachLogger(t, func(t *testing.T, log *slog.Logger, heard <-chan struct{}, use func(func() error)) {
@@ -107,7 +107,9 @@ func TestD136_MethodThatPanics(t *testing.T) {
 			}
 			client := e.dial(nil)
 			returns(t, "the call", func() {
-				wantError(t, client.Call(context.Background(), "Arith.Panic", Args{}, nil), CodeInternal, InMethod, RanYes)
+				if err := client.Call(context.Background(), "Arith.Panic", Args{}, nil); CodeOf(err) != CodeUnavailable {
+					wantError(t, err, CodeInternal, InMethod, RanYes)
+				}
 			})
 			<-heard
 			returns(t, "Close", func() { e.Server.Close() })
