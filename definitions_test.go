@@ -143,7 +143,7 @@ func callLarge(t *testing.T, client *Client, setting string, ran Ran, call func(
 
 // TestB135_DefinitionsUnannounced reads what a peer announces.
 func TestB135_DefinitionsUnannounced(t *testing.T) {
-	for announced, want := range map[int64]int{0: 64 << 10, -1: 0, 5: 5, 1 << 30: 1 << 30} {
+	for announced, want := range map[wireLimit]int{0: 64 << 10, -1: 0, 5: 5, 1 << 30: 1 << 30} {
 		if got := peerDefinitions(announced); got != want {
 			t.Errorf("%d means %d, want %d", announced, got, want)
 		}

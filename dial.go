@@ -10,7 +10,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
+	"regexp"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // Dial connects to a server at an address of a network, as net.Dial has it:
@@ -103,7 +107,7 @@ func (t transport) connect(ctx context.Context, address string, opt *Option) (ne
 			}
 		}
 		if t.http {
-			return connectHTTP(secured, opt)
+			return connectHTTP(secured, hostOf(address), opt)
 		}
 		return secured, nil
 	})
@@ -132,19 +136,39 @@ func (t transport) secure(ctx context.Context, conn net.Conn, address string, op
 		config = opt.TLSConfig.Clone()
 	}
 	if config.ServerName == "" {
-		config.ServerName = address
-		if host, _, err := net.SplitHostPort(address); err == nil {
-			config.ServerName = host
-		}
+		config.ServerName = hostOf(address)
 	}
 	if t.http {
 		config.NextProtos = []string{"http/1.1"} // CONNECT as we use it is not for HTTP/2
 	}
 	secured := tls.Client(conn, config)
 	if err := secured.HandshakeContext(ctx); err != nil {
+		var plain tls.RecordHeaderError
+		if hungUp(err) || errors.As(err, &plain) {
+			err = fmt.Errorf("%w; does the server speak TLS at this port?", err)
+		}
 		return nil, fmt.Errorf("TLS handshake with %s: %w", address, err)
 	}
 	return secured, nil
+}
+
+// hostOf returns the host of an address, without a zone: that belongs to this
+// machine, and stands in no certificate.
+func hostOf(address string) string {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		host = ip.WithZone("").String()
+	}
+	return host
+}
+
+// hungUp tells whether err means that the other side closed the connection.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.ECONNABORTED) || errors.Is(err, syscall.EPIPE)
 }
 
 // dialError types an error of connecting.
@@ -153,14 +177,35 @@ func dialError(ctx context.Context, err error) error {
 	if errors.As(err, &typed) {
 		return err
 	}
-	code := linkCode(err)
-	if ctx.Err() != nil {
-		code = CodeOf(ctx.Err())
-		if cause := context.Cause(ctx); !errors.Is(err, cause) {
-			err = fmt.Errorf("%w: %w", cause, err)
+	cause := timeIsUp(ctx, err)
+	if cause == nil {
+		return newError(linkCode(err), OnLink, RanNever, "rpc client", err)
+	}
+	if !errors.Is(err, cause) {
+		err = fmt.Errorf("%w: %w", cause, err)
+	}
+	return newError(CodeOf(ctx.Err()), OnLink, RanNever, "rpc client", err)
+}
+
+// deadlineSlack is how long before the end of a context a timeout counts as
+// the context's.
+const deadlineSlack = 10 * time.Millisecond
+
+// timeIsUp returns why ctx has ended, or nil if that is not the reason of err.
+// A net.Dialer, and whoever sets deadlines on connections, applies the deadline
+// of ctx by itself, and may be a moment earlier than ctx.
+func timeIsUp(ctx context.Context, err error) error {
+	var e interface{ Timeout() bool }
+	deadline, limited := ctx.Deadline()
+	if limited && errors.As(err, &e) && e.Timeout() && time.Until(deadline) <= deadlineSlack {
+		late := time.NewTimer(2 * deadlineSlack) // a context of the user's may not keep its word
+		defer late.Stop()
+		select {
+		case <-ctx.Done():
+		case <-late.C:
 		}
 	}
-	return newError(code, OnLink, RanNever, "rpc client", err)
+	return context.Cause(ctx)
 }
 
 // linkCode tells addresses that nobody can dial, and peers that don't trust each
@@ -190,35 +235,55 @@ const (
 // that has an RPC server behind it. Otherwise it is as NewClient.
 func NewHTTPClient(conn net.Conn, opt *Option) (*Client, error) {
 	return newClientOn(conn, opt, func(ctx context.Context, opt *Option) (net.Conn, error) {
-		return within(ctx, conn, func() (net.Conn, error) { return connectHTTP(conn, opt) })
+		return within(ctx, conn, func() (net.Conn, error) {
+			host := ""
+			if addr := remoteAddr(conn); addr != nil {
+				host = hostOf(addr.String())
+			}
+			return connectHTTP(conn, host, opt)
+		})
 	})
 }
 
-// connectHTTP asks for the RPC server behind an HTTP server.
-func connectHTTP(conn net.Conn, opt *Option) (net.Conn, error) {
+// connectHTTP asks for the RPC server behind an HTTP server at host.
+func connectHTTP(conn net.Conn, host string, opt *Option) (net.Conn, error) {
 	path := opt.HTTPPath
 	if path == "" {
 		path = defaultRPCPath
 	}
-	_, err := io.WriteString(conn, "CONNECT "+path+" HTTP/1.0\r\n\r\n")
+	_, err := io.WriteString(conn, "CONNECT "+path+" HTTP/1.0\r\nHost: "+hostHeader(host)+"\r\n\r\n")
 	if err != nil {
 		return nil, err
 	}
 	in := bufio.NewReader(io.LimitReader(conn, maxHandshakeBytes))
+	if first, _ := in.Peek(1); len(first) > 0 && first[0] == tlsAlert {
+		return nil, errSpeaksTLS
+	}
 	response, err := http.ReadResponse(in, &http.Request{Method: http.MethodConnect})
 	switch {
 	case err != nil:
-		err = fmt.Errorf("no HTTP response to CONNECT; is it an HTTP server, and one with TLS if asked for? %w", err)
-	case response.Status != connected:
-		err = &Error{Code: CodeUnavailable, Where: OnLink, Ran: RanNever,
-			Message: fmt.Sprintf("rpc client: unexpected HTTP response: %.256s; is there a geerpc server at %s?", response.Status, path)}
-	}
-	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("no HTTP response to CONNECT; is it an HTTP server, and one with TLS if asked for? %w", err)
+	case response.StatusCode/100 != 2:
+		return nil, &Error{Code: CodeUnavailable, Where: OnLink, Ran: RanNever,
+			Message: fmt.Sprintf("rpc client: unexpected HTTP response: %.256s; is there a geerpc server at %s, and does it want TLS (https@)?", response.Status, path)}
 	}
 	ahead, _ := in.Peek(in.Buffered())
 	return withAhead(conn, ahead), nil
 }
+
+// hostHeader returns what stands for host in a request. There is no port: a
+// http.ServeMux compares the host of a CONNECT with its patterns as it is.
+func hostHeader(host string) string {
+	switch ip, err := netip.ParseAddr(host); {
+	case err == nil && ip.Is6():
+		return "[" + host + "]"
+	case err == nil || hostName.MatchString(host):
+		return host
+	}
+	return "localhost" // such as the path of a Unix socket
+}
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 
 // An aheadConn is a connection of which some bytes have been read already.
 type aheadConn struct {

@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"reflect"
 	"slices"
-	"syscall"
+	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -51,6 +53,36 @@ func newKindSet(names []string) (s kindSet) {
 
 func (s kindSet) has(k codec.Kind) bool { return s>>k&1 == 1 }
 
+// A wireLimit is a limit that a peer announces. Negative is no limit, and so is
+// a number that is too large for an int64.
+type wireLimit int64
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (l *wireLimit) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		return nil
+	}
+	n, err := strconv.ParseInt(string(data), 10, 64)
+	if err != nil {
+		f, err := strconv.ParseFloat(string(data), 64) // as other languages write large numbers
+		if err != nil && !errors.Is(err, strconv.ErrRange) {
+			return &json.UnmarshalTypeError{Value: jsonKinds[data[0]], Type: reflect.TypeFor[wireLimit]()}
+		}
+		if n = int64(f); f < 0 || f >= math.MaxInt64 {
+			n = -1
+		}
+	}
+	*l = wireLimit(n)
+	return nil
+}
+
+// jsonKinds names what a value that is no number begins with.
+var jsonKinds = map[byte]string{'"': "string", '{': "object", '[': "array", 't': "bool", 'f': "bool"}
+
+// int returns the limit as far as an int goes: on a machine with 32 bits no
+// message is larger.
+func (l wireLimit) int() int { return int(min(int64(l), math.MaxInt)) }
+
 // A hello is what a client opens with.
 type hello struct {
 	MagicNumber    int
@@ -58,15 +90,16 @@ type hello struct {
 	ConnectTimeout time.Duration
 	HandleTimeout  time.Duration
 
-	Version         int      `json:",omitempty"`
-	Ack             bool     `json:",omitempty"` // answer, please
-	Extended        bool     `json:",omitempty"` // the codec has an extended layout
-	Kinds           []string `json:",omitempty"` // of messages that the client handles
-	MaxMessageBytes int      `json:",omitempty"` // of a reply; 0: no limit
+	Version  int      `json:",omitempty"`
+	Ack      bool     `json:",omitempty"` // answer, please
+	Extended bool     `json:",omitempty"` // the codec has an extended layout
+	Kinds    []string `json:",omitempty"` // of messages that the client handles
+
+	MaxMessageBytes wireLimit `json:",omitempty"` // of a reply; 0: no limit
 
 	// MaxDefinitionBytes is how many bytes of gob type definitions the client
 	// takes; 0: 64 KiB, negative: no limit.
-	MaxDefinitionBytes int64 `json:",omitempty"`
+	MaxDefinitionBytes wireLimit `json:",omitempty"`
 
 	Token string `json:",omitempty"`
 
@@ -79,20 +112,32 @@ type ack struct {
 	Code  Code   `json:",omitempty"` // why not
 	Error string `json:",omitempty"`
 
-	Version         int      `json:",omitempty"`
-	Extended        bool     `json:",omitempty"` // both codecs have an extended layout: it is in force
-	Kinds           []string `json:",omitempty"` // of messages that the server handles
-	MaxMessageBytes int      `json:",omitempty"` // of a request; 0: no limit
+	Version  int      `json:",omitempty"`
+	Extended bool     `json:",omitempty"` // both codecs have an extended layout: it is in force
+	Kinds    []string `json:",omitempty"` // of messages that the server handles
 
-	MaxDefinitionBytes int64 `json:",omitempty"` // as in the hello, of the server
-
-	MaxInFlight int `json:",omitempty"` // calls at a time; 0: no limit
+	MaxMessageBytes    wireLimit `json:",omitempty"` // of a request; 0: no limit
+	MaxDefinitionBytes wireLimit `json:",omitempty"` // as in the hello, of the server
+	MaxInFlight        wireLimit `json:",omitempty"` // calls at a time; 0: no limit
 
 	PingInterval time.Duration `json:",omitempty"` // how often each side is to be heard; 0: as it likes
 }
 
+// mayBegin is what an object in the handshake may begin with.
+var mayBegin = []byte("{ \t\r\n")
+
 // readObject reads one JSON object into v, and nothing behind it.
 func readObject(in *wire.Reader, v any) error {
+	data, err := peekObject(in)
+	if err != nil {
+		return err
+	}
+	defer in.Discard(len(data))
+	return json.Unmarshal(data, v)
+}
+
+// peekObject waits for a JSON object, which the caller discards.
+func peekObject(in *wire.Reader) ([]byte, error) {
 	var s wire.JSONScanner
 	for end := 0; ; {
 		data := in.Buffered()[end:]
@@ -101,19 +146,17 @@ func readObject(in *wire.Reader, v any) error {
 				if err == io.EOF && end > 0 {
 					err = io.ErrUnexpectedEOF
 				}
-				return err
+				return nil, err
 			}
 			continue
 		}
 		n, complete := s.Scan(data[:min(len(data), maxHandshakeBytes-end)])
 		end += n
 		if complete {
-			err := json.Unmarshal(in.Buffered()[:end], v)
-			in.Discard(end)
-			return err
+			return in.Buffered()[:end], nil
 		}
 		if end >= maxHandshakeBytes {
-			return fmt.Errorf("%w: more than %d bytes", errHandshake, maxHandshakeBytes)
+			return nil, fmt.Errorf("%w: more than %d bytes", errHandshake, maxHandshakeBytes)
 		}
 	}
 }
@@ -148,6 +191,9 @@ func (c *Client) greet(ctx context.Context) error {
 	} else {
 		err = c.greetPeer()
 	}
+	if cause := c.link.cause(); err != nil && cause != nil && !errors.As(err, new(*Error)) {
+		err = cause // for which we closed the connection
+	}
 	if !stop() && err == nil { // the connection is being closed by now
 		err = context.Cause(ctx)
 	}
@@ -160,15 +206,16 @@ func (c *Client) greet(ctx context.Context) error {
 // greetError types an error of the handshake.
 func greetError(ctx context.Context, err error) error {
 	var typed *Error
-	switch cause := context.Cause(ctx); {
-	case errors.As(err, &typed):
+	if errors.As(err, &typed) {
 		return err
+	}
+	switch cause := timeIsUp(ctx, err); {
 	case cause != nil && ctx.Err() == context.Canceled:
 		return newError(CodeCanceled, OnLink, RanNever, "rpc client: handshake", cause)
 	case cause != nil:
-		return newError(CodeDeadlineExceeded, OnLink, RanNever, "rpc client: "+cause.Error(), errNoAck)
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET):
-		return newError(CodeUnavailable, OnLink, RanNever, "rpc client: the server closed the connection", errNoAck)
+		return newError(CodeDeadlineExceeded, OnLink, RanNever, "rpc client", fmt.Errorf("%w: %w", cause, errNoAck))
+	case hungUp(err):
+		return newError(CodeUnavailable, OnLink, RanNever, "rpc client: the server closed the connection", fmt.Errorf("%w: %w", err, errNoAck))
 	}
 	return newError(linkCode(err), OnLink, RanNever, "rpc client: handshake", err)
 }
@@ -179,7 +226,7 @@ func (c *Client) greetPeer() error {
 		MagicNumber: MagicNumber, CodecType: c.opt.CodecType,
 		ConnectTimeout: c.opt.ConnectTimeout, HandleTimeout: c.opt.HandleTimeout,
 		Version: protocolVersion, Ack: true, Extended: c.link.whole, Kinds: kinds,
-		MaxMessageBytes: c.opt.MaxMessageBytes, MaxDefinitionBytes: announcedDefinitions(c.opt.MaxDefinitionBytes), Token: c.opt.Token, PingInterval: c.opt.PingInterval,
+		MaxMessageBytes: wireLimit(c.opt.MaxMessageBytes), MaxDefinitionBytes: announcedDefinitions(c.opt.MaxDefinitionBytes), Token: c.opt.Token, PingInterval: c.opt.PingInterval,
 	})
 	if err == nil && len(line) > maxHandshakeBytes {
 		err = fmt.Errorf("hello of %d bytes, a server takes %d: choose a shorter Token or CodecType", len(line), maxHandshakeBytes)
@@ -193,23 +240,16 @@ func (c *Client) greetPeer() error {
 	if err := c.link.sendLine(line); err != nil {
 		return err
 	}
-	var a ack
 	if err := c.recognize(); err != nil {
 		return err
 	}
-	if err := readObject(c.link.in, &a); err != nil {
+	a, err := readAck(c.link.in)
+	if err != nil {
 		return err
 	}
-	if !a.OK {
-		if a.Code == CodeOK { // no error is that
-			a.Code = CodeUnknown
-		}
-		return &Error{Code: a.Code, Message: "rpc client: the server refused the connection: " + a.Error,
-			Where: InServer, Ran: RanNever}
-	}
-	c.link.wire.MaxWrite = max(a.MaxMessageBytes, 0)
+	c.link.wire.MaxWrite = max(a.MaxMessageBytes.int(), 0)
 	c.link.wire.MaxWriteDefinitions = peerDefinitions(a.MaxDefinitionBytes)
-	c.pending.limit = max(a.MaxInFlight, 0)
+	c.pending.limit = max(a.MaxInFlight.int(), 0)
 	if a.PingInterval > 0 {
 		c.opt.PingInterval = min(c.opt.PingInterval, a.PingInterval)
 	}
@@ -217,6 +257,35 @@ func (c *Client) greetPeer() error {
 		c.link.extend(newKindSet(a.Kinds))
 	}
 	return skipNewline(c.link.in)
+}
+
+// readAck reads the acknowledgement. A refusal is an error.
+func readAck(in *wire.Reader) (a ack, err error) {
+	data, err := peekObject(in)
+	if err != nil {
+		return a, err
+	}
+	defer in.Discard(len(data))
+	var said struct{ OK *bool }
+	if json.Unmarshal(data, &said) != nil || said.OK == nil || json.Unmarshal(data, &a) != nil {
+		return a, notAnAck(data)
+	}
+	if a.OK {
+		return a, nil
+	}
+	if a.Code == CodeOK { // no error is that
+		a.Code = CodeUnknown
+	}
+	if a.Error == "" {
+		a.Error = a.Code.String() + ", without giving a reason"
+	}
+	return a, &Error{Code: a.Code, Message: "rpc client: the server refused the connection: " + a.Error, Where: InServer, Ran: RanNever}
+}
+
+// notAnAck is the error for an answer that is none.
+func notAnAck(answer []byte) error {
+	return &Error{Code: CodeUnavailable, Where: OnLink, Ran: RanNever,
+		Message: fmt.Sprintf("rpc client: what answered is no acknowledgement of a geerpc server: %.100q", answer)}
 }
 
 // recognize looks at the first byte of the answer: what other servers say to a
@@ -228,13 +297,17 @@ func (c *Client) recognize() error {
 		return err
 	case first[0] == 'H':
 		return &Error{Code: CodeUnavailable, Where: OnLink, Ran: RanNever,
-			Message: "rpc client: the server speaks HTTP: use DialHTTP, or http@ in front of the address, if there is a geerpc server behind it"}
+			Message: "rpc client: the server speaks HTTP: use DialHTTP, or http@ (with TLS https@) in front of the address, if there is a geerpc server behind it"}
 	case first[0] == tlsAlert:
-		return &Error{Code: CodeUnauthenticated, Where: OnLink, Ran: RanNever,
-			Message: "rpc client: the server speaks TLS: set Option.TLSConfig, or use tls@ in front of the address"}
+		return errSpeaksTLS
+	case bytes.IndexByte(mayBegin, first[0]) < 0:
+		return notAnAck(c.link.in.Buffered())
 	}
 	return nil
 }
+
+var errSpeaksTLS error = &Error{Code: CodeUnauthenticated, Where: OnLink, Ran: RanNever,
+	Message: "rpc client: the server speaks TLS: set Option.TLSConfig, or use tls@ in front of the address, or https@ for http@"}
 
 const tlsAlert = 0x15 // the content type of RFC 8446, section 5.1
 
@@ -266,7 +339,8 @@ func (c *conn) greet() error {
 	var unfit *json.UnmarshalTypeError
 	switch err := c.awaitHello(&h); {
 	case errors.As(err, &unfit):
-		refusal = &Error{Code: CodeInvalidArgument, Message: err.Error(), Where: InServer, Ran: RanNever}
+		refusal = &Error{Code: CodeInvalidArgument, Where: InServer, Ran: RanNever,
+			Message: fmt.Sprintf("the field %s of the hello can't be a JSON %s", unfit.Field, unfit.Value)}
 	case err != nil:
 		return err
 	default:
@@ -282,7 +356,7 @@ func (c *conn) greet() error {
 	if !h.Ack {
 		return nil
 	}
-	c.link.wire.MaxWrite = max(h.MaxMessageBytes, 0)
+	c.link.wire.MaxWrite = max(h.MaxMessageBytes.int(), 0)
 	c.link.wire.MaxWriteDefinitions = peerDefinitions(h.MaxDefinitionBytes)
 	extended := h.Extended && c.link.whole
 	if extended {
@@ -290,7 +364,8 @@ func (c *conn) greet() error {
 		c.pingInterval = c.server.pingInterval(h.PingInterval)
 	}
 	return c.answer(ack{OK: true, Version: protocolVersion, Extended: extended, Kinds: kinds,
-		MaxMessageBytes: c.link.wire.MaxRead, MaxDefinitionBytes: announcedDefinitions(c.link.wire.MaxReadDefinitions), MaxInFlight: c.server.maxInFlight(), PingInterval: c.pingInterval})
+		MaxMessageBytes: wireLimit(c.link.wire.MaxRead), MaxDefinitionBytes: announcedDefinitions(c.link.wire.MaxReadDefinitions),
+		MaxInFlight: wireLimit(c.server.maxInFlight()), PingInterval: c.pingInterval})
 }
 
 // answer sends the acknowledgement.
@@ -334,7 +409,7 @@ func (c *conn) awaitHello(h *hello) error {
 	slow.Set(handshakeTimeout)
 	defer slow.Stop()
 	// Other protocols can share the port: they start with another byte.
-	if bytes.IndexByte([]byte("{ \t\r\n"), first[0]) < 0 {
+	if bytes.IndexByte(mayBegin, first[0]) < 0 {
 		return fmt.Errorf("%w: first byte %#02x", errHandshake, first[0])
 	}
 	if err := readObject(c.link.in, h); err != nil {

@@ -28,7 +28,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	conn.SetDeadline(time.Time{}) // the HTTP server's limits are for requests
-	if _, err := io.WriteString(conn, "HTTP/1.0 "+connected+"\n\n"); err != nil {
+	if _, err := io.WriteString(conn, "HTTP/1.0 "+connected+"\r\n\r\n"); err != nil {
 		conn.Close()
 		return
 	}

@@ -31,7 +31,7 @@ func TestA19_BytesBehindCONNECT(t *testing.T) {
 			t.Fatal(err)
 		}
 		in := bufio.NewReader(conn)
-		for _, want := range []string{"HTTP/1.0 200 Connected to Gee RPC\n", "\n"} {
+		for _, want := range []string{"HTTP/1.0 200 Connected to Gee RPC\r\n", "\r\n"} {
 			if line, err := in.ReadString('\n'); line != want {
 				t.Fatalf("line is %q, %v", line, err)
 			}
@@ -68,7 +68,7 @@ func TestA19_BytesBehindCONNECT(t *testing.T) {
 func TestB6_CONNECTAnswers(t *testing.T) {
 	cases := []struct{ name, answer, says string }{
 		{"404", "HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nnot found", "404 Not Found"},
-		{"200 of another kind, and extra bytes", "HTTP/1.0 200 OK\r\n\r\n{\"OK\":true}\n", "200 OK"},
+		{"200 and a page", "HTTP/1.0 200 OK\r\n\r\n<!DOCTYPE html>", "no acknowledgement"},
 		{"proxy asks for a password", "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407"},
 		{"noise", "\x00\x01\x02 this is no HTTP\r\n\r\n", ""},
 		{"hung up", "", ""},

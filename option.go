@@ -57,7 +57,8 @@ type Option struct {
 	// left out where the address has the name.
 	TLSConfig *tls.Config `json:"-"`
 
-	// HTTPPath is where DialHTTP sends its CONNECT; empty: /_geeprc_.
+	// HTTPPath is where DialHTTP sends its CONNECT; empty: /_geeprc_. The
+	// request's Host is that of the address, without the port.
 	HTTPPath string `json:"-"`
 
 	// Token is presented to a server that asks for one: text, in UTF-8, of

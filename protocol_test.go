@@ -151,6 +151,7 @@ func playLine(t *testing.T, conn net.Conn, in *bufio.Reader, line string) {
 	}
 	want := strings.TrimPrefix(text, " ")
 	got, err := in.ReadString('\n')
+	got = strings.Replace(got, "\r\n", "\n", 1) // in HTTP
 	if want == endOfStream && got == "" && err == io.EOF {
 		return
 	}
