@@ -192,7 +192,7 @@ func TestD112_ConnectTimeout(t *testing.T) {
 			"no answer": nil, "Dialer with a deadline of its own": slow, "connection with a deadline": hasty,
 		} {
 			t.Run(protocol+"/"+name, func(t *testing.T) {
-				for range 20 {
+				for range 4 {
 					_, err := XDial(protocol+"@"+address, &Option{ConnectTimeout: 20 * time.Millisecond, Dialer: dialer})
 					wantError(t, err, CodeDeadlineExceeded, OnLink, RanNever)
 					if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "connect timeout: expect within 20ms") {
