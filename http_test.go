@@ -43,7 +43,7 @@ func TestA19_BytesBehindCONNECT(t *testing.T) {
 			in := bufio.NewReader(conn)
 			http.ReadRequest(in)
 			io.WriteString(conn, "HTTP/1.0 200 Connected to Gee RPC\r\n\r\n{\"OK\":true,\"Extended\":true}\n")
-			in.ReadString('\n') // the hello
+			in.ReadString('}') // the hello
 			cc := codec.NewGobCodec(struct {
 				io.Reader
 				io.WriteCloser

@@ -164,7 +164,8 @@ func TestLegacy_DefaultOptionJSON(t *testing.T) {
 }
 
 // serveOld serves a connection as GeeRPC's server does: a JSON decoder on the
-// connection, whose buffer is forgotten, and then gob on the connection.
+// connection, whose buffer is forgotten, and then gob on the connection. It
+// answers a method that it can't find without reading the body, and goes on.
 func serveOld(conn net.Conn) {
 	var opt struct {
 		MagicNumber   int
@@ -179,12 +180,19 @@ func serveOld(conn net.Conn) {
 	for {
 		var h oldHeader
 		var args Args
-		if dec.Decode(&h) != nil || dec.Decode(&args) != nil {
+		if dec.Decode(&h) != nil {
 			return
 		}
-		var reply any = Reply{args.A + args.B}
-		if h.ServiceMethod != "Arith.Add" {
-			h.Error, reply = "rpc server: can't find method", struct{}{}
+		var reply any = struct{}{}
+		switch {
+		case !strings.Contains(h.ServiceMethod, "."):
+			h.Error = "rpc server: service/method request ill-formed: " + h.ServiceMethod
+		case h.ServiceMethod != "Arith.Add":
+			h.Error = "rpc server: can't find method"
+		case dec.Decode(&args) != nil:
+			return
+		default:
+			reply = Reply{args.A + args.B}
 		}
 		if enc.Encode(h) != nil || enc.Encode(reply) != nil || out.Flush() != nil {
 			return

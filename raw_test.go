@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/wire"
 )
 
 // Peers made by hand, for what a well-behaved one never does.
@@ -108,14 +109,21 @@ func sayLine(t testing.TB, conn io.Writer, v any) {
 	}
 }
 
-// hearLine reads a line of JSON into v, and nothing behind it.
+// hearLine reads a JSON object into v, with the newline behind it, and no more.
+// A hello that suits old servers too has no newline: it has 512 bytes.
 func hearLine(t testing.TB, conn io.Reader, v any) {
 	t.Helper()
 	var line []byte
-	for b := make([]byte, 1); b[0] != '\n'; line = append(line, b[0]) {
+	var s wire.JSONScanner
+	for complete := false; !complete || line[len(line)-1] != '\n' && len(line) != legacyBytes; {
+		b := make([]byte, 1)
 		if _, err := conn.Read(b); err != nil {
 			t.Errorf("hearing a line: %v, after %q", err, line)
 			return
+		}
+		line = append(line, b[0])
+		if !complete {
+			_, complete = s.Scan(b)
 		}
 	}
 	if err := json.Unmarshal(line, v); err != nil {

@@ -114,3 +114,17 @@ func (c *GobCodec) Write(h *Header, body any) error {
 	c.enc.keep(message)
 	return c.send(message)
 }
+
+// WriteHeader sends a header without a body. A server of GeeRPC's original
+// version answers one whose method it can't find at once, and reads no body for
+// it; that tells it from a server that has stopped. Any other peer goes on
+// waiting for the body.
+func (c *GobCodec) WriteHeader(h *Header) error {
+	defer c.enc.drop()
+	message, err := c.enc.append(c.scratch[:0], gobHeader{h.ServiceMethod, h.Seq, h.Error}, 0)
+	if err != nil {
+		return err
+	}
+	c.enc.keep(message)
+	return c.send(message)
+}
