@@ -2,13 +2,18 @@ package xclient_test
 
 import (
 	"context"
+	"encoding/gob"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -199,6 +204,121 @@ func TestProgramsWrittenForGeeRPC(t *testing.T) {
 			}
 			if t.Failed() {
 				t.Logf("%s", out)
+			}
+		})
+	}
+}
+
+// serveOriginal accepts connections as GeeRPC's original server does, with its
+// Calc.Plus. It reads the Option with a decoder that is forgotten, sends no
+// acknowledgement, and answers a method without a dot before its body.
+func serveOriginal(lis net.Listener) {
+	for {
+		conn, err := lis.Accept()
+		if err != nil {
+			return
+		}
+		go func() { // ends with the connection
+			defer conn.Close()
+			var opt struct{ MagicNumber int }
+			if json.NewDecoder(conn).Decode(&opt) != nil || opt.MagicNumber != geerpc.MagicNumber {
+				return
+			}
+			cc := gobPair{gob.NewEncoder(conn), gob.NewDecoder(conn)}
+			for cc.answer() == nil {
+			}
+		}()
+	}
+}
+
+type gobPair struct {
+	*gob.Encoder
+	*gob.Decoder
+}
+
+func (cc gobPair) answer() error {
+	var h struct {
+		ServiceMethod string
+		Seq           uint64
+		Error         string
+	}
+	if err := cc.Decode(&h); err != nil {
+		return err
+	}
+	var p Pair
+	var reply any = struct{}{}
+	if h.ServiceMethod != "Calc.Plus" {
+		h.Error = "rpc server: service/method request ill-formed: " + h.ServiceMethod
+	} else if err := cc.Decode(&p); err != nil {
+		return err
+	} else {
+		reply = p.X + p.Y
+	}
+	if err := cc.Encode(h); err != nil {
+		return err
+	}
+	return cc.Encode(reply)
+}
+
+// TestB105_OldRegistryAndServers calls servers of GeeRPC's original version,
+// which a registry of that version lists, without saying that they are old.
+func TestB105_OldRegistryAndServers(t *testing.T) {
+	for _, servers := range []int{1, 3} {
+		t.Run(fmt.Sprint(servers), func(t *testing.T) {
+			var addrs []string
+			for range servers {
+				lis, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				ended := make(chan struct{})
+				go func() { defer close(ended); serveOriginal(lis) }()
+				t.Cleanup(func() { lis.Close(); <-ended })
+				addrs = append(addrs, "tcp@"+lis.Addr().String())
+			}
+			old := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("X-Geerpc-Servers", strings.Join(addrs, ","))
+			}))
+			t.Cleanup(old.Close)
+			d := xclient.NewGeeRegistryDiscovery(old.URL, 0)
+			t.Cleanup(func() { d.Close() })
+			xc := xclient.NewXClient(d, xclient.RoundRobinSelect, &geerpc.Option{ConnectTimeout: 3 * time.Second})
+			t.Cleanup(func() { xc.Close() })
+			var wg sync.WaitGroup
+			for i := range 50 {
+				wg.Go(func() {
+					var sum int
+					if err := xc.Call(t.Context(), "Calc.Plus", Pair{i, 1}, &sum); err != nil || sum != i+1 {
+						t.Errorf("%d + 1 = %d, %v", i, sum, err)
+					}
+				})
+			}
+			wg.Wait()
+			var sum int
+			if err := xc.Broadcast(t.Context(), "Calc.Plus", Pair{1, 2}, &sum); err != nil || sum != 3 {
+				t.Errorf("broadcast: %d, %v", sum, err)
+			}
+		})
+	}
+}
+
+// TestD131_DialersOfAnXClient has the Dialer return nothing, panic and exit on
+// the goroutines that connect in the background: calls fail, no process ends.
+func TestD131_DialersOfAnXClient(t *testing.T) {
+	for name, dial := range map[string]func() net.Conn{
+		"nothing": func() net.Conn { return nil },
+		"panic":   func() net.Conn { panic("no dial tone") },
+		"exit":    func() net.Conn { runtime.Goexit(); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			opt := &geerpc.Option{Dialer: func(context.Context, string, string) (net.Conn, error) { return dial(), nil }}
+			xc := xclient.NewXClient(xclient.NewMultiServerDiscovery([]string{"tcp@a:1", "tcp@b:1"}), xclient.RandomSelect, opt)
+			defer xc.Close()
+			var sum int
+			err := xc.Call(t.Context(), "Calc.Plus", Pair{}, &sum)
+			var e *geerpc.Error
+			if !errors.As(err, &e) || e.Ran != geerpc.RanNever {
+				t.Error(err)
 			}
 		})
 	}
