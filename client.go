@@ -18,7 +18,7 @@ import (
 
 // A Client is one connection to a server. It may be used by any number of
 // goroutines, whose calls share it, and it never reconnects: when the
-// connection has gone every call fails with ErrShutdown. (An xclient.XClient
+// connection has gone every new call fails with ErrShutdown. (An xclient.XClient
 // reconnects, with a single server as well.)
 //
 // A Client is made by Dial and its relatives and ends with Close.

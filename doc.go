@@ -107,8 +107,9 @@
 //
 // # Compatibility
 //
-// Programs written for GeeRPC compile and run as they are. A server speaks
-// GeeRPC's wire to clients that open with GeeRPC's Option; a client does so
+// Programs written for GeeRPC, from day 4 of its tutorial on, compile and run as
+// they are. A server speaks GeeRPC's wire to clients that open with GeeRPC's
+// Option; a client does so to a server that does not acknowledge, and at once
 // with Option.Legacy. Between our own peers one round trip at the start
 // agrees on more; PROTOCOL.md has the wire, for clients in other languages.
 package geerpc

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/gob"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -297,4 +298,43 @@ func TestLegacy_EachCall(t *testing.T) {
 		time.AfterFunc(5*time.Millisecond, cancel)
 		wantError(t, client.Call(ctx, "Arith.Block", Args{}, nil), CodeCanceled, OnLink, RanMaybe)
 	})
+}
+
+// TestA110_WhatProgramsMayNotice checks what README says of errors and sizes
+// that differ from GeeRPC's.
+func TestA110_WhatProgramsMayNotice(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	inFlight := func() (*Client, chan error) {
+		client, ended := e.dial(nil), make(chan error, 1)
+		go func() { ended <- client.Call(t.Context(), "Arith.Block", Args{}, nil) }()
+		eventually(t, "the call is in flight", func() bool { return client.pending.inFlight() == 1 })
+		return client, ended
+	}
+	client, ended := inFlight()
+	client.Close()
+	if err := <-ended; err == ErrShutdown || !errors.Is(err, ErrShutdown) {
+		t.Errorf("in flight at Close: %v", err)
+	}
+	if err := client.Call(t.Context(), "Arith.Add", Args{}, nil); err != ErrShutdown {
+		t.Errorf("after Close: %v", err)
+	}
+	large := e.unsaid() // an old client
+	var sent bytes.Buffer
+	sent.Write(optionLine(t))
+	enc := gob.NewEncoder(&sent)
+	enc.Encode(oldHeader{ServiceMethod: "Arith.Add", Seq: 1})
+	enc.Encode(strings.Repeat("x", 5<<20))
+	large.Write(sent.Bytes())
+	if said := expectClosed(t, large); said != "" {
+		t.Errorf("to a message of 5 MiB the server says %q", said)
+	}
+	client, ended = inFlight()
+	e.Close()
+	if err := <-ended; err == io.ErrUnexpectedEOF || !errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, ErrShutdown) {
+		t.Errorf("in flight when the connection breaks: %v", err)
+	}
+	eventually(t, "the client has noticed", func() bool { return !client.IsAvailable() })
+	if err := client.Call(t.Context(), "Arith.Add", Args{}, nil); err != ErrShutdown {
+		t.Errorf("after that: %v", err)
+	}
 }

@@ -33,7 +33,8 @@ type Option struct {
 	CodecType   codec.Type // empty: codec.GobType
 
 	// ConnectTimeout limits Dial as a whole: connecting, TLS and handshake.
-	// Zero or negative: no limit. DefaultOption has 10 s.
+	// Zero or negative: no limit but one of 10 s for the handshake, unless the
+	// context of Dial has a deadline. DefaultOption has 10 s.
 	ConnectTimeout time.Duration
 
 	// HandleTimeout makes the server answer each call within that time, if
@@ -45,6 +46,8 @@ type Option struct {
 	// Legacy makes the client speak to a server of GeeRPC's original
 	// version: no acknowledgement is waited for, and there are neither
 	// cancellation nor deadlines on the wire, metadata, typed errors, pings.
+	// Without it such a server is found out, if the codec is gob, when it has
+	// not acknowledged for 5 s, or half of the time for connecting.
 	Legacy bool `json:"-"`
 
 	// Dialer makes the connection; nil: a net.Dialer. It gets the network
