@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"log/slog"
 	"slices"
 	"time"
 )
@@ -28,10 +29,10 @@ func (r *GeeRegistry) sweep() {
 	r.sweepSoonLocked()
 	r.mu.Unlock()
 	for _, addr := range gone {
-		r.logger().Warn("rpc registry: server expired", "addr", addr)
+		r.report(slog.LevelWarn, "rpc registry: server expired", "addr", addr)
 	}
 	if silent > 0 {
-		r.logger().Warn("rpc registry: most servers have fallen silent at once; those whose time is over are kept for a while",
+		r.report(slog.LevelWarn, "rpc registry: most servers have fallen silent at once; those whose time is over are kept for a while",
 			"kept", silent, "grace", r.grace())
 	}
 }

@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"sync"
 	"time"
+
+	"geerpc/internal/report"
 )
 
 const (
@@ -135,6 +138,7 @@ func (r *Registration) leave(ctx context.Context) error {
 	}
 	for _, b := range r.beaters {
 		<-b.ended
+		b.reports.Wait(report.Grace)
 		errs = append(errs, b.left)
 	}
 	r.cancel()
@@ -150,6 +154,8 @@ type beater struct {
 	begun chan struct{} // closed after the first beat
 	ended chan struct{} // closed when no more requests come
 	left  error         // what deregistering failed with; once ended
+
+	reports report.Queue // for the Logger: a beat must not wait for it
 
 	mu  sync.Mutex // guards err
 	err error      // of the latest beat
@@ -176,7 +182,7 @@ func (b *beater) run(ctx context.Context, stop <-chan struct{}) {
 		case <-stop:
 			timer.Stop()
 			if b.left = b.send(ctx, http.MethodDelete); b.left != nil {
-				b.Logger.Warn("rpc registry: not deregistered, the registry forgets the server in time", "err", b.left)
+				b.reports.Log(b.Logger, slog.LevelWarn, "rpc registry: not deregistered, the registry forgets the server in time", "err", b.left)
 			}
 			return
 		}
@@ -200,9 +206,9 @@ func (b *beater) beat(ctx context.Context) error {
 	b.mu.Unlock()
 	switch {
 	case err != nil && before == nil:
-		b.Logger.Warn("rpc registry: a beat failed, and is going to be tried again", "err", err)
+		b.reports.Log(b.Logger, slog.LevelWarn, "rpc registry: a beat failed, and is going to be tried again", "err", err)
 	case err == nil && before != nil:
-		b.Logger.Info("rpc registry: beats arrive again", "registry", b.name())
+		b.reports.Log(b.Logger, slog.LevelInfo, "rpc registry: beats arrive again", "registry", b.name())
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // TestF56_Token: reading is free, writing is not.
@@ -50,6 +51,7 @@ func TestF56_Token(t *testing.T) {
 			if got := list(r); got != wantList {
 				t.Errorf("the list is %q, want %q", got, wantList)
 			}
+			r.reports.Wait(time.Minute)
 			if strings.Contains(logged.String(), token) {
 				t.Error("the token is in the log")
 			}

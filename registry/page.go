@@ -4,6 +4,7 @@ import (
 	"cmp"
 	_ "embed" // the page
 	"html/template"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -40,7 +41,7 @@ func (p pageInfo) Unlisted() int { return p.Total - len(p.Rows) }
 
 func (r *GeeRegistry) showPage(w http.ResponseWriter, query url.Values) {
 	if err := listPage.Write(w, query, r.pageInfo()); err != nil {
-		r.logger().Error("rpc registry: page", "err", err)
+		r.report(slog.LevelError, "rpc registry: page", "err", err)
 	}
 }
 

@@ -51,6 +51,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"geerpc/internal/report"
 )
 
 // DefaultTimeout is how long the DefaultGeeRegister keeps a server whose beats
@@ -107,6 +109,7 @@ type GeeRegistry struct {
 	timeout time.Duration
 	list    cache
 	watch   watch
+	reports report.Queue
 
 	mu       sync.Mutex             // guards what follows, and watch
 	servers  map[string]*ServerItem // what these point to never changes
@@ -147,7 +150,7 @@ func (r *GeeRegistry) copy() ([]ServerItem, uint64) {
 func (r *GeeRegistry) put(item *ServerItem) error {
 	known, err := r.putLocked(item)
 	if err == nil && !known {
-		r.logger().Info("rpc registry: server registered", "addr", item.Addr, "services", item.Services, "legacy", item.Legacy)
+		r.report(slog.LevelInfo, "rpc registry: server registered", "addr", item.Addr, "services", item.Services, "legacy", item.Legacy)
 	}
 	return err
 }
@@ -212,14 +215,11 @@ func (r *GeeRegistry) remove(addr string) {
 	}
 	r.mu.Unlock()
 	if s != nil {
-		r.logger().Info("rpc registry: server left", "addr", addr)
+		r.report(slog.LevelInfo, "rpc registry: server left", "addr", addr)
 	}
 }
 
-// logger returns the Logger, or one that is silent.
-func (r *GeeRegistry) logger() *slog.Logger {
-	if r.Logger == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return r.Logger
+// report has a message logged, without waiting for the Logger.
+func (r *GeeRegistry) report(level slog.Level, text string, args ...any) {
+	r.reports.Log(r.Logger, level, text, args...)
 }
