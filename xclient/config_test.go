@@ -58,11 +58,11 @@ func (c *helloConn) Write(p []byte) (int, error) {
 }
 
 // legacy tells whether all connections to a server, at least one, were made in
-// GeeRPC's original way: with an Option padded to 512 bytes.
+// GeeRPC's original way: with an Option that asks for no acknowledgement.
 func (r *helloRecorder) legacy(name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.hellos[name]) > 0 && !slices.ContainsFunc(r.hellos[name], func(hello []byte) bool { return len(hello) != 512 })
+	return len(r.hellos[name]) > 0 && !slices.ContainsFunc(r.hellos[name], func(hello []byte) bool { return bytes.Contains(hello, []byte(`"Ack":true`)) })
 }
 
 // TestOldServersAmongNewOnes: each is spoken to in its own way, whatever
