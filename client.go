@@ -75,19 +75,6 @@ func isNil(conn net.Conn) bool {
 	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
-// keepAlive has the Client ping, and notice that the server has gone.
-func (c *Client) keepAlive() {
-	p := c.opt.PingInterval // as agreed
-	if p == 0 || !c.link.kinds.has(codec.Ping) {
-		return
-	}
-	k := keepalive{promise: p, ask: p}
-	if c.opt.PingTimeout > 0 {
-		k.patience = p + max(c.opt.PingTimeout, p/4) // a server's own ping may come an eighth late
-	}
-	c.link.watch(k)
-}
-
 // Close closes the connection. Calls in flight fail with an error that wraps
 // ErrShutdown. It returns when nothing of the Client is left running, or
 // ErrShutdown at once if Close has been called before.

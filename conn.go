@@ -129,6 +129,7 @@ func (c *conn) begin() (ok bool) {
 		c.drain(c.link.ctx)
 	}
 	c.keepAlive()
+	c.watchIdleness()
 	err = skipNewline(c.link.in)
 	return err == nil
 }

@@ -2,7 +2,6 @@ package geerpc
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -15,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"geerpc/internal/wire"
 )
 
 // Dial connects to a server at an address of a network, as net.Dial has it:
@@ -268,7 +269,7 @@ func connectHTTP(conn net.Conn, host string, opt *Option) (net.Conn, error) {
 			Message: fmt.Sprintf("rpc client: unexpected HTTP response: %.256s; is there a geerpc server at %s, and does it want TLS (https@)?", response.Status, path)}
 	}
 	ahead, _ := in.Peek(in.Buffered())
-	return withAhead(conn, ahead), nil
+	return wire.WithAhead(conn, ahead), nil
 }
 
 // hostHeader returns what stands for host in a request. There is no port: a
@@ -284,31 +285,3 @@ func hostHeader(host string) string {
 }
 
 var hostName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
-
-// An aheadConn is a connection of which some bytes have been read already.
-type aheadConn struct {
-	net.Conn
-	in io.Reader
-}
-
-// withAhead returns conn as if the bytes in ahead had not been read yet.
-func withAhead(conn net.Conn, ahead []byte) net.Conn {
-	if len(ahead) == 0 {
-		return conn
-	}
-	return &aheadConn{conn, io.MultiReader(bytes.NewReader(bytes.Clone(ahead)), conn)}
-}
-
-// Read implements net.Conn.
-func (c *aheadConn) Read(p []byte) (int, error) { return c.in.Read(p) }
-
-// CloseWrite closes the connection for writing, if it can.
-func (c *aheadConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return errors.ErrUnsupported
-}
-
-// Unwrap returns the connection beneath.
-func (c *aheadConn) Unwrap() net.Conn { return c.Conn }

@@ -13,16 +13,8 @@ import (
 // and the reply with it.
 const discardTime = time.Second
 
-// keepAlive has the connection closed when its client has gone silent: one
-// that promised to ping, or any one that has had no call for too long.
-func (c *conn) keepAlive() {
-	if p := c.pingInterval; p > 0 {
-		k := keepalive{patience: limit(c.server.ReadTimeout, DefaultReadTimeout)}
-		if c.link.kinds.has(codec.Ping) {
-			k.promise = max(p+p/8, minPromise) // the client comes first, and a pong is as good
-		}
-		c.link.watch(k)
-	}
+// watchIdleness starts to look for Server.IdleTimeout without a call.
+func (c *conn) watchIdleness() {
 	if idle := c.server.IdleTimeout; idle > 0 {
 		c.update(func(s *connState) {
 			s.lastCall = time.Now()
@@ -92,24 +84,29 @@ func (c *conn) leave(ctx context.Context) {
 		case <-ctx.Done():
 		case <-c.link.ctx.Done():
 		}
+		c.link.mute() // what is said to a connection closed for writing would end it
 		c.link.drain(ctx)
 		c.hangUp()
 		c.link.fail(errDone)
 	}()
 }
 
+// lingerTime is how long a client that said goodbye has to close the
+// connection, where it can't be told by the end of the stream that it may.
+const lingerTime = time.Minute
+
 // hangUp tells the client that nothing follows, and waits for it to close. The
 // last answers may be on their way for long, and would be lost if the client
 // said anything to a connection that is closed here. A client that said
 // goodbye closes when it has its answers. A plain one may never do so.
 func (c *conn) hangUp() {
+	told := false
 	if half, ok := c.link.conn.(interface{ CloseWrite() error }); ok {
-		// If that fails, the client learns it when the connection is closed.
-		guard(c.link.report, "the CloseWrite of a connection", func() { half.CloseWrite() })
+		guard(c.link.report, "the CloseWrite of a connection", func() { told = half.CloseWrite() == nil })
 	}
 	var enough <-chan time.Time
-	if !c.saysGoodbye() {
-		timer := time.NewTimer(discardTime)
+	if patience := c.lingers(told); patience > 0 {
+		timer := time.NewTimer(patience)
 		defer timer.Stop()
 		enough = timer.C
 	}
@@ -120,7 +117,19 @@ func (c *conn) hangUp() {
 	}
 }
 
-// saysGoodbye tells whether the client is one that closes the connection
+// lingers returns how long to wait for the client to close; 0: as long as it
+// takes. Shutdown's context and keepalive limit that.
+func (c *conn) lingers(told bool) time.Duration {
+	switch {
+	case !c.saysGoodbye():
+		return discardTime
+	case !told:
+		return lingerTime
+	}
+	return 0
+}
+
+// saysGoodbye reports whether the client is one that closes the connection
 // itself when it has been asked to leave, or wants to.
 func (c *conn) saysGoodbye() bool { return c.link.extended && c.link.kinds.has(codec.Goaway) }
 

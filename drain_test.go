@@ -285,3 +285,23 @@ func (e *env) onlyConn() *conn {
 	e.t.Fatal("there is no connection")
 	return nil
 }
+
+// A client that says goodbye and waits to be told that it may close, where the
+// transport can't tell it, is left after a minute.
+func TestD120_WaitsForTheEndOfTheStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, "pipe", framedJSON)
+		p := e.byHand(allKinds...)
+		p.send(handFrame{kind: codec.Goaway})
+		start := time.Now()
+		for {
+			if _, err := p.read(); err != nil {
+				break
+			}
+		}
+		if took := time.Since(start); took != lingerTime {
+			t.Errorf("closed after %v", took)
+		}
+		e.Close()
+	})
+}

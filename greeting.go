@@ -124,7 +124,7 @@ func (c *Client) takeAck() error {
 	c.link.wire.MaxWriteDefinitions = peerDefinitions(a.MaxDefinitionBytes)
 	c.pending.limit = max(a.MaxInFlight.int(), 0)
 	if a.PingInterval > 0 {
-		c.opt.PingInterval = min(c.opt.PingInterval, a.PingInterval)
+		c.opt.PingInterval = min(c.opt.PingInterval, max(a.PingInterval, minInterval))
 	}
 	if a.Extended && c.link.whole {
 		c.link.extend(newKindSet(a.Kinds))

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"geerpc/internal/wire"
 )
 
 const defaultDebugPath = "/debug/geerpc"
@@ -33,7 +35,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	ahead, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
-	s.ServeConn(withAhead(conn, ahead))
+	s.ServeConn(wire.WithAhead(conn, ahead))
 }
 
 // HandleHTTP puts the Server at /_geeprc_ and its debug page at /debug/geerpc

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -148,6 +149,89 @@ func TestD119_SendingToServerWithoutPings(t *testing.T) {
 	})
 }
 
+// A server that does not ping is not taken for gone either while what the
+// client has sent is still in the kernel: little is held back there.
+func TestD119_SendingThroughTheKernel(t *testing.T) {
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lis.Close()
+	const size, perSecond = 2 << 20, 300 << 10
+	took := make(chan int, 1)
+	go func() {
+		conn, err := lis.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		conn.(*net.TCPConn).SetReadBuffer(64 << 10)
+		n, _ := conn.Read(make([]byte, legacyBytes))
+		io.WriteString(conn, `{"OK":true,"Extended":true,"Kinds":["call","cancel","ping"]}`+"\n")
+		buf := make([]byte, perSecond/100)
+		for tick := time.NewTicker(10 * time.Millisecond); n < size; <-tick.C {
+			k, err := io.ReadFull(conn, buf)
+			if n += k; err != nil {
+				break
+			}
+		}
+		took <- n
+	}()
+	client, err := Dial("tcp", lis.Addr().String(), &Option{ConnectTimeout: patient, PingInterval: time.Second, PingTimeout: 3 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := client.Go("A.B", make([]byte, size), nil, nil)
+	if n := <-took; n < size {
+		t.Errorf("the server got %d of %d bytes", n, size)
+	}
+	client.Close()
+	<-call.Done
+}
+
+// A client keeps its promise to the moment, whatever else it does.
+func TestD116_PromiseIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, p := handServer(t, nil)
+		go func() {
+			for range 20 {
+				time.Sleep(7 * time.Second)
+				p.send(handFrame{kind: codec.Reply, seq: 1, body: "{}"}) // it hears something all the time
+			}
+			client.Close()
+		}()
+		for last := time.Now(); ; last = time.Now() {
+			if _, err := p.read(); err != nil {
+				break
+			}
+			if silence := time.Since(last); silence > DefaultPingInterval {
+				t.Errorf("nothing was heard for %v", silence)
+			}
+		}
+	})
+}
+
+// A peer that asks for a flood of pings, perhaps because it takes nanoseconds
+// for seconds, gets a few.
+func TestD116_NoFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		go func() {
+			far.Read(make([]byte, maxHandshakeBytes))
+			io.WriteString(far, `{"OK":true,"Extended":true,"Kinds":["ping"],"PingInterval":30}`+"\n")
+		}()
+		client, err := NewClient(near, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := client.opt.PingInterval; got != minInterval {
+			t.Errorf("the client pings every %v", got)
+		}
+		client.Close()
+	})
+}
+
 // What a client and a server want of each other's pings fits together, whatever
 // it is: a call of an hour is not cut.
 func TestD116_Intervals(t *testing.T) {
@@ -164,25 +248,30 @@ func TestD116_Intervals(t *testing.T) {
 		"server waits for ever":        {time.Hour, -1, time.Hour},
 		"neither":                      {-1, -1, 0},
 		"impatient, and no pings":      {-1, time.Second, 0},
-		"in a moment":                  {time.Millisecond, time.Millisecond, time.Millisecond / 3},
-		"longer than a Duration holds": {1<<63 - 1, -1, 1<<63 - 1},
+		"a moment is enough":           {0, 3 * time.Millisecond, minInterval},
+		"longer than a Duration holds": {1<<63 - 1, -1, maxInterval},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := newEnv(t, "pipe", codec.GobType)
 				e.ReadTimeout = test.readTimeout
+				e.start()
 				ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 				defer cancel()
-				if name == "in a moment" {
-					ctx, cancel = context.WithTimeout(context.Background(), time.Second)
-					defer cancel()
-				}
-				client := e.dial(&Option{PingInterval: test.interval})
+				var writes atomic.Int64
+				client := e.dial(&Option{PingInterval: test.interval, Dialer: countWrites(e.option.Dialer, &writes)})
 				if err := client.Call(ctx, "Arith.Block", Args{}, nil); CodeOf(err) != CodeDeadlineExceeded {
 					t.Errorf("a call of an hour: %v", err)
 				}
 				if err := client.Call(context.Background(), "Arith.Add", Args{}, nil); err != nil {
 					t.Errorf("after it: %v", err)
+				}
+				most := int64(10) // hello, calls
+				if test.want > 0 {
+					most += int64(2 * time.Hour / test.want)
+				}
+				if writes.Load() > most {
+					t.Errorf("%d writes in that hour, want %d at most", writes.Load(), most)
 				}
 				e.conns.mu.Lock()
 				for c := range e.conns.conns {
@@ -205,11 +294,7 @@ func TestKeepalive_Traffic(t *testing.T) {
 		e := newEnv(t, "pipe", codec.GobType)
 		e.start()
 		var writes atomic.Int64
-		dial := e.option.Dialer
-		client := e.dial(&Option{Dialer: func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := dial(ctx, network, address)
-			return countedConn{conn, &writes}, err
-		}})
+		client := e.dial(&Option{Dialer: countWrites(e.option.Dialer, &writes)})
 		time.Sleep(time.Hour)
 		if n := writes.Load(); n < 120 || n > 250 {
 			t.Errorf("%d writes of the client in an idle hour", n)
@@ -217,6 +302,14 @@ func TestKeepalive_Traffic(t *testing.T) {
 		client.Close()
 		e.Close()
 	})
+}
+
+// countWrites returns a Dialer whose connections count what is written to them.
+func countWrites(dial func(context.Context, string, string) (net.Conn, error), writes *atomic.Int64) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		return countedConn{conn, writes}, err
+	}
 }
 
 type countedConn struct {
@@ -230,21 +323,25 @@ func (c countedConn) Write(p []byte) (int, error) {
 }
 
 // A tick that comes late, because this process did not run, is no evidence
-// against the peer: it is asked, and has its time to answer.
+// against the peer: it is asked again, and has its time to answer.
 func TestD129_LateTick(t *testing.T) {
 	for _, answers := range []bool{true, false} {
 		t.Run(fmt.Sprint("peer answers: ", answers), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client, p := handServer(t, nil)
-				time.Sleep(DefaultPingInterval - time.Nanosecond)
-				l := client.link
-				l.mu.Lock()
-				l.alive.due -= 2 * time.Minute // as if we had slept
-				l.mu.Unlock()
-				start := time.Now()
 				if f := p.next(); f.kind != codec.Ping {
 					t.Fatalf("%+v", f)
 				}
+				synctest.Wait()
+				l := client.link
+				l.mu.Lock()
+				l.alive.due -= 2 * time.Minute // as if we had slept since
+				l.alive.asked -= 2 * time.Minute
+				l.mu.Unlock()
+				if f := p.next(); f.kind != codec.Ping {
+					t.Fatalf("%+v", f)
+				}
+				start := time.Now()
 				if answers {
 					p.send(handFrame{kind: codec.Pong})
 					time.Sleep(DefaultPingInterval - time.Second)
@@ -254,7 +351,7 @@ func TestD129_LateTick(t *testing.T) {
 					return
 				}
 				<-l.ctx.Done()
-				if took := time.Since(start); took < DefaultPingTimeout || took > DefaultPingTimeout+time.Second {
+				if took := time.Since(start); took != DefaultPingTimeout {
 					t.Errorf("closed after %v", took)
 				}
 			})
@@ -268,8 +365,12 @@ func TestD129_SlowDecoder(t *testing.T) {
 	onSlowLink(t, 1<<20, func(t *testing.T, e *env, client *Client) {
 		RegisterFunc(e.Server, "Test.Slow", func(_ context.Context, s slowToDecode) (slowToDecode, error) { return s, nil })
 		var reply slowToDecode
+		start := time.Now()
 		if err := client.Call(context.Background(), "Test.Slow", slowToDecode{10 * time.Minute}, &reply); err != nil {
 			t.Error(err)
+		}
+		if took := time.Since(start); took < 20*time.Minute {
+			t.Errorf("both ends have decoded in %v", took)
 		}
 		if err := client.Call(context.Background(), "Arith.Add", Args{}, nil); err != nil {
 			t.Error(err)
@@ -279,6 +380,10 @@ func TestD129_SlowDecoder(t *testing.T) {
 
 // slowToDecode takes its time to be decoded.
 type slowToDecode struct{ D time.Duration }
+
+func (s slowToDecode) GobEncode() ([]byte, error) { return s.MarshalText() }
+
+func (s *slowToDecode) GobDecode(data []byte) error { return s.UnmarshalText(data) }
 
 func (s slowToDecode) MarshalText() ([]byte, error) { return []byte(s.D.String()), nil }
 

@@ -53,6 +53,7 @@ type link struct {
 	controls []control  // to be sent
 	queued   kindSet    // what is among them: one Ping or Pong is enough
 	sending  bool       // a goroutine sends them
+	muted    bool       // no more are taken: nothing follows what has been sent
 	alive    keepalive
 
 	controlling sync.Mutex // held from taking controls until they are sent
@@ -312,6 +313,9 @@ var errOwing = errors.New("the peer asks and does not read the answers")
 func (l *link) enqueue(c control) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.muted {
+		return true
+	}
 	if c.kind == codec.Ping || c.kind == codec.Pong { // one stands for any number of them
 		if l.queued.has(c.kind) {
 			return true
@@ -343,6 +347,13 @@ func (l *link) enter() bool {
 }
 
 func (l *link) leave() { l.wg.Done() }
+
+// mute drops all control messages that are posted from now on.
+func (l *link) mute() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.muted = true
+}
 
 // answerPing answers a ping, if the peer knows the word.
 func (l *link) answerPing() {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/wire"
 )
 
 // pipeTo is a Dialer to serve, on the other end of a pipe. All ends with the
@@ -176,7 +177,7 @@ func TestB105_OwnServerWakesUp(t *testing.T) {
 				buffer := make([]byte, maxHandshakeBytes)
 				n, _ := conn.Read(buffer)
 				<-time.After(stopped)
-				server.ServeConn(withAhead(conn, buffer[:n]))
+				server.ServeConn(wire.WithAhead(conn, buffer[:n]))
 			})}
 			client, err := Dial("pipe", "", opt)
 			switch {

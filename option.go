@@ -136,8 +136,8 @@ func parseOptions(opts ...*Option) (Option, error) {
 	opt.Logger = orQuiet(opt.Logger)
 	opt.MaxMessageBytes = limit(opt.MaxMessageBytes, DefaultMaxMessageBytes)
 	opt.MaxDefinitionBytes = limit(opt.MaxDefinitionBytes, DefaultMaxDefinitionBytes)
-	opt.PingInterval = limit(opt.PingInterval, DefaultPingInterval)
-	opt.PingTimeout = limit(opt.PingTimeout, DefaultPingTimeout)
+	opt.PingInterval = min(limit(opt.PingInterval, DefaultPingInterval), maxInterval)
+	opt.PingTimeout = min(limit(opt.PingTimeout, DefaultPingTimeout), maxInterval)
 	opt.FlushTimeout = limit(opt.FlushTimeout, DefaultFlushTimeout)
 	return opt, nil
 }

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"geerpc/internal/wire"
 )
 
 // Calls of methods that are known to be quick run on the goroutine that reads
@@ -21,11 +23,9 @@ const (
 	heldUp     = time.Millisecond      // for how long reading may wait for calls
 )
 
-var processStart = time.Now()
-
 // nanotime is a clock that never jumps. What it tells may be added to any
 // duration: where the sum overflows, the difference to a later time is right.
-func nanotime() time.Duration { return time.Since(processStart) }
+func nanotime() time.Duration { return wire.Now() }
 
 // quick tells whether a call may run where the connection is read.
 func (c *conn) quick(k *call) bool {

@@ -102,7 +102,7 @@ func TestD120_ShutdownOnASlowLink(t *testing.T) {
 			}
 			e.start()
 			proxy := slowDownload(t, e.lis.Addr().String(), 1<<20)
-			client := e.dial(&Option{Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			client := e.dial(&Option{PingInterval: 300 * time.Millisecond, Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
 				return new(net.Dialer).DialContext(ctx, network, proxy)
 			}})
 			done := make(chan *Call, calls)

@@ -196,7 +196,9 @@ func (n *nesting) visit(v reflect.Value, s *shape) (err error) {
 		err = n.dynamic(v.Elem())
 	case reflect.Struct:
 		for i := 0; i < len(s.parts) && err == nil; i++ {
-			err = n.visit(v.Field(s.parts[i].index), s.parts[i].shape)
+			if field := v.Field(s.parts[i].index); !field.IsZero() { // it may be left out
+				err = n.visit(field, s.parts[i].shape)
+			}
 		}
 	case reflect.Slice, reflect.Array:
 		for i := 0; i < v.Len() && err == nil; i++ {

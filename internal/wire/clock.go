@@ -7,14 +7,17 @@ import (
 
 var processStart = time.Now()
 
-// now is a clock that never jumps. Only differences between its times mean
-// anything.
-func now() time.Duration { return time.Since(processStart) }
+// Now is a clock that never jumps. Only differences between its times mean
+// anything, and those are right even where a sum has overflowed.
+func Now() time.Duration { return time.Since(processStart) }
 
-// late tells whether a timer for d, which was due at a time of now's, fires so
-// late that the process must have been stopped, or starved. What it waited for
-// may have arrived meanwhile, and not been seen.
-func late(due, d time.Duration) bool { return now()-due > d/4 }
+// minLate is how late a timer may always be.
+const minLate = 50 * time.Millisecond
+
+// Late reports whether a timer for d, which was due at a time of Now's, fires
+// so late that the process must have been stopped, or starved. What it waited
+// for may have arrived meanwhile, and not been seen.
+func Late(due, d time.Duration) bool { return Now()-due > max(d/4, minLate) }
 
 // An Alarm calls a function when a time is up, unless it is stopped before.
 // Time during which the process did not run does not count: an Alarm that
@@ -25,18 +28,18 @@ type Alarm struct {
 	mu     sync.Mutex // guards what follows
 	timer  *time.Timer
 	length time.Duration
-	due    time.Duration // by now
+	due    time.Duration // by Now
 	set    bool
 }
 
 // NewAlarm returns an Alarm that calls ring, in a goroutine of its own.
 func NewAlarm(ring func()) *Alarm { return &Alarm{ring: ring} }
 
-// Set has the Alarm ring after d, which replaces a time set before.
+// Set makes the Alarm ring after d, which replaces a time set before.
 func (a *Alarm) Set(d time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.set, a.length, a.due = true, d, now()+d
+	a.set, a.length, a.due = true, d, Now()+d
 	if a.timer == nil {
 		a.timer = time.AfterFunc(d, a.fire)
 	} else {
@@ -62,15 +65,15 @@ func (a *Alarm) fire() {
 	}
 }
 
-// isDue tells whether it is time to ring.
+// isDue reports whether it is time to ring.
 func (a *Alarm) isDue() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
-	case !a.set || now() < a.due: // stopped, or set anew, in this moment
+	case !a.set || Now() < a.due: // stopped, or set anew, in this moment
 		return false
-	case late(a.due, a.length):
-		a.due = now() + a.length
+	case Late(a.due, a.length):
+		a.due = Now() + a.length
 		a.timer.Reset(a.length)
 		return false
 	}

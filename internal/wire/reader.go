@@ -39,7 +39,7 @@ type Reader struct {
 
 	budget int // bytes that Read may still hand out; negative: any number
 
-	waitsSince atomic.Int64 // when the current read of src began, by now(); notWaiting: there is none
+	waitsSince atomic.Int64 // when the current read of src began, by Now(); notWaiting: there is none
 
 	tiny [16]byte // a connection that is silent so far needs no more
 }
@@ -94,7 +94,7 @@ func (r *Reader) fill(n int) error {
 		return r.err
 	}
 	r.makeRoom(n)
-	r.waitsSince.Store(int64(now()))
+	r.waitsSince.Store(int64(Now()))
 	defer r.waitsSince.Store(notWaiting)
 	for range emptyReads {
 		got, err := r.read(r.buf[r.w:])
@@ -157,7 +157,7 @@ func (r *Reader) Waiting() time.Duration {
 	if since == notWaiting {
 		return 0
 	}
-	return now() - time.Duration(since)
+	return Now() - time.Duration(since)
 }
 
 // SetBudget limits how many bytes Read and ReadByte hand out from now on.

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -17,91 +16,82 @@ const (
 	unlimitedFor = 100 * 365 * 24 * time.Hour
 
 	maxWrite   = 256 << 10 // bytes in one system call on a socket
+	maxUnsent  = 64 << 10  // bytes that a socket's kernel may hold back: a ping behind more would be late
 	smallWrite = 16 << 10  // bytes in one write elsewhere, where a write in progress shows nothing of it
 )
 
 // ErrFlushTimeout means that the peer took no byte for the Writer's limit.
 var ErrFlushTimeout = errors.New("the peer did not read for too long")
 
-// A sinkKind says how a write can be ended that the peer does not take.
-type sinkKind int
-
-const (
-	// A socket's write that is ended by a deadline says how many bytes it has
-	// written, and another one goes on from there.
-	socket sinkKind = iota
-
-	// A wrapper with deadlines most likely passes them to a socket. That is
-	// tried only when the connection would be closed otherwise.
-	wrapped
-
-	// A TLS connection is of no use after a deadline, and some connections
-	// have none. There only closing ends a write.
-	sealed
-)
-
-// kindOf returns the kind of a connection.
-func kindOf(conn io.Writer) sinkKind {
-	_, hasDeadline := conn.(deadliner)
-	beneath := any(conn)
-	if c, ok := conn.(interface{ Unwrap() net.Conn }); ok {
-		beneath = c.Unwrap()
+// rawSocket returns the socket that conn is, or nil. Only there a write that a
+// deadline has cut short says how many bytes it has written, so that another
+// one can go on. Any other type may encrypt, compress or frame what it writes,
+// and be of no use after a deadline.
+func rawSocket(conn io.Writer) deadliner {
+	if c, ok := conn.(*AheadConn); ok {
+		conn = c.Conn
 	}
-	switch beneath.(type) {
-	case interface{ HandshakeContext(context.Context) error }: // as *tls.Conn has
-		return sealed
-	case *net.TCPConn, *net.UnixConn:
-		if hasDeadline {
-			return socket
-		}
+	switch c := conn.(type) {
+	case *net.TCPConn:
+		return c
+	case *net.UnixConn:
+		return c
 	}
-	if hasDeadline {
-		return wrapped
-	}
-	return sealed
+	return nil
 }
 
 type deadliner interface{ SetWriteDeadline(time.Time) error }
 
+// tcpBeneath returns the TCP connection that conn is, or wraps and shows.
+func tcpBeneath(conn any) *net.TCPConn {
+	for range 8 {
+		switch c := conn.(type) {
+		case *net.TCPConn:
+			return c
+		case interface{ NetConn() net.Conn }: // as *tls.Conn has
+			conn = c.NetConn()
+		case interface{ Unwrap() net.Conn }:
+			conn = c.Unwrap()
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
 // A sink is a connection as the flusher of a Writer sees it. It gives up when
 // the peer has taken nothing for a limit; each byte taken begins a new wait, so
-// that a slow peer is not taken for a stuck one. The kernel does not show every
-// byte that it gets rid of: a blocked write may sleep until a third of the
-// socket's buffer is free. So a socket's write is tried again now and then.
+// that a slow peer is not taken for a stuck one. Not every byte that the peer
+// takes can be seen. On a socket a blocked write may sleep until a third of the
+// kernel's buffer is free, so it is tried again now and then. Elsewhere a write
+// in progress shows nothing, so the pieces are small, and the kernel is asked to
+// hold few bytes back. There only closing the connection ends a write.
 type sink struct {
-	conn  io.Writer
-	kind  sinkKind
-	limit time.Duration
-	fail  func(error)   // closes the connection, which ends a write that no deadline can end
-	alarm *Alarm        // calls fail; made when first needed
-	until time.Duration // the deadline that is set, by now
+	conn   io.Writer
+	socket deadliner // conn, if it is a socket itself; else nil
+	limit  time.Duration
+	fail   func(error)   // closes the connection
+	alarm  *Alarm        // calls fail; made when first needed
+	until  time.Duration // the deadline that is set, by Now
 
-	taken     atomic.Int64 // when the connection last took bytes, by now
-	unblocked atomic.Int64 // when it last took bytes after having taken none for a while, by now
+	lastTaken     atomic.Int64 // when the connection last took bytes, by Now
+	lastUnblocked atomic.Int64 // when it last took bytes after having taken none for a while, by Now
 }
 
 // init makes s the sink for conn.
 func (s *sink) init(conn io.Writer, limit time.Duration, fail func(error)) {
-	s.conn, s.kind, s.limit, s.fail = conn, sealed, limit, fail
-	if limit < 0 {
+	s.conn, s.limit, s.fail = conn, limit, fail
+	if limit < 0 || limit > unlimitedFor {
 		s.limit = unlimitedFor
 	}
-	s.taken.Store(int64(now()))
-	s.unblocked.Store(s.taken.Load())
-	defer func() { recover() }() // what is beneath conn may be anybody's; conn is sealed then
-	if s.kind = kindOf(conn); s.kind == sealed {
-		showProgress(conn)
-	}
-}
-
-// showProgress has the kernel keep few bytes of a TLS connection that are not
-// on their way yet: a write of some kilobytes then ends when the peer has read
-// some, and not when it has read megabytes.
-func showProgress(conn io.Writer) {
-	if c, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		if tcp, ok := c.NetConn().(*net.TCPConn); ok {
-			limitUnsent(tcp, 2*smallWrite)
-		}
+	s.lastTaken.Store(int64(Now()))
+	s.lastUnblocked.Store(s.lastTaken.Load())
+	defer func() { recover() }() // what is beneath conn may be anybody's
+	s.socket = rawSocket(conn)
+	if tcp := tcpBeneath(conn); tcp != nil && s.socket == nil {
+		limitUnsent(tcp, 2*smallWrite)
+	} else if tcp != nil {
+		limitUnsent(tcp, maxUnsent)
 	}
 }
 
@@ -110,13 +100,13 @@ func showProgress(conn io.Writer) {
 func (s *sink) writeNow(batch []byte) (rest []byte, err error) {
 	// Setting a deadline costs as much as encoding a small call: let one
 	// serve for as long as enough of it is left.
-	start := now()
+	start := Now()
 	if left := s.until - start; left < minPatience || left > patience {
 		s.setDeadline(patience)
 	}
 	n, err := s.writeConn(batch)
 	if n > 0 {
-		s.taken.Store(int64(start))
+		s.lastTaken.Store(int64(start))
 	}
 	if err == nil {
 		return nil, nil
@@ -129,18 +119,18 @@ func (s *sink) writeNow(batch []byte) (rest []byte, err error) {
 
 // writeAll writes batch, however slowly the peer takes it.
 func (s *sink) writeAll(batch []byte) error {
-	stalledAt := now() // since when nothing has been taken
+	stalledAt := Now() // since when nothing has been taken
 	for len(batch) > 0 {
-		begun, wait := now(), s.wait(now()-stalledAt)
+		begun, wait := Now(), s.wait()
 		n, err := s.write(batch, wait)
 		batch = batch[n:]
 		switch {
-		case n > 0 || late(begun+wait, wait):
-			s.took(n, begun, stalledAt)
-			stalledAt = now()
+		case n > 0 || Late(begun+wait, wait):
+			s.noteTaken(n, begun, stalledAt)
+			stalledAt = Now()
 		case err == nil:
 			err = io.ErrNoProgress
-		case errors.Is(err, os.ErrDeadlineExceeded) && now()-stalledAt >= s.limit:
+		case errors.Is(err, os.ErrDeadlineExceeded) && Now()-stalledAt >= s.limit:
 			err = ErrFlushTimeout
 		}
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -150,39 +140,26 @@ func (s *sink) writeAll(batch []byte) error {
 	return nil
 }
 
-// wait returns how long the next write may take after nothing has been taken
-// for some time.
-func (s *sink) wait(stalled time.Duration) time.Duration {
-	fifth := (s.limit + 4) / 5
-	switch {
-	case s.kind == socket:
-		return min(fifth, maxSlice)
-	case s.kind == wrapped && stalled < s.limit-fifth:
-		return s.limit - fifth
-	case s.kind == wrapped:
-		return fifth
+// wait returns how long the next write may take.
+func (s *sink) wait() time.Duration {
+	if s.socket != nil {
+		return min((s.limit+4)/5, maxSlice)
 	}
 	return s.limit
 }
 
 // write writes the beginning of batch, within the time given.
 func (s *sink) write(batch []byte, wait time.Duration) (int, error) {
-	piece := batch[:min(len(batch), smallWrite)]
-	if s.kind == socket {
-		piece = batch[:min(len(batch), maxWrite)]
-	}
-	if s.kind != sealed {
-		if s.setDeadline(wait) == nil {
-			return s.writeConn(piece)
-		}
-		s.kind = sealed
+	if s.socket != nil {
+		s.setDeadline(wait)
+		return s.writeConn(batch[:min(len(batch), maxWrite)])
 	}
 	if s.alarm == nil {
 		s.alarm = NewAlarm(func() { s.fail(ErrFlushTimeout) })
 	}
-	s.alarm.Set(s.limit)
+	s.alarm.Set(wait)
 	defer s.alarm.Stop()
-	return s.writeConn(piece)
+	return s.writeConn(batch[:min(len(batch), smallWrite)])
 }
 
 // writeConn calls the connection's Write, which may be anybody's.
@@ -200,21 +177,20 @@ func (s *sink) writeConn(p []byte) (n int, err error) {
 	return n, err
 }
 
-// setDeadline limits what is written from now on.
-func (s *sink) setDeadline(wait time.Duration) (err error) {
-	defer Recover("the connection's SetWriteDeadline", &err)
-	s.until = now() + wait
-	return s.conn.(deadliner).SetWriteDeadline(time.Now().Add(wait))
+// setDeadline limits what is written to the socket from now on.
+func (s *sink) setDeadline(wait time.Duration) {
+	s.until = Now() + wait
+	s.socket.SetWriteDeadline(time.Now().Add(wait))
 }
 
-// took notes that n bytes have been taken by a write.
-func (s *sink) took(n int, begun, stalledAt time.Duration) {
+// noteTaken notes that n bytes have been taken by a write.
+func (s *sink) noteTaken(n int, begun, stalledAt time.Duration) {
 	if n == 0 {
 		return
 	}
-	t := now()
-	s.taken.Store(int64(t))
+	t := Now()
+	s.lastTaken.Store(int64(t))
 	if t-begun >= patience || begun-stalledAt >= patience {
-		s.unblocked.Store(int64(t))
+		s.lastUnblocked.Store(int64(t))
 	}
 }

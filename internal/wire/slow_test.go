@@ -17,8 +17,13 @@ import (
 	"time"
 )
 
+// A shownConn is a wrapper that shows what it wraps, as *tls.Conn does.
+type shownConn struct{ net.Conn }
+
+func (c shownConn) NetConn() net.Conn { return c.Conn }
+
 // pair returns the two ends of a connection over a network: tcp, unix, tls, or
-// wrapped, which is tcp in a type that shows nothing of it.
+// wrapped, which is tcp in a shownConn.
 func pair(t testing.TB, network string) (near, far net.Conn) {
 	t.Helper()
 	kind, address := "tcp", "127.0.0.1:0"
@@ -41,13 +46,11 @@ func pair(t testing.TB, network string) (near, far net.Conn) {
 		t.Fatal("no connection: ", err)
 	}
 	t.Cleanup(func() { near.Close(); far.Close() })
-	if network != "tls" {
-		far.(interface{ SetReadBuffer(int) error }).SetReadBuffer(64 << 10)
-		near.(interface{ SetWriteBuffer(int) error }).SetWriteBuffer(256 << 10)
-	}
+	far.(interface{ SetReadBuffer(int) error }).SetReadBuffer(64 << 10)
+	near.(interface{ SetWriteBuffer(int) error }).SetWriteBuffer(256 << 10) // the kernel would take megabytes
 	switch network {
 	case "wrapped":
-		near = struct{ net.Conn }{near}
+		near = shownConn{near}
 	case "tls":
 		near = tls.Server(near, &tls.Config{Certificates: []tls.Certificate{certificate(t)}})
 		far = tls.Client(far, &tls.Config{InsecureSkipVerify: true})
@@ -95,7 +98,7 @@ func readSlowly(conn net.Conn, perSecond int) (n int) {
 // A peer that reads slowly but steadily is not cut, although a blocked write
 // on a socket may sleep for longer than the limit while the peer reads.
 func TestD101_SlowLinkIsNotSilent(t *testing.T) {
-	const total, limit = 2 << 20, 500 * time.Millisecond
+	const total, limit = 3 << 19, time.Second
 	for _, network := range []string{"tcp", "unix", "tls", "wrapped"} {
 		t.Run(network, func(t *testing.T) {
 			t.Parallel()
@@ -113,7 +116,7 @@ func TestD101_SlowLinkIsNotSilent(t *testing.T) {
 				near.(interface{ Close() error }).Close()
 			}()
 			start := time.Now()
-			if n := readSlowly(far, 300<<10); n != total {
+			if n := readSlowly(far, 200<<10); n != total {
 				t.Errorf("%d of %d bytes came in %v: %v", n, total, time.Since(start), w.Err())
 			}
 			<-drained
@@ -155,7 +158,7 @@ func TestD101_StuckPeerIsCut(t *testing.T) {
 	}
 }
 
-// Each byte that is taken begins a new wait.
+// Each piece that is taken begins a new wait.
 func TestD101_ProgressCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
@@ -163,19 +166,82 @@ func TestD101_ProgressCounts(t *testing.T) {
 		failed := make(chan error, 1)
 		w := NewWriter(near, 10*time.Second, func(err error) { near.Close(); failed <- err })
 		w.Begin(t.Context())
-		w.Write(make([]byte, 100))
+		w.Write(make([]byte, 100*smallWrite))
 		w.End()
 		w.Flush(false)
 		for range 99 {
 			time.Sleep(7 * time.Second)
-			far.Read(make([]byte, 1))
+			io.ReadFull(far, make([]byte, smallWrite))
 		}
 		start := time.Now()
-		if err := <-failed; err != ErrFlushTimeout || time.Since(start) < 3*time.Second || time.Since(start) > 20*time.Second {
+		if err := <-failed; err != ErrFlushTimeout || time.Since(start) != 10*time.Second {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 		w.Wait()
 	})
+}
+
+// A limit of any size is one.
+func TestD101_LargeLimits(t *testing.T) {
+	const total = 4 << 20
+	for _, limit := range []time.Duration{-1, 1<<63 - 1, 1<<63 - 5, time.Hour} {
+		near, far := pair(t, "tcp")
+		w := NewWriter(near, limit, func(err error) { near.Close() })
+		w.Begin(t.Context())
+		w.Write(make([]byte, total))
+		w.End()
+		w.Flush(false)
+		far.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if _, err := io.ReadFull(far, make([]byte, total)); err != nil {
+			t.Errorf("limit %v: %v", limit, err)
+		}
+		w.Fail(io.EOF)
+		w.Wait()
+	}
+}
+
+// A maskedConn is a wrapper that is of no use after a write that was cut short,
+// as those that encrypt.
+type maskedConn struct {
+	net.Conn
+	sent byte
+}
+
+func (c *maskedConn) Write(p []byte) (int, error) {
+	masked := make([]byte, len(p))
+	for i, b := range p {
+		masked[i] = b ^ c.sent
+		c.sent++
+	}
+	return c.Conn.Write(masked)
+}
+
+// Unwrap makes it look even more like a socket.
+func (c *maskedConn) Unwrap() net.Conn { return c.Conn }
+
+// A wrapper's writes are never cut short and continued: every byte is right,
+// however long the peer pauses.
+func TestD101_WrappersAreNotCutShort(t *testing.T) {
+	const total, limit = 4 << 20, 2 * time.Second
+	near, far := pair(t, "tcp")
+	w := NewWriter(&maskedConn{Conn: near}, limit, func(err error) { near.Close() })
+	w.Begin(t.Context())
+	w.Write(make([]byte, total))
+	w.End()
+	w.Flush(false)
+	<-time.After(limit * 9 / 10)
+	got := make([]byte, total)
+	if n, err := io.ReadFull(far, got); err != nil {
+		t.Fatal(n, err, w.Err())
+	}
+	for i, b := range got {
+		if b != byte(i) {
+			t.Fatalf("byte %d is wrong", i)
+		}
+	}
+	w.Fail(io.EOF)
+	near.Close()
+	w.Wait()
 }
 
 // An Alarm rings in time, again when it is set again, and not once it has been

@@ -147,7 +147,7 @@ func (w *Writer) Flush(yield bool) {
 	if empty || !w.flushing.CompareAndSwap(false, true) {
 		return
 	}
-	if w.sink.kind == socket {
+	if w.sink.socket != nil {
 		w.flushInline(yield)
 	} else {
 		w.handOver(nil)
@@ -256,12 +256,12 @@ func (w *Writer) Err() error {
 }
 
 // SinceTaken returns how long ago the connection last took bytes.
-func (w *Writer) SinceTaken() time.Duration { return now() - time.Duration(w.sink.taken.Load()) }
+func (w *Writer) SinceTaken() time.Duration { return Now() - time.Duration(w.sink.lastTaken.Load()) }
 
 // SinceUnblocked returns how long ago the connection last took bytes that had
 // had to wait, which shows that the peer has read some.
 func (w *Writer) SinceUnblocked() time.Duration {
-	return now() - time.Duration(w.sink.unblocked.Load())
+	return Now() - time.Duration(w.sink.lastUnblocked.Load())
 }
 
 // Wait returns when no goroutine of the Writer is left. It is called after
