@@ -320,8 +320,9 @@ func (c *call) answer(err error) {
 	}
 	f := h.Frame()
 	f.Kind, f.Metadata = codec.Reply, c.ctx.replyMetadata()
-	if err != nil {
-		asError(err).put(&h)
+	failure := asError(err)
+	if failure != nil {
+		failure.put(&h)
 	}
 	link := c.conn.link
 	instead := errReplyExit
@@ -331,17 +332,21 @@ func (c *call) answer(err error) {
 			c.apologise(h, instead, err == nil)
 		}
 	}()
-	if unsent := c.put(h, err == nil); unsent != nil {
+	if unsent := c.put(h, failure); unsent != nil {
 		instead = unsendable(unsent)
 	} else {
 		instead = nil
 	}
 }
 
-// put puts the reply, or the error that is in the header.
-func (c *call) put(h codec.Header, succeeded bool) error {
-	if succeeded {
+// put puts the reply, or the failure that is in the header. What a method says is
+// not cut.
+func (c *call) put(h codec.Header, failure *Error) error {
+	switch {
+	case failure == nil:
 		return c.conn.link.put(h, c.method.body(c.replyv))
+	case failure.Ran == RanYes:
+		return c.conn.link.put(h, nil)
 	}
 	return c.conn.link.putError(h)
 }
@@ -389,6 +394,9 @@ func methodError(err error) error {
 
 // asError types what a method returned. Its text stays as it is.
 func asError(err error) *Error {
+	if err == nil {
+		return nil
+	}
 	var e *Error
 	if !errors.As(err, &e) || e == nil {
 		return &Error{Code: CodeOf(err), Message: err.Error(), Where: InMethod, Ran: RanYes}

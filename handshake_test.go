@@ -50,6 +50,7 @@ func (r *rejection) expect(t *testing.T, after time.Duration, line string) {
 	if took := time.Since(r.start); took > after || after > time.Second && took != after {
 		t.Errorf("closed after %v, want %v", took, after)
 	}
+	r.server.reports.Wait(time.Minute)
 	lines := r.log.all()
 	logged := len(lines) == 1 && line != "" && strings.Contains(lines[0], line) || len(lines) == 0 && line == ""
 	if len(said) > 0 || !logged || r.server.conns.rejections.Load() != 1 {
@@ -137,6 +138,7 @@ func TestB1_RandomBytes(t *testing.T) {
 			if took := time.Since(r.start); took > handshakeTimeout {
 				t.Errorf("closed after %v", took)
 			}
+			r.server.reports.Wait(time.Minute)
 			if lines := r.log.all(); len(said) > 0 || len(lines) != 1 || r.server.conns.rejections.Load() != 1 {
 				t.Errorf("said %q, logged %q", said, lines)
 			}

@@ -165,7 +165,8 @@ func (l *link) put(h codec.Header, body any) error {
 
 // putError puts a reply that is an error. If the peer takes no message of its
 // size, it goes without metadata, and with as much of its text as fits: what
-// went wrong, where, and whether the method ran arrive in any case.
+// went wrong, where, and whether the method ran arrive, unless even that is too
+// much.
 func (l *link) putError(h codec.Header) error {
 	err := l.put(h, nil)
 	least := 1 // on the plain layout no text is no error

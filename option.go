@@ -69,7 +69,9 @@ type Option struct {
 	Token string `json:"-"`
 
 	// MaxMessageBytes limits a reply's size. Zero: 4 MiB; negative: no limit.
-	// The size of a request is limited by the server.
+	// The size of a request is limited by the server. Of an error that would
+	// not fit the text is cut; a limit below 100 bytes may be too low for any
+	// answer, and then the first one ends the connection.
 	MaxMessageBytes int `json:"-"`
 
 	// MaxDefinitionBytes limits the gob type definitions that the server may

@@ -166,7 +166,7 @@ func (l *logCount) all() []string {
 	return append([]string(nil), l.lines...)
 }
 
-// idle waits until e's server has no connection left.
+// idle waits until e's server has no connection left, and all is logged.
 func (e *env) idle() {
 	e.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patient)
@@ -174,6 +174,7 @@ func (e *env) idle() {
 	if e.conns.wait(ctx) != nil {
 		e.t.Fatal("connections are left on the server")
 	}
+	e.reports.Wait(time.Minute)
 }
 
 // double listens on TCP and gives each connection to serve, which closes it.

@@ -114,6 +114,7 @@ func TestRejectedTLS_Peer(t *testing.T) {
 	log := new(logCount)
 	server := &Server{Logger: slog.New(log)}
 	server.ServeConn(tls.Server(conn, &tls.Config{}))
+	server.reports.Wait(time.Minute)
 	if lines := log.all(); len(lines) != 1 || !strings.Contains(lines[0], client.LocalAddr().String()) {
 		t.Errorf("logged %q, want the address %s", lines, client.LocalAddr())
 	}
