@@ -17,8 +17,9 @@ import (
 	"geerpc/internal/wire"
 )
 
-// maxControls limits the control messages that wait for the peer to read.
-// A peer that makes us owe it more, and reads nothing, loses its connection.
+// maxControls limits the refusals that wait for the peer to read. A peer that
+// makes us owe it more, and reads nothing, loses its connection. Cancels have no
+// such limit: there are no more of them than calls in flight.
 const maxControls = 16 << 10
 
 // maxTogether is how many messages wait for each other, to be sent or to be
@@ -323,7 +324,7 @@ func (l *link) enqueue(c control) bool {
 		}
 		l.queued |= 1 << c.kind
 	}
-	if len(l.controls) >= maxControls {
+	if c.kind == codec.Reply && len(l.controls) >= maxControls {
 		return false
 	}
 	l.controls = append(l.controls, c)
