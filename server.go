@@ -54,8 +54,11 @@ type Server struct {
 	HandleTimeout time.Duration
 
 	// Ordered has the calls of each connection run one by one, in the order
-	// in which they were sent. It is for services that need it: a call that
-	// waits for a later one of the same connection waits for ever.
+	// in which they were sent. That is the order of Client.Go, unless the
+	// client has interceptors: then each call of Go has a goroutine of its
+	// own, and they are sent in any order. Ordered is for services that need
+	// it: a call that waits for a later one of the same connection waits for
+	// ever.
 	Ordered bool
 
 	// MaxMessageBytes limits the size of a request. Default: 4 MiB.
