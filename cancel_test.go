@@ -54,9 +54,9 @@ func TestHandleTimeout_KeepsTheSlot(t *testing.T) {
 			e.MaxInFlight = 1
 			opt := &Option{}
 			if where == "server" {
-				e.HandleTimeout = 20 * time.Millisecond
+				e.HandleTimeout = 200 * time.Millisecond
 			} else {
-				opt.HandleTimeout = 20 * time.Millisecond
+				opt.HandleTimeout = 200 * time.Millisecond
 			}
 			release, ended := make(chan struct{}), make(chan struct{}, 1)
 			RegisterFunc(e.Server, "Test.Stubborn", func(ctx context.Context, _ Args) (Reply, error) {

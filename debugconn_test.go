@@ -82,7 +82,7 @@ func (s *Stubborn) Wait(_ Args, _ *Reply) error {
 // it is one, whatever the method returns to nobody later.
 func TestA3_DebugCountsHandleTimeouts(t *testing.T) {
 	e := newEnv(t, "pipe", codec.GobType)
-	e.HandleTimeout = 5 * time.Millisecond
+	e.HandleTimeout = 200 * time.Millisecond
 	stubborn := newStubborn()
 	if err := e.Register(stubborn); err != nil {
 		t.Fatal(err)

@@ -120,7 +120,7 @@ func TestD127_HandleTimeoutBeforeTheMethod(t *testing.T) {
 	})
 	t.Run("ordered", func(t *testing.T) {
 		each(t, func(t *testing.T, e *env) {
-			e.HandleTimeout, e.Ordered = 10*time.Millisecond, true
+			e.HandleTimeout, e.Ordered = 100*time.Millisecond, true
 			service := &Turnstile{gate: make(chan struct{})}
 			if err := e.RegisterName("Gate", service); err != nil {
 				t.Fatal(err)
