@@ -25,6 +25,7 @@ import (
 type Client struct {
 	opt     Option
 	link    *link
+	server  string        // its address; asked for once, since the connection may be a user's
 	call    CallFunc      // invoke, in the interceptors
 	done    chan struct{} // closed when nothing is read any more
 	gone    chan struct{} // closed when done is, or soon after the connection's end
@@ -259,29 +260,29 @@ func (c *Client) slowReply(h *codec.Header) {
 // terminate ends all calls, those in flight and those that wait to be sent, and
 // then tells the Logger.
 func (c *Client) terminate(cause error) {
-	left, server := c.pending.end(), remoteAddr(c.link.conn)
+	left := c.pending.end()
 	closed := c.pending.state.Load()&closing != 0
 	for _, p := range left {
-		p.deliver(nil, lostError(server, cause))
+		p.deliver(nil, lostError(c.server, cause))
 	}
 	c.refuseQueued(cause)
 	if len(left) > 0 && !closed {
-		c.report(slog.LevelWarn, "rpc client: connection lost", "server", server, "calls", len(left), "err", cause)
+		c.report(slog.LevelWarn, "rpc client: connection lost", "server", c.server, "calls", len(left), "err", cause)
 	}
 }
 
 // lostError is what a call fails with whose connection was closed under it. The
-// server's address is nil where a connection has none.
-func lostError(server net.Addr, cause error) error {
+// server's address is empty where a connection has none.
+func lostError(server string, cause error) error {
 	if cause == io.EOF {
 		cause = io.ErrUnexpectedEOF
 	}
 	switch {
 	case errors.Is(cause, ErrShutdown):
-	case addrText(server) == "":
+	case server == "":
 		cause = fmt.Errorf("connection lost: %w", cause)
 	default:
-		cause = fmt.Errorf("connection to %v lost: %w", server, cause)
+		cause = fmt.Errorf("connection to %s lost: %w", server, cause)
 	}
 	return newError(CodeUnavailable, OnLink, RanMaybe, "rpc client", cause)
 }

@@ -3,7 +3,7 @@ package geerpc
 import (
 	"errors"
 	"net"
-	"sync"
+	"sync/atomic"
 )
 
 // A listener is one that Serve was given. It is closed once, whoever comes
@@ -11,9 +11,14 @@ import (
 // another's by then.
 type listener struct {
 	net.Listener
-	report reportFunc
-	once   sync.Once
-	err    error
+	report  reportFunc
+	closing atomic.Bool
+	closed  chan struct{} // closed when its Close has returned
+	err     error         // of that; set before
+}
+
+func newListener(lis net.Listener, report reportFunc) *listener {
+	return &listener{Listener: lis, report: report, closed: make(chan struct{})}
 }
 
 // Accept implements net.Listener.
@@ -27,11 +32,14 @@ func (l *listener) Accept() (net.Conn, error) {
 
 var errNoneAccepted = errors.New("rpc server: the listener's Accept returned neither a connection nor an error")
 
-// Close implements net.Listener.
+// Close implements net.Listener. All callers wait for the one Close.
 func (l *listener) Close() error {
-	l.once.Do(func() {
+	if l.closing.CompareAndSwap(false, true) {
+		defer close(l.closed)
 		l.err = errors.New("rpc server: the listener's Close did not return")
 		guard(l.report, "the Close of a listener", func() { l.err = l.Listener.Close() })
-	})
+		return l.err
+	}
+	<-l.closed
 	return l.err
 }

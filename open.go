@@ -116,6 +116,7 @@ func (c *Client) establish(ctx context.Context, connect connectFunc) (err error)
 	if err != nil {
 		return dialError(ctx, err)
 	}
+	c.server = addrText(remoteAddr(conn))
 	c.link = newLink(conn, limits{c.opt.MaxMessageBytes, c.opt.MaxDefinitionBytes, c.opt.FlushTimeout, c.report})
 	c.pending.ended = c.link.ctx.Done()
 	context.AfterFunc(c.link.ctx, c.conclude)

@@ -174,7 +174,7 @@ const (
 // ErrServerClosed after Shutdown or Close. What fails for the moment, such as
 // a lack of file descriptors, is tried again. A panic of Accept is the caller's.
 func (s *Server) Serve(l net.Listener) error {
-	lis := &listener{Listener: l, report: s.report}
+	lis := newListener(l, s.report)
 	defer lis.Close()
 	if !s.conns.listen(lis) {
 		return ErrServerClosed

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -306,4 +308,45 @@ func TestD40_DeadAndLiveAddress(t *testing.T) {
 	byName.Close()
 	_, err = Dial("tcp", dead.Addr().String())
 	wantError(t, err, CodeUnavailable, OnLink, RanNever)
+}
+
+// anonymousConn is a connection whose RemoteAddr ends its goroutine, from some
+// time on.
+type anonymousConn struct {
+	net.Conn
+	anonymous atomic.Bool
+}
+
+func (c *anonymousConn) RemoteAddr() net.Addr {
+	if c.anonymous.Load() {
+		runtime.Goexit()
+	}
+	return c.Conn.RemoteAddr()
+}
+
+// TestD121_AddressThatEndsTheGoroutine loses a connection that does not say any
+// more whose it is. The calls in flight end all the same.
+func TestD121_AddressThatEndsTheGoroutine(t *testing.T) {
+	e := newEnv(t, "tcp", "")
+	e.start()
+	conn, err := net.Dial("tcp", e.lis.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := &anonymousConn{Conn: conn}
+	client, err := NewClient(ours, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	mustAdd(t, client)
+	ours.anonymous.Store(true)
+	call := client.Go("Arith.Block", Args{}, nil, nil)
+	conn.Close()
+	select {
+	case <-call.Done:
+		wantError(t, call.Error, CodeUnavailable, OnLink, RanMaybe)
+	case <-time.After(patient):
+		t.Error("the call has no end")
+	}
 }
