@@ -124,17 +124,18 @@ func (s *sink) writeAll(batch []byte) error {
 		begun, wait := Now(), s.wait()
 		n, err := s.write(batch, wait)
 		batch = batch[n:]
-		switch {
-		case n > 0 || Late(begun+wait, wait):
+		if err == nil && n == 0 {
+			err = io.ErrNoProgress
+		}
+		expired := s.socket != nil && errors.Is(err, os.ErrDeadlineExceeded) // a deadline of ours
+		if err != nil && !expired {
+			return err
+		}
+		if n > 0 || Late(begun+wait, wait) {
 			s.noteTaken(n, begun, stalledAt)
 			stalledAt = Now()
-		case err == nil:
-			err = io.ErrNoProgress
-		case errors.Is(err, os.ErrDeadlineExceeded) && Now()-stalledAt >= s.limit:
-			err = ErrFlushTimeout
-		}
-		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			return err
+		} else if Now()-stalledAt >= s.limit {
+			return ErrFlushTimeout
 		}
 	}
 	return nil

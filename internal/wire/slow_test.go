@@ -7,9 +7,11 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"math/big"
 	"net"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -285,4 +287,36 @@ func TestD129_AlarmThatIsLate(t *testing.T) {
 			t.Errorf("rung after %v", took)
 		}
 	})
+}
+
+// A deadlineConn says of each write that its time is up, as a user's wrapper
+// may whose deadline has been set by somebody else.
+type deadlineConn struct{ writes atomic.Int64 }
+
+func (c *deadlineConn) Write([]byte) (int, error) {
+	c.writes.Add(1)
+	return 0, os.ErrDeadlineExceeded
+}
+
+// A write that is not ours to continue is not tried again and again.
+func TestD101_WrapperWithADeadlineOfItsOwn(t *testing.T) {
+	conn, failed := new(deadlineConn), make(chan error, 1)
+	w := NewWriter(conn, -1, func(err error) { failed <- err })
+	w.Begin(t.Context())
+	w.Write([]byte("message"))
+	w.End()
+	w.Flush(false)
+	select {
+	case err := <-failed:
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error(err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("it never failed")
+		w.Fail(io.EOF)
+	}
+	w.Wait()
+	if n := conn.writes.Load(); n > 1 {
+		t.Errorf("%d writes", n)
+	}
 }
