@@ -245,6 +245,22 @@ type wrapper struct{ io.Writer }
 
 func (wrapper) Unwrap() net.Conn { return new(net.TCPConn) }
 
+// TestD122_RestIsNotKept has the end of a large buffer written by a goroutine,
+// as it is after the peer has taken all but that at once.
+func TestD122_RestIsNotKept(t *testing.T) {
+	w := NewWriter(io.Discard, time.Minute, func(err error) { t.Error(err) })
+	large := make([]byte, 3<<20)
+	w.flushing.Store(true)
+	w.handOver(large[len(large)-keepBuffer/2:])
+	w.Wait()
+	if w.free != nil {
+		t.Errorf("the last %d bytes of a buffer of %d are kept, and so is all of it", cap(w.free), len(large))
+	}
+	if w.flushing.Load() {
+		t.Error("the flush has not ended")
+	}
+}
+
 func TestWriter_FailWakesAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()

@@ -189,26 +189,32 @@ func (w *Writer) handOver(rest []byte) {
 	go w.flushRest(rest) // ends with the connection's error at the latest; Wait waits
 }
 
-// flushRest writes rest and then whatever gathers, until nothing is left.
+// flushRest writes rest and then whatever gathers, until nothing is left. It
+// does not keep rest for later: that may be the small end of a large buffer.
 func (w *Writer) flushRest(rest []byte) {
 	defer w.wg.Done()
-	batch := rest
+	if !w.writeAll(rest) {
+		return
+	}
 	for {
-		if batch == nil {
-			runtime.Gosched()
-			batch = w.take()
-		}
-		if batch == nil {
-			return
-		}
-		if err := w.sink.writeAll(batch); err != nil {
-			w.Fail(err)
-			w.flushing.Store(false)
+		runtime.Gosched()
+		batch := w.take()
+		if batch == nil || !w.writeAll(batch) {
 			return
 		}
 		w.giveBack(batch)
-		batch = nil
 	}
+}
+
+// writeAll writes batch. It reports false if that has failed, which ends the
+// flush.
+func (w *Writer) writeAll(batch []byte) bool {
+	err := w.sink.writeAll(batch)
+	if err != nil {
+		w.Fail(err)
+		w.flushing.Store(false)
+	}
+	return err == nil
 }
 
 // take hands the gathered bytes to the flusher, or ends the flush and returns
@@ -229,7 +235,7 @@ func (w *Writer) take() []byte {
 	return batch
 }
 
-// giveBack keeps a written buffer for the next flush but one.
+// giveBack keeps a written buffer, all of it, for the next flush but one.
 func (w *Writer) giveBack(batch []byte) {
 	if cap(batch) <= keepBuffer {
 		w.mu.Lock()
