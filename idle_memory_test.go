@@ -36,9 +36,8 @@ func parcel(n int) Parcel {
 
 func (p *Parcel) size() int { return len(p.Data) + len(p.Text) + len(p.Tags["tag"]) }
 
-// largeParcel is how much is in a parcel whose message is 2.9 MB, with JSON's
-// base64, and below the limit of 4 MiB.
-const largeParcel = 2_600_000
+// largeParcel is how much is in a parcel: more than is gathered for one flush.
+const largeParcel = 1_200_000
 
 // largeCalls are ways to have a large message pass a connection.
 var largeCalls = map[string]func(client *Client) error{

@@ -187,7 +187,7 @@ func (c *caller) call(ctx context.Context, client geerpc.Caller, what string, la
 		timer := time.AfterFunc(time.Duration(rand.IntN(20_000))*time.Microsecond, cancel)
 		defer timer.Stop()
 	}
-	err := c.make(ctx, client, args, reply)
+	err := c.make(ctx, client, args, reply, what, lax)
 	c.ledger.end(id, outcomeOf(err), err)
 	if err == nil && !lax {
 		c.check(what, args, reply)
@@ -195,27 +195,40 @@ func (c *caller) call(ctx context.Context, client geerpc.Caller, what string, la
 }
 
 // make calls one of the methods, in one of the ways.
-func (c *caller) make(ctx context.Context, client geerpc.Caller, args, reply *Parcel) error {
+func (c *caller) make(ctx context.Context, client geerpc.Caller, args, reply *Parcel, what string, lax bool) error {
 	method := "Depot.Handle"
 	if args.Task == taskEcho && rand.IntN(2) == 0 {
 		method = "Depot.Quick"
 	}
 	if one, ok := client.(*geerpc.Client); ok && rand.IntN(4) == 0 {
-		call := one.Go(method, args, reply, nil)
-		select {
-		case <-call.Done:
-			return call.Error
-		case <-time.After(patience):
-			c.ledger.fault("hung", "a call by Go has no end")
-			return errors.New("no end")
-		}
+		return c.wait(one, one.Go(method, args, reply, make(chan *geerpc.Call, 1)), what, lax)
 	}
 	begun := time.Now()
 	err := client.Call(ctx, method, args, reply)
 	if took := time.Since(begun); took > 5*time.Second+patience {
-		c.ledger.fault("hung", fmt.Sprintf("Call took %v: %v", took, err))
+		c.ledger.fault("hung", fmt.Sprintf("Call took %v: %s: %v", took, what, err))
 	}
 	return err
+}
+
+// wait waits for a call by Go. Its message or its reply may have been swallowed
+// where bits have been flipped: then it ends with its client.
+func (c *caller) wait(client *geerpc.Client, call *geerpc.Call, what string, lax bool) error {
+	select {
+	case <-call.Done:
+		return call.Error
+	case <-time.After(patience):
+	}
+	if lax {
+		client.Close()
+		select {
+		case <-call.Done:
+			return call.Error
+		case <-time.After(patience):
+		}
+	}
+	c.ledger.fault("hung", fmt.Sprintf("a call by Go has no end: %s, flipped %v, available %v", what, lax, client.IsAvailable()))
+	return errors.New("no end")
 }
 
 // check looks at a reply. Those of tasks that fail must not come.

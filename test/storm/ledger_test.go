@@ -61,10 +61,16 @@ func (l *ledger) begin(what string, lax bool) (id uint64) {
 	l.calls.Add(1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.next++
+	if l.next++; lax != isLax(l.next) {
+		l.next++
+	}
 	l.now[l.next] = &entry{begun: time.Now(), what: what, lax: lax}
 	return l.next
 }
+
+// isLax tells whether bits of a call may have been flipped, by its number: its
+// entry may be gone.
+func isLax(id uint64) bool { return id%2 == 1 }
 
 // run notes that a method runs for a call.
 func (l *ledger) run(id uint64) {
@@ -72,7 +78,7 @@ func (l *ledger) run(id uint64) {
 	defer l.mu.Unlock()
 	e := l.find(id)
 	if e == nil {
-		l.faultLocked("ran long after its caller had left", fmt.Sprintf("call %d", id))
+		l.faultLocked("ran long after its caller had left", fmt.Sprintf("call %d, flipped %v", id, isLax(id)))
 		return
 	}
 	if e.runs++; e.runs > 1 && !e.lax {

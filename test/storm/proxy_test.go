@@ -92,10 +92,7 @@ func (p *proxy) serve(near net.Conn) {
 	if !p.hold(far) {
 		return
 	}
-	w := newWeather(p.flips)
-	if !p.whole {
-		w.piece = 1 + rand.IntN(maxPiece)
-	}
+	w := newWeather(p.flips, p.whole)
 	var both sync.WaitGroup
 	both.Go(func() { w.carry(far, near) })
 	both.Go(func() { w.carry(near, far) })
@@ -110,10 +107,18 @@ type weather struct {
 	piece                   int // bytes that are passed on at once, at most
 }
 
-const maxPiece = 64 << 10
+const (
+	maxPiece = 64 << 10
+	minPiece = 16 << 10 // where each piece takes a while
+)
 
-func newWeather(flips bool) weather {
+// newWeather makes up a weather. However bad, it lets a crowd's parcels pass
+// well within patience.
+func newWeather(flips, whole bool) weather {
 	w := weather{piece: maxPiece}
+	if !whole {
+		w.piece = 1 + rand.IntN(maxPiece)
+	}
 	after := func() int { return 1 + rand.IntN(1<<(8+rand.IntN(14))) }
 	if flips && rand.IntN(2) == 0 {
 		w.flip = after()
@@ -126,9 +131,9 @@ func newWeather(flips bool) weather {
 	case 2:
 		w.stall = after()
 	case 3:
-		w.delay = time.Duration(rand.IntN(20)) * time.Millisecond
+		w.delay, w.piece = time.Duration(rand.IntN(20))*time.Millisecond, max(w.piece, minPiece)
 	case 4:
-		w.bytesPerSecond = 64<<10 + rand.IntN(1<<20)
+		w.bytesPerSecond, w.piece = 1<<20+rand.IntN(1<<20), max(w.piece, minPiece)
 	}
 	return w
 }
