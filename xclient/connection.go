@@ -79,6 +79,7 @@ type connection struct {
 // A dial is awaited by any number of calls.
 type dial struct {
 	cancel context.CancelCauseFunc
+	now    context.CancelFunc // ends the delay before it
 	ended  chan struct{}
 	client *geerpc.Client // then, or
 	err    error
@@ -122,17 +123,22 @@ func (c *connection) want() {
 	}
 }
 
-// dialLocked begins a dial, after a while, unless one is under way.
-func (c *connection) dialLocked(after time.Duration) {
+// dialLocked begins a dial, after a delay, unless one is under way. The delay
+// spreads the clients that have lost the same server, and ends as soon as a
+// call waits for the dial.
+func (c *connection) dialLocked(delay time.Duration) {
 	if c.dial != nil || c.retired || c.client.Load() != nil {
 		return
 	}
 	ctx, cancel := context.WithCancelCause(c.ctx)
-	d := &dial{cancel: cancel, ended: make(chan struct{})}
+	delayed, now := context.WithTimeout(ctx, delay)
+	d := &dial{cancel: cancel, now: now, ended: make(chan struct{})}
 	c.dial = d
 	c.spawn(func() { // ends with the dial, at the latest with the XClient; Close waits
 		defer cancel(nil)
-		if sleep(ctx, after) {
+		<-delayed.Done()
+		now()
+		if ctx.Err() == nil {
 			d.client, d.err = geerpc.DialContext(ctx, c.server.Endpoint().Addr, c.option())
 		}
 		if cause := context.Cause(ctx); cause != nil && d.client == nil {
@@ -220,6 +226,7 @@ func (c *connection) join() (*geerpc.Client, *dial, error) {
 		return nil, nil, c.err
 	}
 	c.dialLocked(0)
+	c.dial.now()
 	return nil, c.dial, nil
 }
 

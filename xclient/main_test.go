@@ -154,6 +154,27 @@ func (w *world) DialContext(ctx context.Context, network, name string) (net.Conn
 	return &countedConn{Conn: conn, closed: func() { w.count(name, -1) }}, nil
 }
 
+// hangUp closes all connections to a server, in good order: no call is lost.
+func (w *world) hangUp(name string) {
+	w.t.Helper()
+	w.host(name).stop()
+	w.start(name)
+}
+
+// connectAll connects an XClient to all servers that its Discovery lists.
+func connectAll(t testing.TB, xc *XClient) {
+	t.Helper()
+	servers, err := xc.all(context.Background(), "Work.Name")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range servers {
+		if _, err := s.connect(context.Background(), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func (w *world) count(name string, n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
