@@ -103,7 +103,7 @@ func TestF61_AllComeBack(t *testing.T) {
 		if indexOf(servers.r) == before {
 			t.Error("that they are silent is not told")
 		}
-		servers.r.remove(servers.addr(3))
+		servers.r.remove(servers.addr(3), "")
 		if got := servers.counts(); got != "9, 9 silent" {
 			t.Errorf("one has left: %s", got)
 		}

@@ -33,11 +33,10 @@ const (
 // A Registration keeps a server registered, by heartbeats, until Close. It is
 // safe for concurrent use.
 type Registration struct {
-	beaters []*beater // one for each registry
-	stop    chan struct{}
-	once    sync.Once // closes stop
-	cancel  context.CancelFunc
-	err     error // in the Config; set once
+	beaters []*beater          // one for each registry
+	stop    context.CancelFunc // ends the beats, one under way at once
+	cancel  context.CancelFunc // gives up the goodbyes
+	err     error              // in the Config; set once
 }
 
 // Register registers a server with registries, and goes on to say that it is
@@ -88,17 +87,19 @@ func refused(err error) *Registration {
 // The Config has its defaults.
 func start(c Config, services func() []string) *Registration {
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &Registration{stop: make(chan struct{}), cancel: cancel}
+	beating, stop := context.WithCancel(ctx)
+	r := &Registration{stop: stop, cancel: cancel}
 	for _, at := range c.Registries {
 		b := &beater{
 			Config:   c,
 			url:      at,
+			instance: newInstance(),
 			services: services,
 			begun:    make(chan struct{}),
 			ended:    make(chan struct{}),
 		}
 		r.beaters = append(r.beaters, b)
-		go b.run(ctx, r.stop) // until leave, which waits
+		go b.run(ctx, beating) // until leave, which waits
 	}
 	return r
 }
@@ -122,15 +123,15 @@ func (r *Registration) Err() error {
 }
 
 // Close ends the beats and deregisters the server everywhere, so that callers
-// don't find it any more. It returns when both are done, within 10 seconds at
-// most, and fails if a registry could not be told, which forgets the server in
+// don't find it any more. A beat under way is given up. It returns when the
+// registries have been told, within 5 seconds at most, and fails if a registry could not be told, which forgets the server in
 // time, or if nothing was registered at all. A second Close waits for the first
 // and returns the same.
 func (r *Registration) Close() error { return r.leave(context.Background()) }
 
 // leave is Close, with requests given up when ctx ends.
 func (r *Registration) leave(ctx context.Context) error {
-	r.once.Do(func() { close(r.stop) })
+	r.stop()
 	defer context.AfterFunc(ctx, r.cancel)()
 	var errs []error
 	if len(r.beaters) == 0 {
@@ -149,6 +150,7 @@ func (r *Registration) leave(ctx context.Context) error {
 type beater struct {
 	Config
 	url      string
+	instance string
 	services func() []string // or nil
 
 	begun chan struct{} // closed after the first beat
@@ -161,32 +163,36 @@ type beater struct {
 	err error      // of the latest beat
 }
 
-// run beats until stop is closed, and then deregisters. The end of ctx
-// interrupts requests.
-func (b *beater) run(ctx context.Context, stop <-chan struct{}) {
+// run beats until the context beating ends, and then deregisters. The end of
+// ctx interrupts that too.
+func (b *beater) run(ctx, beating context.Context) {
 	defer close(b.ended)
-	err := b.beat(ctx)
+	err := b.beat(beating)
 	close(b.begun)
-	retry := firstRetry
-	for {
-		pause := jittered(b.Interval, 0.1)
-		if err == nil {
-			retry = firstRetry
-		} else if retry < b.Interval {
-			pause = min(pause, jittered(retry, 0.2))
-			retry = time.Duration(float64(retry) * retryGrowth)
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-stop:
-			timer.Stop()
-			if b.left = b.send(ctx, http.MethodDelete); b.left != nil {
-				b.reports.Log(b.Logger, slog.LevelWarn, "rpc registry: not deregistered, the registry forgets the server in time", "err", b.left)
-			}
-			return
-		}
-		err = b.beat(ctx)
+	for retry := firstRetry; b.pause(beating, err, &retry); err = b.beat(beating) {
+	}
+	if b.left = b.send(ctx, http.MethodDelete); b.left != nil {
+		b.reports.Log(b.Logger, slog.LevelWarn, "rpc registry: not deregistered, the registry forgets the server in time", "err", b.left)
+	}
+}
+
+// pause waits for the next beat: not as long after one that failed. It returns
+// false, at once, when beating has ended.
+func (b *beater) pause(beating context.Context, err error, retry *time.Duration) bool {
+	pause := jittered(b.Interval, 0.1)
+	if err == nil {
+		*retry = firstRetry
+	} else if *retry < b.Interval {
+		pause = min(pause, jittered(*retry, 0.2))
+		*retry = time.Duration(float64(*retry) * retryGrowth)
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return beating.Err() == nil
+	case <-beating.Done():
+		return false
 	}
 }
 
@@ -200,6 +206,9 @@ func jittered(d time.Duration, part float64) time.Duration {
 // beat registers the server, and returns what that failed with.
 func (b *beater) beat(ctx context.Context) error {
 	err := b.send(ctx, http.MethodPost)
+	if err != nil && ctx.Err() != nil {
+		return err // it was given up: that says nothing of the registry
+	}
 	b.mu.Lock()
 	before := b.err
 	b.err = err
@@ -267,7 +276,10 @@ func (b *beater) request(ctx context.Context, method string) (*http.Request, err
 	if b.services != nil {
 		c.Services = b.services()
 	}
-	req.Header, err = c.header()
+	if req.Header, err = c.header(); err != nil {
+		return nil, err
+	}
+	req.Header.Set(instanceHeader, b.instance)
 	req.Close = true // the next one is far away
-	return req, err
+	return req, nil
 }

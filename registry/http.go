@@ -78,6 +78,8 @@ func refuse(w http.ResponseWriter, err error) {
 	case errToken:
 		status = http.StatusUnauthorized
 		w.Header().Set("WWW-Authenticate", `Bearer realm="geerpc registry"`)
+	case errDeparted:
+		status = http.StatusGone
 	case errFull, errLarge, errWatchers:
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "10")
@@ -95,12 +97,19 @@ func (r *GeeRegistry) change(req *http.Request) error {
 		if err := checkAddress(addr); err != nil {
 			return err
 		}
-		r.remove(addr)
+		name, err := parseInstance(req.Header)
+		if err != nil {
+			return err
+		}
+		r.remove(addr, name)
 		return nil
 	}
 	item, err := parseItem(req.Header)
 	if err != nil {
 		return err
+	}
+	if req.Context().Err() != nil {
+		return errDeparted // nobody hears the answer: the sender has given up this beat
 	}
 	return r.put(item)
 }

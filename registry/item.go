@@ -23,6 +23,7 @@ const (
 	servicesHeader = "X-Geerpc-Services"
 	weightHeader   = "X-Geerpc-Weight"
 	metadataHeader = "X-Geerpc-Metadata"
+	instanceHeader = "X-Geerpc-Instance"
 
 	version = "1" // of our servers
 )
@@ -35,6 +36,7 @@ const (
 	maxWeight        = 1_000_000 // so that sums of weights don't overflow
 	maxMetadata      = 64
 	maxMetadataBytes = 4 << 10
+	maxInstanceBytes = 64
 )
 
 const (
@@ -73,6 +75,8 @@ type ServerItem struct {
 	// have fallen silent at once; see GeeRegistry.Grace.
 	Silent bool `json:"silent,omitempty"`
 
+	instance string        // that said so, "" if it has no name
+	known    []instance    // that registered this address, the latest last
 	bytes    int           // in the list, at most
 	interval time.Duration // announced; 0: none
 	late     time.Time     // when it is suspect to have heard nothing,
@@ -97,6 +101,9 @@ func parseItem(h http.Header) (*ServerItem, error) {
 	}
 	if err == nil {
 		s.Metadata, err = parseMetadata(h.Get(metadataHeader))
+	}
+	if err == nil {
+		s.instance, err = parseInstance(h)
 	}
 	if err != nil {
 		return nil, err

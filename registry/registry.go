@@ -25,7 +25,9 @@
 //	        X-Geerpc-Services: Arith,Clock        what the server offers
 //	        X-Geerpc-Weight: 2                    its share of the calls
 //	        X-Geerpc-Metadata: zone=b&build=7     whatever else there is to tell
+//	        X-Geerpc-Instance: 3F5K…              a random name of this registration
 //	DELETE  X-Geerpc-Server: tcp@10.0.0.1:9999    deregisters
+//	        X-Geerpc-Instance: 3F5K…              this registration, and no other of that address
 //	GET     answered by X-Geerpc-Servers: tcp@10.0.0.1:9999,tcp@10.0.0.2:9999
 //
 // All but the address may be left out. To a GET that accepts application/json,
@@ -75,8 +77,9 @@ const (
 )
 
 var (
-	errFull  = errors.New("rpc registry: too many servers")
-	errLarge = fmt.Errorf("rpc registry: the servers say too much of themselves: with this the list would have more than %d MiB", maxListBytes>>20)
+	errFull     = errors.New("rpc registry: too many servers")
+	errDeparted = errors.New("rpc registry: a beat that came after its server's goodbye")
+	errLarge    = fmt.Errorf("rpc registry: the servers say too much of themselves: with this the list would have more than %d MiB", maxListBytes>>20)
 )
 
 // A GeeRegistry is a list of servers that are alive, and the http.Handler that
@@ -111,7 +114,8 @@ type GeeRegistry struct {
 	watch   watch
 	reports report.Queue
 
-	mu       sync.Mutex             // guards what follows, and watch
+	mu       sync.Mutex // guards what follows, and watch
+	departed departed
 	servers  map[string]*ServerItem // what these point to never changes
 	bytes    int                    // of all servers in JSON
 	sweeping bool                   // a sweep is due
@@ -159,17 +163,22 @@ func (r *GeeRegistry) put(item *ServerItem) error {
 func (r *GeeRegistry) putLocked(item *ServerItem) (known bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	now := time.Now()
+	if r.departed.has(item.instance, now) {
+		return false, errDeparted
+	}
 	before := r.servers[item.Addr]
 	if before == nil && len(r.servers) >= maxServers {
 		return false, errFull
 	}
+	item.heard(now, r.timeout)
+	item.meet(before, now, r.timeout > 0)
 	news := before == nil || !before.same(item)
 	if !news {
 		item.bytes = before.bytes
 	} else if err := r.measureLocked(item, before); err != nil {
 		return before != nil, err
 	}
-	item.heard(time.Now(), r.timeout)
 	if before != nil {
 		item.Since = before.Since
 	}
@@ -206,17 +215,40 @@ func (r *GeeRegistry) forgetLocked(s *ServerItem) {
 	r.changedLocked()
 }
 
-// remove deregisters a server.
-func (r *GeeRegistry) remove(addr string) {
-	r.mu.Lock()
-	s := r.servers[addr]
-	if s != nil {
-		r.forgetLocked(s)
-	}
-	r.mu.Unlock()
-	if s != nil {
+// remove deregisters an instance of a server, or all of them if it has no name,
+// as servers of the original version have none. The server leaves the list with
+// the last of them.
+func (r *GeeRegistry) remove(addr, name string) {
+	if r.removeInstance(addr, name, time.Now()) {
 		r.report(slog.LevelInfo, "rpc registry: server left", "addr", addr)
 	}
+}
+
+// removeInstance reports whether the server has left the list.
+func (r *GeeRegistry) removeInstance(addr, name string, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if name != "" {
+		r.departed.add(name, now)
+	}
+	s := r.servers[addr]
+	if s == nil {
+		return false
+	}
+	var rest []instance
+	if name != "" {
+		rest = s.without(name)
+	}
+	if len(rest) == 0 {
+		r.forgetLocked(s)
+		return true
+	}
+	if len(rest) < len(s.known) {
+		left := *s
+		left.known = rest
+		r.servers[addr] = &left
+	}
+	return false
 }
 
 // report has a message logged, without waiting for the Logger.

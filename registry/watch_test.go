@@ -114,8 +114,8 @@ func TestWatch(t *testing.T) {
 					time.Sleep(5 * time.Millisecond)
 				}
 			}, time.Second, 21 * time.Millisecond, "tcp@a:1,tcp@n00:1,tcp@n01:1,tcp@n02:1"},
-			{"deregistered", func() { r.remove("tcp@n01:1") }, time.Second, 21 * time.Millisecond, "tcp@a:1,tcp@n00:1,tcp@n02:1"},
-			{"nobody there to deregister", func() { r.remove("tcp@n01:1") }, time.Second, 29 * time.Second, "tcp@a:1,tcp@n00:1,tcp@n02:1"},
+			{"deregistered", func() { r.remove("tcp@n01:1", "") }, time.Second, 21 * time.Millisecond, "tcp@a:1,tcp@n00:1,tcp@n02:1"},
+			{"nobody there to deregister", func() { r.remove("tcp@n01:1", "") }, time.Second, 29 * time.Second, "tcp@a:1,tcp@n00:1,tcp@n02:1"},
 			{"expired", func() {}, 0, 29 * time.Second, "tcp@n00:1,tcp@n02:1"},
 		} {
 			changed := time.Now().Add(c.after)
