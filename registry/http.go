@@ -51,7 +51,9 @@ func (r *GeeRegistry) HandleHTTP(path string) {
 // DELETE; see the package comment. What is not as it should be is answered 400
 // and not taken: an address that is missing, is not protocol@address, has a comma,
 // a blank or a control character in it, or is longer than 255 bytes; an interval that is not a
-// positive time.Duration; and whatever a ServerItem can't hold. A watch ends
+// positive time.Duration; and whatever a ServerItem can't hold. Writing is refused
+// with 403 to browsers, which say so in Origin or Sec-Fetch-Site: a page of a
+// stranger may reach a registry that the stranger can't. A watch ends
 // with its request's context too, so a program that shuts down its http.Server
 // ends that server's BaseContext first.
 func (r *GeeRegistry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -69,7 +71,10 @@ func (r *GeeRegistry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-var errToken = errors.New("rpc registry: wrong or missing token")
+var (
+	errToken   = errors.New("rpc registry: wrong or missing token")
+	errBrowser = errors.New("rpc registry: browsers may read, and not write")
+)
 
 // refuse answers a request that failed.
 func refuse(w http.ResponseWriter, err error) {
@@ -78,6 +83,8 @@ func refuse(w http.ResponseWriter, err error) {
 	case errToken:
 		status = http.StatusUnauthorized
 		w.Header().Set("WWW-Authenticate", `Bearer realm="geerpc registry"`)
+	case errBrowser:
+		status = http.StatusForbidden
 	case errDeparted:
 		status = http.StatusGone
 	case errFull, errLarge, errWatchers:
@@ -89,6 +96,9 @@ func refuse(w http.ResponseWriter, err error) {
 
 // change registers or deregisters a server.
 func (r *GeeRegistry) change(req *http.Request) error {
+	if req.Header.Get("Origin") != "" || req.Header.Get("Sec-Fetch-Site") != "" {
+		return errBrowser
+	}
 	if !r.authorized(req.Header.Get("Authorization")) {
 		return errToken
 	}

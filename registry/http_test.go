@@ -178,3 +178,22 @@ func TestOldCallerKeepsItsConnection(t *testing.T) {
 		t.Errorf("10 looks took %d connections", n)
 	}
 }
+
+// TestE218_Browsers may not write, whatever page they come from: DNS rebinding
+// makes a stranger's page one of the registry's own.
+func TestE218_Browsers(t *testing.T) {
+	for _, header := range []string{"Origin", "Sec-Fetch-Site"} {
+		for _, value := range []string{"null", "none", "same-origin", "cross-site", "http://registry:9999"} {
+			r := New(0)
+			ask(r, http.MethodPost, "tcp@before:1", "")
+			for method, addr := range map[string]string{http.MethodPost: "tcp@evil:1", http.MethodDelete: "tcp@before:1"} {
+				if resp := request(r, method, defaultPath, serverHeader, addr, header, value); resp.StatusCode != http.StatusForbidden || list(r) != "tcp@before:1" {
+					t.Errorf("%s with %s: %s gets %s, list %q", method, header, value, resp.Status, list(r))
+				}
+			}
+			if resp := request(r, http.MethodGet, defaultPath, "Accept", "text/html", header, value); resp.StatusCode != http.StatusOK {
+				t.Errorf("the page with %s: %s", header, resp.Status)
+			}
+		}
+	}
+}
