@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -200,7 +201,8 @@ func (b *beater) pause(beating context.Context, err error, retry *time.Duration)
 // that servers that were started together don't beat together.
 func jittered(d time.Duration, part float64) time.Duration {
 	spread := time.Duration(part * float64(d))
-	return d - spread + rand.N(2*spread+1)
+	low := d - spread
+	return low + rand.N(min(2*spread, math.MaxInt64-1-low)+1)
 }
 
 // beat registers the server, and returns what that failed with.

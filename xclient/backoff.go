@@ -1,6 +1,7 @@
 package xclient
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 )
@@ -15,7 +16,21 @@ type backoff time.Duration
 // next returns the next pause, which is limited by most. It varies by a fifth,
 // so that clients which lost a server together don't come back together.
 func (b *backoff) next(most time.Duration) time.Duration {
-	*b = min(max(backoff(minPause), *b*8/5), backoff(most))
-	d := time.Duration(*b)
-	return d*4/5 + rand.N(d*2/5)
+	*b = max(backoff(minPause), *b+min(*b/5*3, math.MaxInt64-*b))
+	*b = min(*b, backoff(most))
+	return vary(time.Duration(*b))
+}
+
+// vary returns d, give or take a fifth, and no more than a time.Duration holds.
+func vary(d time.Duration) time.Duration {
+	low := d - d/5
+	return low + rand.N(min(d/5*2, math.MaxInt64-1-low)+1)
+}
+
+// doubled returns 2*d, or the longest time.Duration if that is less.
+func doubled(d time.Duration) time.Duration {
+	if d > math.MaxInt64/2 {
+		return math.MaxInt64
+	}
+	return 2 * d
 }

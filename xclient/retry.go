@@ -101,7 +101,7 @@ func (r *retrier) repeat(ctx context.Context, err error, again func() error) err
 		var pause time.Duration
 		if t.attempts > 1 || ranOf(err) != geerpc.RanNever {
 			pause = jitter(backoff)
-			backoff = min(2*backoff, r.MaxBackoff)
+			backoff = min(doubled(backoff), r.MaxBackoff)
 		}
 		if !timeFor(ctx, pause) || !r.budget.spend() {
 			break
