@@ -192,6 +192,7 @@ func TestGoawayMovesTraffic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		xc := w.client(NewMultiServerDiscovery([]string{w.start("a"), w.start("b")}))
+		connectAll(t, xc)
 		pending := make(chan error, 20)
 		for range 20 {
 			go func() { pending <- xc.Call(context.Background(), "Work.Wait", 0, nil) }()
@@ -549,7 +550,7 @@ func BenchmarkFleet_Flap(b *testing.B) {
 				defer xc.Close()
 				b.ReportAllocs()
 				for b.Loop() {
-					xc.fleet.stale.Store(true)
+					xc.fleet.changes.Add(1)
 					if _, err := xc.fleet.view(context.Background(), "Work"); err != nil {
 						b.Fatal(err)
 					}

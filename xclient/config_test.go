@@ -78,6 +78,9 @@ func TestOldServersAmongNewOnes(t *testing.T) {
 			d := endpoints(t, Endpoint{Addr: w.start("old"), Legacy: true}, Endpoint{Addr: w.start("new")})
 			xc := New(d, Config{Option: &geerpc.Option{Dialer: r.DialContext}, Balancer: RoundRobin()})
 			defer xc.Close()
+			if test.name == "Call" {
+				connectAll(t, xc)
+			}
 			for range 2 {
 				if err := test.call(xc, context.Background(), "Work.Name", 0, nil); err != nil {
 					t.Error(err)
@@ -208,6 +211,9 @@ func TestServices(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			xc := New(endpoints(t, test.list...), Config{Option: &geerpc.Option{Dialer: w.DialContext}, Balancer: RoundRobin()})
 			defer xc.Close()
+			if test.want != nil {
+				connectAll(t, xc)
+			}
 			before := w.calls("work", "other", "silent")
 			for range 2 * len(test.want) {
 				name(t, xc)
@@ -415,6 +421,8 @@ func TestTwoXClientsOfOneDiscovery(t *testing.T) {
 	w := newWorld(t)
 	d := NewMultiServerDiscovery([]string{w.start("a"), w.start("b")})
 	one, two := w.client(d), w.client(d)
+	connectAll(t, one)
+	connectAll(t, two)
 	for range 4 {
 		name(t, one)
 		name(t, two)

@@ -26,7 +26,14 @@ func patienceOf(ctx context.Context) time.Duration {
 	return patience
 }
 
-// errElsewhere means that another server is a better choice.
+// briefly is for how much longer a call waits for a connection when another
+// server has been connected to, or the list has changed.
+const briefly = 10 * time.Millisecond
+
+// A connection has proven itself when it has answered a call, or is this old.
+const provenAge = 10 * time.Second
+
+// errElsewhere means that another server may be a better choice by now.
 var errElsewhere = notSent(geerpc.CodeUnavailable, "rpc xclient: the server can't be reached at once")
 
 var errLeft = notSent(geerpc.CodeUnavailable, "rpc xclient: the server has left the list")
@@ -36,6 +43,7 @@ type connector struct {
 	opt    geerpc.Option
 	ctx    context.Context // ends with Close, with geerpc.ErrShutdown as the cause
 	cancel context.CancelCauseFunc
+	news   news // of the list, and of servers that have been connected to
 
 	mu sync.Mutex     // guards wg against Close
 	wg sync.WaitGroup // goroutines that dial, or shut clients down
@@ -61,19 +69,41 @@ func (x *connector) close() {
 	x.wg.Wait()
 }
 
+// news wakes those who wait for something to change.
+type news struct{ next atomic.Pointer[chan struct{}] }
+
+// wait returns a channel that is closed at the next news.
+func (n *news) wait() <-chan struct{} {
+	for {
+		if next := n.next.Load(); next != nil {
+			return *next
+		}
+		next := make(chan struct{})
+		n.next.CompareAndSwap(nil, &next)
+	}
+}
+
+func (n *news) tell() {
+	if next := n.next.Swap(nil); next != nil {
+		close(*next)
+	}
+}
+
 // A connection is the way to one server: a Client that is made when it is first
 // needed, made again when it has broken, and shared by all calls.
 type connection struct {
 	*connector
 	server *Server
 	client atomic.Pointer[geerpc.Client] // nil: there is none; changed under mu
+	proven atomic.Bool                   // the latest client has answered a call
 
 	mu      sync.Mutex // guards what follows
 	dial    *dial      // under way
-	err     error      // of the last dial
+	err     error      // why the last dial failed; nil when the next one begins
 	backoff backoff
-	next    *time.Timer // begins the next dial after one that failed
-	retired bool        // the server has left the list
+	next    *time.Timer   // begins the next dial after one that failed
+	made    time.Duration // when the latest client was, as sinceStart tells
+	retired bool          // the server has left the list
 }
 
 // A dial is awaited by any number of calls.
@@ -96,14 +126,51 @@ func (c *connection) ready() *geerpc.Client {
 }
 
 // lost lets go of a client that takes no more calls, once those that it has
-// are answered, and begins to make another one.
+// are answered, and begins to make another one: soon if it has proven itself,
+// else as after a dial that failed. There are servers, and proxies, that accept
+// a connection, greet, and hang up.
 func (c *connection) lost(client *geerpc.Client) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.client.CompareAndSwap(client, nil) {
-		c.shutDown(client)
-		c.server.review()
+	if !c.client.CompareAndSwap(client, nil) {
+		return
+	}
+	c.shutDown(client)
+	c.server.review()
+	if c.proven.Load() || sinceStart()-c.made >= provenAge {
+		c.backoff = 0
 		c.dialLocked(rand.N(minPause))
+		return
+	}
+	c.pauseLocked(notSent(geerpc.CodeUnavailable, "rpc xclient: %s has hung up before it answered a call", c.server.Endpoint().Addr))
+}
+
+// callOn makes a call over one of the server's clients. An answer proves that
+// the connection is worth having.
+func (s *Server) callOn(ctx context.Context, client *geerpc.Client, serviceMethod string, args, reply any) error {
+	err := s.call(ctx, client, serviceMethod, args, reply)
+	if err != nil && !answered(err) {
+		return err
+	}
+	for _, c := range s.conns {
+		if c.client.Load() == client && !c.proven.Load() {
+			c.proven.Store(true)
+		}
+	}
+	return err
+}
+
+// answered tells whether an error is what a server has answered.
+func answered(err error) bool {
+	var e *geerpc.Error
+	return errors.As(err, &e) && (e.Where == geerpc.InServer || e.Where == geerpc.InMethod)
+}
+
+// pauseLocked puts the next dial off, as the last one has failed with err.
+func (c *connection) pauseLocked(err error) {
+	c.err = err
+	if !c.retired && c.ctx.Err() == nil {
+		c.next = time.AfterFunc(c.backoff.next(maxDialPause), c.again) // retire stops it
 	}
 }
 
@@ -144,7 +211,9 @@ func (c *connection) dialLocked(delay time.Duration) {
 		if cause := context.Cause(ctx); cause != nil && d.client == nil {
 			d.err = cause // not the server's fault, nor that of a caller's context
 		}
-		c.dialed(d)
+		if c.dialed(d); d.client != nil {
+			c.news.tell() // after the calls that wait for this one have it
+		}
 	})
 }
 
@@ -160,20 +229,20 @@ func (c *connection) dialed(d *dial) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer close(d.ended)
-	c.dial, c.err = nil, d.err
+	c.dial = nil
 	switch {
-	case c.retired && d.client != nil:
-		c.shutDown(d.client)
-	case c.ctx.Err() != nil && d.client != nil:
+	case d.client == nil:
+		c.server.review()
+		c.pauseLocked(d.err)
+	case c.ctx.Err() != nil:
 		d.client.Close()
-	case d.client != nil:
-		c.client.Store(d.client)
-		c.backoff = 0
-		c.server.review()
-	case c.retired || c.ctx.Err() != nil:
+	case c.retired:
+		c.shutDown(d.client)
 	default:
+		c.made = sinceStart()
+		c.proven.Store(false)
+		c.client.Store(d.client)
 		c.server.review()
-		c.next = time.AfterFunc(c.backoff.next(maxDialPause), c.again) // retire stops it
 	}
 }
 
@@ -186,28 +255,33 @@ func (c *connection) again() {
 }
 
 // wait returns the client when there is one, having it made if necessary. It
-// fails at once in the pause after a dial that failed.
-func (c *connection) wait(ctx context.Context, others bool) (*geerpc.Client, error) {
+// fails at once in the pause after a dial that failed. It gives up with
+// errElsewhere soon after there is news, and, where there are others, when its
+// patience is over.
+func (c *connection) wait(ctx context.Context, others bool, news <-chan struct{}) (*geerpc.Client, error) {
 	client, d, err := c.join()
 	if d == nil {
 		return client, err
 	}
 	var tooLong <-chan time.Time
 	if others {
-		timer := time.NewTimer(patienceOf(ctx))
-		defer timer.Stop()
-		tooLong = timer.C
+		tooLong = time.After(patienceOf(ctx))
 	}
-	select {
-	case <-d.ended:
-		return d.client, d.err
-	case <-tooLong:
-		c.server.review() // it is down until it is connected, unless it is now
-		return nil, errElsewhere
-	case <-c.ctx.Done():
-		return nil, geerpc.ErrShutdown
-	case <-ctx.Done():
-		return nil, notSent(geerpc.CodeOf(ctx.Err()), "rpc xclient: waiting for a connection to %s: %w", c.server.Endpoint().Addr, ctx.Err())
+	for {
+		select {
+		case <-d.ended:
+			return d.client, d.err
+		case <-news:
+			news = nil
+			tooLong = time.After(min(briefly, patienceOf(ctx)))
+		case <-tooLong:
+			c.server.review() // it is down until it is connected, unless it is now
+			return nil, errElsewhere
+		case <-c.ctx.Done():
+			return nil, geerpc.ErrShutdown
+		case <-ctx.Done():
+			return nil, notSent(geerpc.CodeOf(ctx.Err()), "rpc xclient: waiting for a connection to %s: %w", c.server.Endpoint().Addr, ctx.Err())
+		}
 	}
 }
 

@@ -23,7 +23,7 @@ func TestConnection_ClientGoesWhileWaited(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for range 20000 {
-				if client, err := c.wait(context.Background(), false); client == nil && err == nil {
+				if client, err := c.wait(context.Background(), false, nil); client == nil && err == nil {
 					t.Error("neither client nor error")
 					return
 				}
@@ -38,8 +38,8 @@ func TestConnection_ClientGoesWhileWaited(t *testing.T) {
 	wg.Wait()
 }
 
-// TestConnection_TooSlowByAHair: a dial takes just as long as calls have
-// patience. The server must not count as down when it is connected, or no call
+// TestConnection_TooSlowByAHair: a dial takes just as long as calls wait for it
+// when another server is connected. The server must not count as down when it is connected, or no call
 // would ever go there.
 func TestConnection_TooSlowByAHair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -47,7 +47,7 @@ func TestConnection_TooSlowByAHair(t *testing.T) {
 		d := NewMultiServerDiscovery([]string{w.start("slow"), w.start("b")})
 		dialer := func(ctx context.Context, network, address string) (net.Conn, error) {
 			if address == "slow" {
-				time.Sleep(patience)
+				time.Sleep(briefly)
 			}
 			return w.DialContext(ctx, network, address)
 		}
@@ -58,6 +58,7 @@ func TestConnection_TooSlowByAHair(t *testing.T) {
 				wg.Go(func() { name(t, xc) })
 			}
 			wg.Wait()
+			time.Sleep(briefly)
 			synctest.Wait()
 			if s, _ := xc.fleet.server("pipe@slow"); !s.health.fit() {
 				t.Error("it is connected, and down")

@@ -43,6 +43,9 @@ func TestD207_JitterForTheOthers(t *testing.T) {
 		var waited time.Duration
 		const rounds = 20
 		for range rounds {
+			for range 4 {
+				name(t, xc)
+			}
 			w.hangUp("a")
 			synctest.Wait()
 			name(t, xc) // one of the two finds out

@@ -57,8 +57,10 @@
 // As long as there are other servers that are fit:
 //
 //	a server can't be connected to      nothing; it is dialled again from time to time
-//	its dials hang                      those who wait for it go elsewhere after a second,
-//	                                    or after a quarter of the time that they have left
+//	its dials hang                      nothing; only where no server is connected do calls
+//	                                    wait, and then for one no longer than a second, or
+//	                                    a quarter of the time that they have left
+//	it joins                            nothing; it gets calls when it is connected
 //	it shuts down                       nothing; what it has got is answered
 //	it dies                             calls in flight there fail, and may have run; with
 //	                                    Idempotent they are made again

@@ -108,7 +108,7 @@ func (h *health) setDown(isDown bool) {
 // change has the servers that are fit looked at anew.
 func (h *health) change(changed bool) {
 	if changed && h.fleet != nil {
-		h.fleet.stale.Store(true)
+		h.fleet.changes.Add(1)
 	}
 }
 
@@ -149,7 +149,7 @@ func (f *fleet) eject(h *health) {
 	h.pause = min(max(2*h.pause, f.ejection.Pause), f.ejection.MaxPause)
 	h.state.Or(ejected)
 	h.state.And(^uint32(probation))
-	f.stale.Store(true)
+	f.changes.Add(1)
 	fifth := h.pause / 5
 	h.back = time.AfterFunc(h.pause-fifth+rand.N(2*fifth+1), func() { f.readmit(h) }) // the fleet's close stops it
 }
@@ -167,5 +167,5 @@ func (f *fleet) readmit(h *health) {
 	h.probed.Store(int64(now - probeInterval)) // the first may come now
 	h.state.Or(probation)
 	h.state.And(^uint32(ejected))
-	f.stale.Store(true)
+	f.changes.Add(1)
 }

@@ -70,6 +70,7 @@ func flakyCluster(t *testing.T, f *flaky, n int, c Config) (xc *XClient, d *Mult
 	d = NewMultiServerDiscovery(addrs)
 	xc = New(d, c)
 	t.Cleanup(func() { xc.Close() })
+	connectAll(t, xc)
 	return xc, d, addrs
 }
 
@@ -174,6 +175,7 @@ func TestF64_AtMostHalf(t *testing.T) {
 				d.Update(slices.DeleteFunc(slices.Clone(addrs), func(addr string) bool { return slices.Contains(out, addr) }))
 				load(xc, 1, 0)
 				d.Update(addrs)
+				connectAll(t, xc)
 				load(xc, 100*n, 0)
 				if again := ejectedOf(); len(again) != want {
 					t.Errorf("%d are ejected after the first have left and come, want %d", len(again), want)

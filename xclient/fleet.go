@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -28,12 +29,13 @@ type fleet struct {
 	ejection Ejection
 
 	current atomic.Pointer[snapshot]
-	stale   atomic.Bool // current is, for a server has changed
+	changes atomic.Uint64 // of the servers' health; current is up to date if it is of this count
 
 	mu      sync.Mutex // guards what follows
 	servers map[string]*Server
-	out     int         // servers that are ejected
-	sweeper *time.Timer // runs while there are servers
+	listed  map[string]bool // at the last sweep; not with a lister
+	out     int             // servers that are ejected
+	sweeper *time.Timer     // runs while there are servers
 }
 
 // view returns the servers for calls of a service.
@@ -47,7 +49,7 @@ func (f *fleet) view(ctx context.Context, service string) (*view, error) {
 		if list == nil {
 			return nil, errNoServers
 		}
-		if snap.of(list) && !(f.stale.Load() && snap.ripe()) {
+		if snap.of(list) && (snap.changes == f.changes.Load() || !snap.ripe()) {
 			return snap.view(service)
 		}
 		if snap = f.update(snap, list); snap != nil {
@@ -66,11 +68,12 @@ func (f *fleet) update(old *snapshot, list *List) *snapshot {
 	if f.current.Load() != old {
 		return nil
 	}
-	f.stale.Store(false) // before looking at the servers
+	changes := f.changes.Load() // before looking at the servers
 	if !old.of(list) {
 		f.takeLocked(list)
 	}
 	snap := newSnapshot(list, f.servers, f.balancer)
+	snap.changes = changes
 	f.current.Store(snap)
 	return snap
 }
@@ -88,6 +91,7 @@ func (f *fleet) takeLocked(list *List) {
 		}
 	}
 	f.keepLocked(listed)
+	f.news.tell()
 }
 
 // keepLocked lets go of all servers but some.
@@ -131,6 +135,18 @@ func (s *Server) retireLocked(cause error) {
 	for _, c := range s.conns {
 		c.retire(cause)
 	}
+}
+
+// anyConnected tells whether there is a server with a connection.
+func (f *fleet) anyConnected() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.servers {
+		if s.isConnected() {
+			return true
+		}
+	}
+	return false
 }
 
 // server returns the server at an address, be it listed or not.
@@ -180,6 +196,10 @@ func (f *fleet) compare() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.keepLocked(listed)
+	if !maps.Equal(f.listed, listed) {
+		f.listed = listed
+		f.news.tell()
+	}
 }
 
 func (f *fleet) closed() bool { return f.ctx.Err() != nil }
@@ -205,6 +225,7 @@ type snapshot struct {
 	list     *List
 	servers  []*Server // in the order of the list
 	balancer Balancer
+	changes  uint64          // of the fleet, when it was made
 	made     time.Duration   // when, as sinceStart tells
 	known    map[string]bool // services that a server is known to offer
 
@@ -262,6 +283,38 @@ func (v *view) pick(ctx context.Context) *Server {
 		return s
 	}
 	return nil
+}
+
+// suits tells whether a server that has been picked may be called.
+func (v *view) suits(s *Server, a *attempts) bool {
+	return !s.health.is(v.shunned) && (a == nil || !a.has(s)) && s.health.admits()
+}
+
+// connected returns a server that may be called and has a client, if there is
+// one: the Balancer's choice or, as it knows nothing of clients, any. While
+// there is none the Balancer is not asked: it would take calls that are to be
+// picked for as calls that have been.
+func (v *view) connected(ctx context.Context, a *attempts) (*Server, *geerpc.Client) {
+	first, asked := rand.N(len(v.servers)), false
+	for i := range v.servers {
+		s := v.servers[(first+i)%len(v.servers)]
+		client := s.client()
+		if client == nil {
+			continue
+		}
+		if !asked {
+			asked = true
+			if s := v.pick(ctx); s != nil {
+				if client := s.client(); client != nil && v.suits(s, a) {
+					return s, client
+				}
+			}
+		}
+		if v.suits(s, a) {
+			return s, client
+		}
+	}
+	return nil, nil
 }
 
 // view returns the servers that offer a service.

@@ -234,6 +234,7 @@ func TestG68_OneResult(t *testing.T) {
 			}
 		}
 		xc := w.client(NewMultiServerDiscovery(addrs))
+		connectAll(t, xc)
 		var reply int64
 		begin := time.Now()
 		err := Hedge{Delay: 20 * time.Millisecond}.Intercept(xc.Call)(Idempotent(context.Background()), "Slow.Get", 0, &reply)

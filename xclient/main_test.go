@@ -169,7 +169,7 @@ func connectAll(t testing.TB, xc *XClient) {
 		t.Fatal(err)
 	}
 	for _, s := range servers {
-		if _, err := s.connect(context.Background(), false); err != nil {
+		if _, err := s.connect(context.Background(), false, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

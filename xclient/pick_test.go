@@ -139,8 +139,7 @@ func TestEjectedServersBeforeUnreachableOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		xc := w.client(NewMultiServerDiscovery([]string{w.start("a"), w.start("b")}))
-		name(t, xc)
-		name(t, xc)
+		connectAll(t, xc)
 		ejectNow(t, xc, "pipe@a")
 		w.host("b").stop()
 		w.hang("b", true)
@@ -261,15 +260,13 @@ func TestBalancerThatPanics(t *testing.T) {
 func TestLeastLoaded_ServerBeingDialled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		addrs := []string{w.start("a"), "pipe@slow"}
+		addrs := []string{"pipe@slow", "pipe@slower"}
 		w.hang("slow", true)
+		w.hang("slower", true)
 		xc := New(NewMultiServerDiscovery(addrs), Config{Option: &geerpc.Option{Dialer: w.DialContext}})
 		defer xc.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
-		if err := callAt(xc, addrs[0], "Work.Name"); err != nil {
-			t.Fatal(err)
-		}
 		const callers = 20
 		var wg sync.WaitGroup
 		for range callers { // each of them picks when the one before has its answer, or waits

@@ -66,11 +66,17 @@ func (s *Server) client() *geerpc.Client {
 func (s *Server) conn(turn uint32) *connection { return s.conns[turn%uint32(len(s.conns))] }
 
 // connect waits for a client. It gives up with errElsewhere when that takes
-// long and there are others to turn to.
-func (s *Server) connect(ctx context.Context, others bool) (*geerpc.Client, error) {
+// long and there are others to turn to, or soon after news.
+func (s *Server) connect(ctx context.Context, others bool, news <-chan struct{}) (*geerpc.Client, error) {
 	s.inFlight.Add(1) // lest one that is being dialled looks idle
 	defer s.inFlight.Add(-1)
-	return s.conn(s.turn.Load()).wait(ctx, others)
+	return s.conn(s.turn.Load()).wait(ctx, others, news)
+}
+
+// want has the server connected to, while calls go elsewhere.
+func (s *Server) want() {
+	s.conn(s.turn.Load()).want()
+	s.review() // it is down until then
 }
 
 // review notes whether there is a way to the server, after one of its
@@ -80,7 +86,13 @@ func (s *Server) connect(ctx context.Context, others bool) (*geerpc.Client, erro
 func (s *Server) review() {
 	s.reviewed.Lock()
 	defer s.reviewed.Unlock()
-	s.health.setDown(!slices.ContainsFunc(s.conns, func(c *connection) bool { return c.client.Load() != nil }))
+	s.health.setDown(!s.isConnected())
+}
+
+// isConnected tells whether there is a client, perhaps one that takes no more
+// calls.
+func (s *Server) isConnected() bool {
+	return slices.ContainsFunc(s.conns, func(c *connection) bool { return c.client.Load() != nil })
 }
 
 // call makes a call over one of the server's clients, and takes note of it.

@@ -159,36 +159,37 @@ func (xc *XClient) attempt(ctx context.Context, serviceMethod string, args, repl
 		if err != nil {
 			return err
 		}
-		err = s.call(ctx, client, serviceMethod, args, reply)
+		err = s.callOn(ctx, client, serviceMethod, args, reply)
 		if err == nil || n >= maxPicks || client.IsAvailable() || ranOf(err) != geerpc.RanNever || ctx.Err() != nil || xc.fleet.closed() {
 			return err
 		}
 	}
 }
 
-// pick returns a server to call and the connection to it. Where there are
-// others it waits for none longer than its patience: by then another one may be
-// connected.
+// pick returns a server to call and the connection to it. Where another server
+// is connected no call waits for a dial. Where none is, but there are others, a
+// call waits for none longer than its patience: by then another one may be.
 func (xc *XClient) pick(ctx context.Context, serviceMethod string) (*Server, *geerpc.Client, error) {
 	a := attemptsOf(ctx)
 	var failed error // of a server that may be back soon
 	for picks := 1; ; {
+		news := xc.fleet.news.wait() // from before the choice, lest any is missed
 		v, s, err := xc.choose(ctx, a, serviceMethod)
 		if err != nil {
 			return nil, nil, err
 		}
+		s, client := xc.connected(ctx, a, v, s)
 		if a != nil {
 			a.add(s) // before it is waited for: a hedge is to go elsewhere
 		}
-		client := s.client()
 		if client == nil && (picks == maxPicks || !s.health.is(v.shunned&down)) {
-			client, err = s.connect(ctx, v.others)
+			client, err = s.connect(ctx, v.others, news)
 		}
 		switch {
 		case client != nil:
 			return s, client, nil
 		case err == errElsewhere: // which took its time
-		case err != nil && (!v.others || picks == maxPicks || ctx.Err() != nil || xc.fleet.closed()):
+		case err != nil && (!v.others && err != errLeft || picks == maxPicks || ctx.Err() != nil || xc.fleet.closed()):
 			if failed != nil && geerpc.CodeOf(err) == geerpc.CodeInvalidArgument {
 				err = failed // lest one bad address makes the call look hopeless
 			}
@@ -200,6 +201,27 @@ func (xc *XClient) pick(ctx context.Context, serviceMethod string) (*Server, *ge
 			picks++
 		}
 	}
+}
+
+// connected returns a server and its client: s if it has one, or another one
+// that has, while s is being connected to. If there is none it returns s and
+// nil.
+func (xc *XClient) connected(ctx context.Context, a *attempts, v *view, s *Server) (*Server, *geerpc.Client) {
+	client := s.client()
+	if client != nil || !v.others {
+		return s, client
+	}
+	if xc.fleet.lister == nil { // Get is asked again
+		if xc.fleet.anyConnected() {
+			s.want()
+		}
+		return s, nil
+	}
+	if other, client := v.connected(ctx, a); client != nil {
+		s.want()
+		return other, client
+	}
+	return s, nil
 }
 
 // choose returns a server that has not been tried and may be called, if there
@@ -217,18 +239,15 @@ func (xc *XClient) choose(ctx context.Context, a *attempts, serviceMethod string
 	if s == nil {
 		return nil, nil, errNoPick
 	}
-	suits := func(s *Server) bool {
-		return !s.health.is(v.shunned) && (a == nil || !a.has(s)) && s.health.admits()
-	}
-	if len(v.servers) == 1 || suits(s) {
+	if len(v.servers) == 1 || v.suits(s, a) {
 		return v, s, nil
 	}
-	if s := v.pick(ctx); s != nil && suits(s) {
+	if s := v.pick(ctx); s != nil && v.suits(s, a) {
 		return v, s, nil
 	}
 	first := rand.N(len(v.servers))
 	for i := range v.servers {
-		if s := v.servers[(first+i)%len(v.servers)]; suits(s) {
+		if s := v.servers[(first+i)%len(v.servers)]; v.suits(s, a) {
 			return v, s, nil
 		}
 	}
@@ -268,11 +287,11 @@ func (xc *XClient) call(ctx context.Context, s *Server, serviceMethod string, ar
 	client := s.client()
 	if client == nil {
 		var err error
-		if client, err = s.connect(ctx, false); err != nil {
+		if client, err = s.connect(ctx, false, nil); err != nil {
 			return err
 		}
 	}
-	return s.call(ctx, client, serviceMethod, args, reply)
+	return s.callOn(ctx, client, serviceMethod, args, reply)
 }
 
 // all returns all servers that may offer the service of a method, each once.
