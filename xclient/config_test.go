@@ -78,7 +78,7 @@ func TestOldServersAmongNewOnes(t *testing.T) {
 			d := endpoints(t, Endpoint{Addr: w.start("old"), Legacy: true}, Endpoint{Addr: w.start("new")})
 			xc := New(d, Config{Option: &geerpc.Option{Dialer: r.DialContext}, Balancer: RoundRobin()})
 			defer xc.Close()
-			if test.name == "Call" {
+			if test.name != "Broadcast" {
 				connectAll(t, xc)
 			}
 			for range 2 {

@@ -43,7 +43,8 @@ type connector struct {
 	opt    geerpc.Option
 	ctx    context.Context // ends with Close, with geerpc.ErrShutdown as the cause
 	cancel context.CancelCauseFunc
-	news   news // of the list, and of servers that have been connected to
+	news   news   // of the list, and of servers that have been connected to
+	revive func() // has those dialled again that could not be
 
 	mu sync.Mutex     // guards wg against Close
 	wg sync.WaitGroup // goroutines that dial, or shut clients down
@@ -102,7 +103,8 @@ type connection struct {
 	err     error      // why the last dial failed; nil when the next one begins
 	backoff backoff
 	next    *time.Timer   // begins the next dial after one that failed
-	made    time.Duration // when the latest client was, as sinceStart tells
+	failed  time.Duration // when err was set, as sinceStart tells
+	made    time.Duration // when the latest client was, the same
 	retired bool          // the server has left the list
 }
 
@@ -168,7 +170,7 @@ func answered(err error) bool {
 
 // pauseLocked puts the next dial off, as the last one has failed with err.
 func (c *connection) pauseLocked(err error) {
-	c.err = err
+	c.err, c.failed = err, sinceStart()
 	if !c.retired && c.ctx.Err() == nil {
 		c.next = time.AfterFunc(c.backoff.next(maxDialPause), c.again) // retire stops it
 	}
@@ -213,6 +215,7 @@ func (c *connection) dialLocked(delay time.Duration) {
 		}
 		if c.dialed(d); d.client != nil {
 			c.news.tell() // after the calls that wait for this one have it
+			c.revive()
 		}
 	})
 }

@@ -175,7 +175,11 @@ func TestD209_GreetsAndHangsUp(t *testing.T) {
 				}
 				cancel()
 			}
-			if n := w.dialed("rude"); n > 20 || others && failed > 0 {
+			most := 20
+			if !others {
+				most = 70 // one a second, for calls that have nowhere else to go
+			}
+			if n := w.dialed("rude"); n > most || others && failed > 0 {
 				t.Errorf("others: %v: %d dials in a minute, %d calls failed", others, n, failed)
 			}
 			t.Logf("others: %v: %d dials in a minute, %d calls failed", others, w.dialed("rude"), failed)

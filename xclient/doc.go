@@ -71,6 +71,10 @@
 //	it leaves the list                  nothing; what it has got is answered
 //	the registry is down, or restarts   nothing; the last good list is used
 //
+// After an outage of all servers, calls go well again within a second or so of
+// the first one's return, and soon all that are back have their share: once a
+// second a call that finds no server up has them all dialled.
+//
 // If there is no server, calls fail at once with geerpc.CodeUnavailable; Wait of
 // a [GeeRegistryDiscovery] is for those that come before the first. If none
 // can be connected to, they fail as never run, with the error of the last dial,

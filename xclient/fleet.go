@@ -27,6 +27,7 @@ type fleet struct {
 	balancer Balancer
 	perHost  int // connections to a server
 	ejection Ejection
+	reviver  reviver
 
 	current atomic.Pointer[snapshot]
 	changes atomic.Uint64 // of the servers' health; current is up to date if it is of this count
@@ -92,6 +93,7 @@ func (f *fleet) takeLocked(list *List) {
 	}
 	f.keepLocked(listed)
 	f.news.tell()
+	f.reviveSoon()
 }
 
 // keepLocked lets go of all servers but some.
@@ -199,6 +201,7 @@ func (f *fleet) compare() {
 	if !maps.Equal(f.listed, listed) {
 		f.listed = listed
 		f.news.tell()
+		f.reviveSoon()
 	}
 }
 
@@ -217,6 +220,7 @@ func (f *fleet) close() {
 	}
 	f.servers = nil
 	f.mu.Unlock()
+	f.stopReviving()
 	f.connector.close()
 }
 

@@ -92,6 +92,7 @@ func newXClient(d Discovery, mode SelectMode, c Config) *XClient {
 	f.opt = *opt
 	logBadURLs(d, opt.Logger)
 	f.ctx, f.cancel = context.WithCancelCause(context.Background())
+	f.revive = f.reviveSoon
 	f.addrs, f.balancer = d.GetAll, c.Balancer
 	f.perHost, f.ejection = max(c.Connections, 1), c.Ejection.withDefaults()
 	if f.balancer != nil {
@@ -183,6 +184,9 @@ func (xc *XClient) pick(ctx context.Context, serviceMethod string) (*Server, *ge
 			a.add(s) // before it is waited for: a hedge is to go elsewhere
 		}
 		if client == nil && (picks == maxPicks || !s.health.is(v.shunned&down)) {
+			if s.health.is(down) {
+				xc.fleet.dialForCall(s)
+			}
 			client, err = s.connect(ctx, v.others, news)
 		}
 		switch {
@@ -287,6 +291,7 @@ func (xc *XClient) call(ctx context.Context, s *Server, serviceMethod string, ar
 	client := s.client()
 	if client == nil {
 		var err error
+		s.dialNow(reviveInterval) // the call is for this server, and no other
 		if client, err = s.connect(ctx, false, nil); err != nil {
 			return err
 		}
