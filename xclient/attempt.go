@@ -11,6 +11,7 @@ import (
 // tried, so that each further attempt goes to another one.
 type attempts struct {
 	context.Context
+	closed <-chan struct{} // by the XClient's Close
 
 	mu    sync.Mutex // guards tried
 	tried []*Server
@@ -31,6 +32,15 @@ func (a *attempts) Value(key any) any {
 func attemptsOf(ctx context.Context) *attempts {
 	a, _ := ctx.Value(attemptsKey{}).(*attempts)
 	return a
+}
+
+// closedOf returns what is closed when the XClient that a context is of has
+// been, nil if it is of none.
+func closedOf(ctx context.Context) <-chan struct{} {
+	if a := attemptsOf(ctx); a != nil {
+		return a.closed
+	}
+	return nil
 }
 
 // has tells whether a server has been tried.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"geerpc"
+	"geerpc/internal/report"
 )
 
 // maxDialPause limits the pause between dials that fail.
@@ -46,9 +47,16 @@ type connector struct {
 	news   news   // of the list, and of servers that have been connected to
 	revive func() // has those dialled again that could not be
 
-	mu sync.Mutex     // guards wg against Close
-	wg sync.WaitGroup // goroutines that dial, or shut clients down
+	reports report.Queue
+
+	mu      sync.Mutex    // guards what follows
+	running int           // goroutines of spawn
+	ended   chan struct{} // closed when there are none after Close; nil: nobody waits
 }
+
+// closeGrace is how long Close waits for what runs in the background: a
+// little longer than our own code takes at most. A user's may hang.
+const closeGrace = 2 * time.Second
 
 // spawn runs f on a goroutine that Close waits for. It reports false if Close
 // has been called: then it does nothing.
@@ -58,16 +66,42 @@ func (x *connector) spawn(f func()) bool {
 	if x.ctx.Err() != nil {
 		return false
 	}
-	x.wg.Go(f)
+	x.running++
+	go func() { // ends with f; Close waits, up to its grace
+		defer x.end()
+		f()
+	}()
 	return true
+}
+
+func (x *connector) end() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.running--
+	if x.running == 0 && x.ended != nil {
+		close(x.ended)
+		x.ended = nil
+	}
 }
 
 // close ends all dials and connections, and waits for that.
 func (x *connector) close() {
 	x.mu.Lock()
 	x.cancel(geerpc.ErrShutdown)
+	if x.running > 0 && x.ended == nil {
+		x.ended = make(chan struct{})
+	}
+	ended := x.ended
 	x.mu.Unlock()
-	x.wg.Wait()
+	if ended == nil {
+		return
+	}
+	grace := time.NewTimer(closeGrace)
+	defer grace.Stop()
+	select {
+	case <-ended:
+	case <-grace.C: // a Dialer or Discovery of the user's hangs
+	}
 }
 
 // news wakes those who wait for something to change.
@@ -128,8 +162,8 @@ func (c *connection) ready() *geerpc.Client {
 }
 
 // lost lets go of a client that takes no more calls, once those that it has
-// are answered, and begins to make another one: soon if it has proven itself,
-// else as after a dial that failed. There are servers, and proxies, that accept
+// are answered, and begins to make another one: soon if it has proven itself
+// or is the first not to, else as after a dial that failed. There are servers, and proxies, that accept
 // a connection, greet, and hang up.
 func (c *connection) lost(client *geerpc.Client) {
 	c.mu.Lock()
@@ -141,6 +175,11 @@ func (c *connection) lost(client *geerpc.Client) {
 	c.server.review()
 	if c.proven.Load() || sinceStart()-c.made >= provenAge {
 		c.backoff = 0
+		c.dialLocked(rand.N(minPause))
+		return
+	}
+	if c.backoff == 0 { // it may be chance
+		c.backoff = backoff(minPause)
 		c.dialLocked(rand.N(minPause))
 		return
 	}

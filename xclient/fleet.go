@@ -3,8 +3,10 @@ package xclient
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -37,6 +39,8 @@ type fleet struct {
 	listed  map[string]bool // at the last sweep; not with a lister
 	out     int             // servers that are ejected
 	sweeper *time.Timer     // runs while there are servers
+
+	failed bool // the latest sweep, which is the only one at a time
 }
 
 // view returns the servers for calls of a service.
@@ -52,6 +56,9 @@ func (f *fleet) view(ctx context.Context, service string) (*view, error) {
 		}
 		if snap.of(list) && (snap.changes == f.changes.Load() || !snap.ripe()) {
 			return snap.view(service)
+		}
+		if f.closed() {
+			return nil, geerpc.ErrShutdown
 		}
 		if snap = f.update(snap, list); snap != nil {
 			return snap.view(service)
@@ -168,7 +175,12 @@ func (f *fleet) server(addr string) (*Server, error) {
 // there are others. It keeps a Discovery that needs to be asked up to date by
 // the way.
 func (f *fleet) sweep() {
-	f.compare()
+	defer f.sweepLater()
+	f.tryCompare()
+}
+
+// sweepLater has the next sweep begin, unless there is nothing to sweep.
+func (f *fleet) sweepLater() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.servers) == 0 || f.closed() {
@@ -176,6 +188,22 @@ func (f *fleet) sweep() {
 		return
 	}
 	f.sweeper.Reset(sweepInterval)
+}
+
+// tryCompare compares, and logs that the Discovery has panicked, or ended the
+// goroutine, if it did not the last time. Both end the comparison and no more.
+func (f *fleet) tryCompare() {
+	failed := true
+	defer func() {
+		p := recover()
+		if failed && !f.failed {
+			f.reports.Log(f.opt.Logger, slog.LevelError, "rpc xclient: the Discovery panicked or ended its goroutine, and is going to be asked again",
+				"panic", p, "stack", string(debug.Stack()))
+		}
+		f.failed = failed
+	}()
+	f.compare()
+	failed = false
 }
 
 // compare brings the servers up to date with the list.

@@ -36,7 +36,7 @@ func (xc *XClient) Go(serviceMethod string, args, reply any, done chan *geerpc.C
 func (xc *XClient) announce(call *geerpc.Call) {
 	defer func() {
 		if p := recover(); p != nil {
-			xc.reports.Log(xc.fleet.opt.Logger, slog.LevelError,
+			xc.fleet.reports.Log(xc.fleet.opt.Logger, slog.LevelError,
 				"rpc xclient: call not announced: its Done channel is closed", "method", call.ServiceMethod)
 		}
 	}()

@@ -71,10 +71,10 @@ func (t *tally) outcome(err error) error {
 	return t.fail(geerpc.CodeOf(err), err)
 }
 
-// interrupted returns what the call ends with when its context has ended after
-// an attempt that ended with err.
-func (t *tally) interrupted(ctx context.Context, err error) error {
-	return t.fail(geerpc.CodeOf(ctx.Err()), fmt.Errorf("%w before the next: %w", ctx.Err(), err))
+// interrupted returns what the call ends with when there is no time for another
+// attempt, for a cause, after one that ended with err.
+func (t *tally) interrupted(cause, err error) error {
+	return t.fail(geerpc.CodeOf(cause), fmt.Errorf("%w before the next: %w", cause, err))
 }
 
 // fail returns err as the error of all the attempts.

@@ -106,8 +106,8 @@ func (r *retrier) repeat(ctx context.Context, err error, again func() error) err
 		if !timeFor(ctx, pause) || !r.budget.spend() {
 			break
 		}
-		if !sleep(ctx, pause) {
-			return t.interrupted(ctx, err)
+		if cause := wait(ctx, pause); cause != nil {
+			return t.interrupted(cause, err)
 		}
 		if err = again(); err == nil {
 			return nil
@@ -115,6 +115,29 @@ func (r *retrier) repeat(ctx context.Context, err error, again func() error) err
 		t.add(err)
 	}
 	return t.outcome(err)
+}
+
+// wait waits for a while. It returns why it has ended early, if it has: ctx's
+// error, or ErrShutdown if that is of an XClient which has been closed.
+func wait(ctx context.Context, d time.Duration) error {
+	closed := closedOf(ctx)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-closed:
+		return geerpc.ErrShutdown
+	default:
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-closed:
+		return geerpc.ErrShutdown
+	}
 }
 
 // jitter returns a random time between half of d and d.

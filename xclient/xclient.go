@@ -53,7 +53,6 @@ type XClient struct {
 	mode    SelectMode
 	timeout time.Duration
 	do      geerpc.CallFunc // pick and call, in all policies
-	reports report.Queue
 }
 
 var (
@@ -136,15 +135,16 @@ func (xc *XClient) Call(ctx context.Context, serviceMethod string, args, reply a
 	if xc.fleet.closed() {
 		return geerpc.ErrShutdown
 	}
-	return xc.do(&attempts{Context: ctx}, serviceMethod, args, reply)
+	return xc.do(&attempts{Context: ctx, closed: xc.fleet.ctx.Done()}, serviceMethod, args, reply)
 }
 
 // Close closes all connections; calls in flight fail with an error that wraps
-// geerpc.ErrShutdown. It returns nil when none are left, and may be called
-// again. The Discovery is not touched.
+// geerpc.ErrShutdown, and none is made again. It returns nil when none are left,
+// and may be called again. The Discovery is not touched. A Dialer, or method of
+// the Discovery, that hangs keeps Close for no longer than two seconds.
 func (xc *XClient) Close() error {
 	xc.fleet.close()
-	xc.reports.Wait(report.Grace)
+	xc.fleet.reports.Wait(report.Grace)
 	return nil
 }
 
@@ -156,15 +156,24 @@ const maxPicks = 4
 // closed before the call was sent is no reason to fail: it was no attempt yet.
 func (xc *XClient) attempt(ctx context.Context, serviceMethod string, args, reply any) error {
 	for n := 1; ; n++ {
+		if xc.fleet.closed() {
+			return geerpc.ErrShutdown
+		}
 		s, client, err := xc.pick(ctx, serviceMethod)
 		if err != nil {
 			return err
 		}
 		err = s.callOn(ctx, client, serviceMethod, args, reply)
-		if err == nil || n >= maxPicks || client.IsAvailable() || ranOf(err) != geerpc.RanNever || ctx.Err() != nil || xc.fleet.closed() {
+		if err == nil || n >= maxPicks || !drained(ctx, client, err) {
 			return err
 		}
 	}
+}
+
+// drained tells whether a call failed because its connection was being closed
+// before it was sent.
+func drained(ctx context.Context, client *geerpc.Client, err error) bool {
+	return !client.IsAvailable() && ranOf(err) == geerpc.RanNever && ctx.Err() == nil
 }
 
 // pick returns a server to call and the connection to it. Where another server
@@ -286,17 +295,23 @@ func (xc *XClient) view(ctx context.Context, serviceMethod string) (*view, error
 	return xc.fleet.view(ctx, serviceMethod[:dot])
 }
 
-// call calls the named method on a server.
+// call calls the named method on a server, over another connection if the first
+// was being closed before the call was sent.
 func (xc *XClient) call(ctx context.Context, s *Server, serviceMethod string, args, reply any) error {
-	client := s.client()
-	if client == nil {
-		var err error
-		s.dialNow(reviveInterval) // the call is for this server, and no other
-		if client, err = s.connect(ctx, false, nil); err != nil {
+	for n := 1; ; n++ {
+		client := s.client()
+		if client == nil {
+			s.dialNow(reviveInterval) // the call is for this server, and no other
+			var err error
+			if client, err = s.connect(ctx, false, nil); err != nil {
+				return err
+			}
+		}
+		err := s.callOn(ctx, client, serviceMethod, args, reply)
+		if err == nil || n >= maxPicks || !drained(ctx, client, err) {
 			return err
 		}
 	}
-	return s.callOn(ctx, client, serviceMethod, args, reply)
 }
 
 // all returns all servers that may offer the service of a method, each once.
