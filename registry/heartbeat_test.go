@@ -349,6 +349,7 @@ func onDefaultClient(t *testing.T, w *wire) {
 	http.DefaultTransport = w
 	t.Cleanup(func() { http.DefaultTransport = before })
 }
+
 // TestD2204_Jitter: a time without end doesn't become none at all.
 func TestD2204_Jitter(t *testing.T) {
 	for _, d := range []time.Duration{1<<63 - 1, 1 << 62, time.Second, 1, 0} {

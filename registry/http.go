@@ -125,14 +125,24 @@ func (r *GeeRegistry) change(req *http.Request) error {
 }
 
 // authorized reports whether a request may write. How long it takes says
-// nothing about the token.
+// nothing about the tokens.
 func (r *GeeRegistry) authorized(header string) bool {
-	if r.Token == "" {
+	var good []string
+	if r.Token != "" {
+		good = append(good, r.Token)
+	}
+	if r.Tokens != nil {
+		good = append(good, r.Tokens()...)
+	} else if len(good) == 0 {
 		return true
 	}
 	scheme, token, _ := strings.Cut(header, " ")
-	got, want := sha256.Sum256([]byte(strings.TrimSpace(token))), sha256.Sum256([]byte(r.Token))
-	return subtle.ConstantTimeCompare(got[:], want[:]) == 1 && strings.EqualFold(scheme, "Bearer")
+	got, matches := sha256.Sum256([]byte(strings.TrimSpace(token))), 0
+	for _, token := range good {
+		want := sha256.Sum256([]byte(token))
+		matches |= subtle.ConstantTimeCompare(got[:], want[:])
+	}
+	return matches == 1 && strings.EqualFold(scheme, "Bearer")
 }
 
 // show answers with the list, in the form for whoever asks: a program of ours,

@@ -95,6 +95,12 @@ type GeeRegistry struct {
 	// secret as the connection it is sent over.
 	Token string
 
+	// Tokens, if not nil, returns tokens of which any will do, and is asked at
+	// every POST and DELETE: during a rotation there are two. If it returns none,
+	// and Token is empty, every write is refused. It may be called from many
+	// goroutines at once.
+	Tokens func() []string
+
 	// Grace is for how long after its time a server is kept when most vanish
 	// at once. That one server falls silent means that it is dead; that most
 	// do, within the same moments, more likely means that the registry can't

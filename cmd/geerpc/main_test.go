@@ -189,7 +189,7 @@ func page(t *testing.T, url string) string {
 }
 
 func TestCalledWrongly(t *testing.T) {
-	empty, two := written(t, nil), written(t, []byte("one\ntwo\n"))
+	empty, control := written(t, nil), written(t, []byte("one\x00two\n"))
 	for _, c := range []struct {
 		name, args string
 		code       int
@@ -207,7 +207,15 @@ func TestCalledWrongly(t *testing.T) {
 		{"a certificate without a key", "registry -cert-file " + empty, 2, "go together"},
 		{"a key without a certificate", "registry -key-file " + empty, 2, "go together"},
 		{"no certificate in the file", "registry -addr 127.0.0.1:0 -cert-file " + empty + " -key-file " + empty, 1, empty + ": tls: failed to find any PEM data"},
-		{"two tokens in the file", "registry -addr 127.0.0.1:0 -token-file " + two, 1, "one line"},
+		{"a token that nobody could present", "registry -addr 127.0.0.1:0 -token-file " + control, 1, "one line"},
+		{"a path that is a bad pattern", "registry -path /{", 2, "plain path"},
+		{"a path that is a pattern", "registry -path /{x}", 2, "plain path"},
+		{"a path with a query", "registry -path /a?b", 2, "plain path"},
+		{"a path that is escaped", "registry -path /%61", 2, "plain path"},
+		{"a path that no request has", "registry -path /a/../b", 2, "plain path"},
+		{"a path that ends with a slash", "registry -path /a/", 2, "plain path"},
+		{"a path with two slashes", "registry -path //a", 2, "plain path"},
+		{"the path of the health check", "registry -path /healthz", 2, "plain path"},
 		{"no token in the file", "registry -addr 127.0.0.1:0 -token-file " + empty, 1, "no token"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

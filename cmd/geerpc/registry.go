@@ -11,8 +11,10 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
+	"net/url"
+	"path"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -27,6 +29,8 @@ const (
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 64 << 10
 	stopTimeout    = 5 * time.Second // for the requests under way when the process is told to end
+
+	healthPath = "/healthz"
 )
 
 // registryFlags are the flags of geerpc registry.
@@ -42,8 +46,8 @@ func parseRegistryFlags(args []string, log io.Writer) (*registryFlags, error) {
 	set.SetOutput(log)
 	set.StringVar(&f.addr, "addr", ":9999", "the `address` to listen on")
 	set.StringVar(&f.path, "path", "/_geerpc_/registry", "the `path` of the registry")
-	set.StringVar(&f.tokenFile, "token-file", "", "a `file` with the token that servers must present; none: everybody may register")
-	set.StringVar(&f.certFile, "cert-file", "", "a `file` with the certificate for https, and those between it and its authority, in PEM; it is read once, at the start; none: http")
+	set.StringVar(&f.tokenFile, "token-file", "", "a `file` with the token that servers must present, or with several, one a line, of which any will do; it is read again when it changes; none: everybody may register")
+	set.StringVar(&f.certFile, "cert-file", "", "a `file` with the certificate for https, and those between it and its authority, in PEM; it is read again when it changes; none: http")
 	set.StringVar(&f.keyFile, "key-file", "", "the `file` with the certificate's key, in PEM")
 	set.DurationVar(&f.grace, "grace", registry.DefaultGrace, "for how long servers are kept when most fall silent at once; negative: not at all")
 	set.DurationVar(&f.timeout, "timeout", registry.DefaultTimeout, "for how long a server is kept that doesn't say when it beats next; 0: no server ever expires")
@@ -53,8 +57,12 @@ func parseRegistryFlags(args []string, log io.Writer) (*registryFlags, error) {
 		return nil, err
 	case err != nil:
 		return nil, errUsage // the flags have said so
-	case set.NArg() > 0 || !strings.HasPrefix(f.path, "/"):
-		fmt.Fprintln(log, "geerpc registry: no arguments are taken, and -path begins with a slash")
+	case set.NArg() > 0:
+		fmt.Fprintln(log, "geerpc registry: no arguments are taken")
+		set.Usage()
+		return nil, errUsage
+	case !isPath(f.path):
+		fmt.Fprintf(log, "geerpc registry: -path %q: want a plain path that begins with a slash and is not %s\n", f.path, healthPath)
 		set.Usage()
 		return nil, errUsage
 	case (f.certFile == "") != (f.keyFile == ""):
@@ -64,6 +72,14 @@ func parseRegistryFlags(args []string, log io.Writer) (*registryFlags, error) {
 	return f, nil
 }
 
+// isPath reports whether requests can be made to a path as it is written. The
+// braces are those of patterns.
+func isPath(p string) bool {
+	u, err := url.Parse(p)
+	odd := func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) || c == '{' || c == '}' }
+	return err == nil && u.Path == p && path.IsAbs(p) && path.Clean(p) == p && p != healthPath && !strings.ContainsFunc(p, odd)
+}
+
 // runRegistry runs a registry until ctx ends. It prints the URL.
 func runRegistry(ctx context.Context, args []string, out, log io.Writer) error {
 	f, err := parseRegistryFlags(args, log)
@@ -71,32 +87,35 @@ func runRegistry(ctx context.Context, args []string, out, log io.Writer) error {
 		return err
 	}
 	logger := slog.New(slog.NewTextHandler(log, nil))
-	r := registry.New(f.timeout)
-	r.Grace, r.Logger = f.grace, logger
-	if r.Token, err = readToken(f.tokenFile); err != nil {
+	secrets, err := loadSecrets(f.tokenFile, f.certFile, f.keyFile)
+	if err != nil {
 		return err
 	}
-	lis, scheme, err := listen(f)
+	r := registry.New(f.timeout)
+	r.Grace, r.Logger = f.grace, logger
+	if f.tokenFile != "" {
+		r.Tokens = secrets.tokens
+	}
+	lis, scheme, err := listen(f, secrets)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "registry: %s://%s%s\n", scheme, reachable(lis.Addr()), f.path)
-	logger.Info("registry: serving", "scheme", scheme, "addr", lis.Addr(), "path", f.path, "token", r.Token != "", "grace", r.Grace)
+	logger.Info("registry: serving", "scheme", scheme, "addr", lis.Addr(), "path", f.path, "token", f.tokenFile != "", "grace", r.Grace)
+	watching, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { secrets.watch(watching, logger) }) // until stop
+	defer wg.Wait()
+	defer stop()
 	return serveRegistry(ctx, lis, f.path, r, logger)
 }
 
 // listen listens for http, or for https if there is a certificate.
-func listen(f *registryFlags) (lis net.Listener, scheme string, err error) {
-	if f.certFile == "" {
-		lis, err = net.Listen("tcp", f.addr)
+func listen(f *registryFlags, s *secrets) (lis net.Listener, scheme string, err error) {
+	if lis, err = net.Listen("tcp", f.addr); err != nil || f.certFile == "" {
 		return lis, "http", err
 	}
-	cert, err := tls.LoadX509KeyPair(f.certFile, f.keyFile)
-	if err != nil {
-		return nil, "", fmt.Errorf("%s, %s: %w", f.certFile, f.keyFile, err)
-	}
-	lis, err = tls.Listen("tcp", f.addr, &tls.Config{Certificates: []tls.Certificate{cert}})
-	return lis, "https", err
+	return tls.NewListener(lis, &tls.Config{GetCertificate: s.certificate}), "https", nil
 }
 
 // reachable returns an address that leads to the listener on this machine.
@@ -108,50 +127,32 @@ func reachable(addr net.Addr) string {
 	return addr.String()
 }
 
-// readToken returns the token in a file, none without a file. An empty file is
-// an error: nobody means a token that everybody has. So is one that nobody could
-// present.
-func readToken(name string) (string, error) {
-	if name == "" {
-		return "", nil
-	}
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return "", err
-	}
-	token := strings.TrimSpace(string(text))
-	switch {
-	case token == "":
-		return "", fmt.Errorf("%s: there is no token in it", name)
-	case strings.ContainsFunc(token, unicode.IsControl):
-		return "", fmt.Errorf("%s: a token is one line of text", name)
-	}
-	return token, nil
-}
-
 // serveRegistry serves until ctx ends, which ends watches too, and then waits
-// for the requests under way.
+// for the requests under way. Those that take longer are cut off.
 func serveRegistry(ctx context.Context, lis net.Listener, path string, r *registry.GeeRegistry, logger *slog.Logger) error {
-	mux := http.NewServeMux()
-	mux.Handle(path, r)
-	if path != "/" {
-		mux.Handle("GET /{$}", http.RedirectHandler(path, http.StatusFound)) // for people
-	}
+	var fresh freshConns
 	server := &http.Server{
-		Handler:           mux,
+		Handler:           registryMux(path, r),
 		ReadHeaderTimeout: headerTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnState:         fresh.note,
 	}
 	stopped := make(chan error, 1)
 	unhook := context.AfterFunc(ctx, func() { // ends with Shutdown; waited for below
 		logger.Info("registry: stopping")
+		fresh.close()
 		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 		defer cancel()
-		stopped <- server.Shutdown(ctx)
+		err := server.Shutdown(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			logger.Warn("registry: requests under way are cut off", "after", stopTimeout)
+			err = server.Close()
+		}
+		stopped <- err
 	})
 	if err := server.Serve(lis); unhook() {
 		return err // and not because ctx has ended
@@ -159,4 +160,49 @@ func serveRegistry(ctx context.Context, lis net.Listener, path string, r *regist
 	err := <-stopped
 	logger.Info("registry: stopped", "servers", len(r.Servers()))
 	return err
+}
+
+func registryMux(path string, r *registry.GeeRegistry) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.Handle(path, r)
+	mux.HandleFunc("GET "+healthPath, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
+	if path != "/" {
+		mux.Handle("GET /{$}", http.RedirectHandler(path, http.StatusFound)) // for people
+	}
+	return mux
+}
+
+// freshConns are the connections on which no request has come yet. To
+// http.Server.Shutdown they are busy for their first five seconds.
+type freshConns struct {
+	mu      sync.Mutex // guards what follows
+	conns   map[net.Conn]bool
+	closing bool
+}
+
+// note is an http.Server's ConnState.
+func (f *freshConns) note(conn net.Conn, state http.ConnState) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case state != http.StateNew:
+		delete(f.conns, conn)
+	case f.closing:
+		go conn.Close() // of TLS it may take a moment; nobody waits
+	default:
+		if f.conns == nil {
+			f.conns = make(map[net.Conn]bool)
+		}
+		f.conns[conn] = true
+	}
+}
+
+// close closes them, and those that come later.
+func (f *freshConns) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closing = true
+	for conn := range f.conns {
+		go conn.Close()
+	}
 }
