@@ -24,41 +24,49 @@ func (r *GeeRegistry) sweepSoonLocked() {
 // sweep forgets the servers that have been silent for too long, or marks them.
 func (r *GeeRegistry) sweep() {
 	r.mu.Lock()
-	gone, silent := r.sweepLocked(time.Now())
+	gone, spared := r.sweepLocked(time.Now())
 	r.sweeping = false
 	r.sweepSoonLocked()
 	r.mu.Unlock()
 	for _, addr := range gone {
 		r.report(slog.LevelWarn, "rpc registry: server expired", "addr", addr)
 	}
-	if silent > 0 {
+	if spared > 0 {
 		r.report(slog.LevelWarn, "rpc registry: most servers have fallen silent at once; those whose time is over are kept for a while",
-			"kept", silent, "grace", r.grace())
+			"kept", spared, "grace", r.grace())
 	}
 }
 
 // sweepLocked returns the addresses of those that it has removed, in order,
-// and how many it has newly marked as silent.
-func (r *GeeRegistry) sweepLocked(now time.Time) (gone []string, silent int) {
+// and how many it has newly spared. Those that are late it marks as silent.
+func (r *GeeRegistry) sweepLocked(now time.Time) (gone []string, spared int) {
 	spare := r.spareLocked(now)
 	for addr, s := range r.servers {
 		switch overdue := now.Sub(s.expires); {
-		case overdue < 0: // alive
+		case overdue < 0:
+			if s.interval > 0 && !s.late.After(now) && !s.Silent {
+				r.markLocked(s, false)
+			}
 		case !spare || overdue >= r.grace():
 			gone = append(gone, addr)
 			r.forgetLocked(s)
-		case !s.Silent:
-			marked := *s
-			marked.Silent = true
-			r.servers[addr] = &marked
-			silent++
+		case !s.spared:
+			r.markLocked(s, true)
+			spared++
 		}
 	}
-	if silent > 0 {
+	slices.Sort(gone)
+	return gone, spared
+}
+
+// markLocked marks a server as silent.
+func (r *GeeRegistry) markLocked(s *ServerItem, spared bool) {
+	marked := *s
+	marked.Silent, marked.spared = true, spared
+	r.servers[s.Addr] = &marked
+	if !s.Silent {
 		r.changedLocked()
 	}
-	slices.Sort(gone)
-	return gone, silent
 }
 
 // spareLocked reports whether servers whose time is over are to be kept.

@@ -72,7 +72,7 @@ func (s *ServerItem) meet(before *ServerItem, now time.Time, expire bool) {
 		s.known = slices.Delete(s.known, 0, 1)
 	}
 	if s.known[len(s.known)-1].name != this.name {
-		s.Weight, s.Legacy, s.Services, s.Metadata = before.Weight, before.Legacy, before.Services, before.Metadata
+		s.Weight, s.Legacy, s.Services, s.Metadata, s.TTL = before.Weight, before.Legacy, before.Services, before.Metadata, before.TTL
 	}
 }
 

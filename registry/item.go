@@ -71,12 +71,22 @@ type ServerItem struct {
 	// not told of each beat.
 	LastBeat time.Time `json:"last_beat"`
 
-	// Silent marks a server whose time is over, and that is kept because most
-	// have fallen silent at once; see GeeRegistry.Grace.
+	// TTL is for how long the server is kept when nothing more is heard of it,
+	// in JSON in nanoseconds: three of its intervals, or New's timeout if it has
+	// announced none. Callers keep it for as long when its registry was restarted
+	// and doesn't know it yet. Zero: for ever.
+	TTL time.Duration `json:"ttl,omitempty"`
+
+	// Silent marks a server that has missed its beats, so that it is probably
+	// dead: nothing has been heard of it for half of its TTL, or for longer where
+	// that is over and it is kept because most have fallen silent at once; see
+	// GeeRegistry.Grace. Of servers that announce no interval only the latter
+	// can be told.
 	Silent bool `json:"silent,omitempty"`
 
 	instance string        // that said so, "" if it has no name
 	known    []instance    // that registered this address, the latest last
+	spared   bool          // its time is over, and it is kept
 	bytes    int           // in the list, at most
 	interval time.Duration // announced; 0: none
 	late     time.Time     // when it is suspect to have heard nothing,
@@ -116,13 +126,13 @@ func parseItem(h http.Header) (*ServerItem, error) {
 func (s *ServerItem) heard(now time.Time, timeout time.Duration) {
 	s.LastBeat = now.UTC().Truncate(time.Millisecond)
 	s.Since = s.LastBeat
-	s.expires = now.Add(timeout)
-	s.late = s.expires
+	s.TTL = max(timeout, 0)
+	s.late = now.Add(timeout)
 	if s.interval > 0 {
-		ttl := ttlIntervals * s.interval
-		s.expires = now.Add(ttl)
-		s.late = now.Add(ttl / 2)
+		s.TTL = ttlIntervals * s.interval
+		s.late = now.Add(s.TTL / 2)
 	}
+	s.expires = now.Add(s.TTL)
 }
 
 // widest is a time that is as long in JSON as any that heard notes.
@@ -138,7 +148,7 @@ func (s ServerItem) measure() int {
 
 // same reports whether there is no difference that callers should know of.
 func (s *ServerItem) same(other *ServerItem) bool {
-	return s.Weight == other.Weight && s.Legacy == other.Legacy && s.Silent == other.Silent &&
+	return s.Weight == other.Weight && s.Legacy == other.Legacy && s.Silent == other.Silent && s.TTL == other.TTL &&
 		slices.Equal(s.Services, other.Services) && maps.Equal(s.Metadata, other.Metadata)
 }
 

@@ -23,14 +23,16 @@ var (
 	pageCSS string
 
 	listPage = page.New(pageHTML, pageCSS, template.FuncMap{
-		"ago": func(t time.Time) string { return page.FormatSpan(max(0, time.Since(t).Seconds())) },
-		"utc": func(t time.Time) string { return t.Format("2006-01-02 15:04:05 UTC") },
+		"ago":    func(t time.Time) string { return page.FormatSpan(max(0, time.Since(t).Seconds())) },
+		"spared": func(s ServerItem) bool { return s.spared },
+		"utc":    func(t time.Time) string { return t.Format("2006-01-02 15:04:05 UTC") },
 	})
 )
 
 // A pageInfo is what the page shows.
 type pageInfo struct {
 	Total, Silent, Legacy int
+	Spared                int // of the silent
 	Services              int // different ones
 	Watchers              int
 	Rows                  []ServerItem
@@ -54,6 +56,7 @@ func (r *GeeRegistry) pageInfo() pageInfo {
 	services := make(map[string]bool)
 	for _, s := range servers {
 		info.Silent += count(s.Silent)
+		info.Spared += count(s.spared)
 		info.Legacy += count(s.Legacy)
 		for _, name := range s.Services {
 			services[name] = true

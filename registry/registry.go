@@ -106,8 +106,8 @@ type GeeRegistry struct {
 	// do, within the same moments, more likely means that the registry can't
 	// hear them, while their callers still reach them. So if there are three
 	// servers or more, and of more than half nothing has been heard for half of
-	// their time to live, none expires. Those whose time is over are marked
-	// silent until they are heard again, deregister, or Grace ends. When half
+	// their time to live, none expires. Those whose time is over stay on the
+	// list, marked silent, until they are heard again, deregister, or Grace ends. When half
 	// are back the others have half a minute more to follow. Zero:
 	// DefaultGrace; negative: servers expire however many there are.
 	Grace time.Duration

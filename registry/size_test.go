@@ -75,6 +75,7 @@ func checkListBytes(t *testing.T, r *GeeRegistry) (sum int) {
 // heard of, and silent or not.
 func TestMeasure(t *testing.T) {
 	s := &ServerItem{Addr: "tcp@a:1", Weight: maxWeight, Services: []string{"A<", "\u2028"}, Metadata: map[string]string{"ü": "\""}, Legacy: true}
+	s.heard(time.Now(), time.Minute)
 	most := s.measure()
 	for _, nanos := range []time.Duration{0, 100, 123456789, 999999999} {
 		s.heard(time.Unix(1e9, 0).Add(nanos), time.Minute)

@@ -74,8 +74,8 @@ func TestListAsJSON(t *testing.T) {
 		t.Fatal(v, err)
 	}
 	for i, want := range []string{
-		"map[addr:tcp@a:1 last_beat:T legacy:true since:T weight:1]",
-		"map[addr:tcp@b:2 last_beat:T metadata:map[zone:b] services:[Arith Clock] since:T weight:3]",
+		"map[addr:tcp@a:1 last_beat:T legacy:true since:T ttl:6e+10 weight:1]",
+		"map[addr:tcp@b:2 last_beat:T metadata:map[zone:b] services:[Arith Clock] since:T ttl:6e+10 weight:3]",
 	} {
 		for _, field := range []string{"since", "last_beat"} {
 			if _, err := time.Parse(time.RFC3339, v.Servers[i][field].(string)); err != nil {
@@ -115,16 +115,26 @@ func TestWatch(t *testing.T) {
 				}
 			}, time.Second, 21 * time.Millisecond, "tcp@a:1,tcp@n00:1,tcp@n01:1,tcp@n02:1"},
 			{"deregistered", func() { r.remove("tcp@n01:1", "") }, time.Second, 21 * time.Millisecond, "tcp@a:1,tcp@n00:1,tcp@n02:1"},
-			{"nobody there to deregister", func() { r.remove("tcp@n01:1", "") }, time.Second, 29 * time.Second, "tcp@a:1,tcp@n00:1,tcp@n02:1"},
-			{"expired", func() {}, 0, 29 * time.Second, "tcp@n00:1,tcp@n02:1"},
+			{"nobody there to deregister", func() {
+				put("tcp@a:1", "2")
+				put("tcp@n00:1", "1")
+				put("tcp@n02:1", "1")
+				r.remove("tcp@n01:1", "")
+			}, time.Second, 29 * time.Second, "tcp@a:1,tcp@n00:1,tcp@n02:1"},
+			{"silent", func() {}, 0, 3 * time.Second, "tcp@a:1,tcp@n00:1,tcp@n02:1"},
+			{"expired", func() {}, 0, 31 * time.Second, ""},
 		} {
 			changed := time.Now().Add(c.after)
 			time.AfterFunc(c.after, c.change)
-			got := watchList(t, r, index, "30s")
+			wait := "30s"
+			if c.want == "" {
+				wait = "60s"
+			}
+			got := watchList(t, r, index, wait)
 			if took := time.Since(changed); took > c.took || got.addrs() != c.want {
 				t.Errorf("%s: told %q after %s, want %q after %s", c.name, got.addrs(), took, c.want, c.took)
 			}
-			if quiet := c.took > time.Second && c.name != "expired"; quiet != (got.Index == index) {
+			if quiet := c.took > time.Second && c.name != "expired" && c.name != "silent"; quiet != (got.Index == index) {
 				t.Errorf("%s: index %d, was %d", c.name, got.Index, index)
 			}
 			index = got.Index

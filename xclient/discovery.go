@@ -158,7 +158,7 @@ func (d *MultiServersDiscovery) set(endpoints []Endpoint) {
 }
 
 func sameEndpoint(a, b Endpoint) bool {
-	return a.Addr == b.Addr && a.Weight == b.Weight && a.Legacy == b.Legacy &&
+	return a.Addr == b.Addr && a.Weight == b.Weight && a.Legacy == b.Legacy && a.Silent == b.Silent && a.TTL == b.TTL &&
 		slices.Equal(a.Services, b.Services) && maps.Equal(a.Metadata, b.Metadata)
 }
 

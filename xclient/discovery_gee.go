@@ -45,7 +45,10 @@ var (
 //     as long as it takes; but once it has failed for 30 seconds, what it alone
 //     said is dropped if another one lists servers.
 //   - One that lists nobody any more, or was started anew, has forgotten who is
-//     there, or never knew: those that were there are kept for 30 seconds.
+//     there, or never knew: those that were there are kept for 30 seconds. If it
+//     was started anew that is for as long as it gave them before, which is three
+//     of their beats, unless they are back or 30 seconds is longer; if it is of
+//     GeeRPC's original version, for 5 minutes.
 //
 // The list has the servers of all registries, each once, sorted by address. Of
 // a server that several list, it has what the first of them says.

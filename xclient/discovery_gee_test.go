@@ -101,7 +101,9 @@ func badAnswers(t *testing.T, bad func(*http.Request) (*http.Response, error), w
 		time.Sleep(time.Second)
 	}
 	if empty {
-		time.Sleep(graceTime)
+		for end := time.Now().Add(legacyTTL + tickInterval); time.Now().Before(end); time.Sleep(time.Second) {
+			d.Get(RandomSelect) // or the watch would end
+		}
 		if _, err := d.Get(RandomSelect); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("after the grace time: %v", err)
 		}
@@ -219,7 +221,7 @@ func TestF60_EmptyListKeptOfPolledRegistry(t *testing.T) {
 		d := r.discovery(t, 10*time.Minute)
 		all(d)
 		r.lists("")
-		for range 10*60 + int(graceTime/time.Second) {
+		for range 10*60 + int(legacyTTL/time.Second) {
 			wantListAtOnce(t, d, "tcp@a:1")
 			time.Sleep(time.Second)
 		}

@@ -3,6 +3,7 @@ package xclient
 import (
 	"context"
 	"slices"
+	"time"
 )
 
 // An Endpoint is a server and what is known about it.
@@ -25,6 +26,14 @@ type Endpoint struct {
 	// Legacy marks a server of GeeRPC's original version, to which
 	// connections are made with geerpc.Option.Legacy.
 	Legacy bool `json:"legacy,omitempty"`
+
+	// Silent marks a server that its registry has not heard in time: it is
+	// probably dead, or cut off from the registry.
+	Silent bool `json:"silent,omitempty"`
+
+	// TTL is for how long its registry keeps the server without hearing of it.
+	// Zero: for ever, or nobody has said.
+	TTL time.Duration `json:"ttl,omitempty"`
 }
 
 // offers tells whether the server may offer a service.

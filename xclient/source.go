@@ -20,6 +20,8 @@ const (
 
 	maxAskPause = 5 * time.Second // before a registry that failed is asked again
 
+	legacyTTL = 5 * time.Minute // of servers in GeeRPC's registry, unless it was made with another
+
 	maxListBytes = 16 << 20
 	maxChanges   = 1e6 // between two answers; an index that has grown by more is that of a registry started anew
 
@@ -74,15 +76,20 @@ func (a answer) restarted(index uint64) bool {
 }
 
 // take notes a good answer. A registry that lists nobody any more, or that was
-// started anew, does not know yet who is there: those that were are kept for
-// the grace time, or until it has heard of them.
+// started anew, does not know yet who is there: those that were are kept for a
+// while, or until it has heard of them. If it was started anew, or may have been,
+// that is for as long as their next beats may take.
 func (s *source) take(a answer, now time.Time) {
 	restarted := a.restarted(s.index)
 	emptied := len(a.servers) == 0 && len(s.servers) > 0
 	stay := s.keptAt(now)
 	if restarted || emptied {
 		for _, e := range s.servers {
-			stay = append(stay, kept{e, now.Add(graceTime)})
+			grace := graceTime
+			if restarted || a.index == 0 {
+				grace = max(grace, timeToLive(e, a.index == 0))
+			}
+			stay = append(stay, kept{e, now.Add(grace)})
 		}
 	}
 	if s.kept = without(stay, a.servers); len(s.kept) == 0 {
@@ -90,6 +97,16 @@ func (s *source) take(a answer, now time.Time) {
 	}
 	s.servers, s.index = a.servers, a.index
 	s.failing, s.err = time.Time{}, nil
+}
+
+// timeToLive returns for how long a registry keeps a server of which it hears
+// nothing, as far as that is known. GeeRPC's servers beat every four minutes, and
+// its registry, which can't be watched, doesn't say who is one.
+func timeToLive(e Endpoint, unwatched bool) time.Duration {
+	if e.TTL == 0 && (e.Legacy || unwatched) {
+		return legacyTTL
+	}
+	return e.TTL
 }
 
 // fail notes that the registry gave no good answer.

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	graceTime    = 30 * time.Second // for which servers are kept that a registry has forgotten
+	graceTime    = 30 * time.Second // for which servers are kept, at least, that a registry has forgotten
 	tickInterval = 5 * time.Second
 	idleTicks    = 12                    // without a use, until the watch ends
 	watchGap     = 50 * time.Millisecond // between an answer and the next question
