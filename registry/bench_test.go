@@ -88,7 +88,7 @@ func BenchmarkList(b *testing.B) {
 	r, _ := filled(b)
 	size := 0
 	for b.Loop() {
-		size = len(makeTold(r.copy()).object)
+		size = len(makeList(r.copy()).object)
 	}
 	b.ReportMetric(float64(size)/1024, "KiB")
 }

@@ -65,7 +65,7 @@ func (r *GeeRegistry) markLocked(s *ServerItem, spared bool) {
 	marked.Silent, marked.spared = true, spared
 	r.servers[s.Addr] = &marked
 	if !s.Silent {
-		r.changedLocked()
+		r.changedLocked(s.Addr)
 	}
 }
 

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -22,8 +23,13 @@ const (
 	serversHeader = "X-Geerpc-Servers"
 	indexHeader   = "X-Geerpc-Index"
 
-	// sendLimit is how long a watcher has to take the answer.
+	// A reader has so long to take the answer, unless its http.Server sets a
+	// shorter limit, and the body of a request, which nobody needs, has so long
+	// to come.
 	sendLimit = 30 * time.Second
+	bodyLimit = 5 * time.Second
+
+	textPart = 16 << 10 // of a list as text, to be written at a time
 )
 
 // DefaultGeeRegister is the registry that HandleHTTP puts at its place.
@@ -58,6 +64,9 @@ func (r *GeeRegistry) HandleHTTP(path string) {
 // ends that server's BaseContext first.
 func (r *GeeRegistry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	listPage.SetHeader(w.Header())
+	if req.ContentLength != 0 {
+		http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyLimit))
+	}
 	switch req.Method {
 	case http.MethodGet, http.MethodHead:
 		r.show(w, req)
@@ -87,7 +96,7 @@ func refuse(w http.ResponseWriter, err error) {
 		status = http.StatusForbidden
 	case errDeparted:
 		status = http.StatusGone
-	case errFull, errLarge, errWatchers:
+	case errFull, errLarge, errWatchers, errPages:
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "10")
 	}
@@ -150,47 +159,111 @@ func (r *GeeRegistry) authorized(header string) bool {
 func (r *GeeRegistry) show(w http.ResponseWriter, req *http.Request) {
 	query := req.URL.Query()
 	html := page.Accepts(req.Header, "text/html")
+	limitWriting(w, req, 0)
 	switch format := query.Get("format"); {
 	case format == "json", format == "" && !html && page.Accepts(req.Header, "application/json"):
 		r.showJSON(w, req, query)
 	case format == "html", format == "" && html:
 		r.showPage(w, query)
+	// GeeRPC's callers accept nothing in particular, and close no body: one
+	// that is not empty would cost them a connection each.
+	case format == "text" || page.Accepts(req.Header, "*/*") || page.Accepts(req.Header, "text/plain"):
+		r.showText(w)
 	default:
-		addrs := r.tellable(true).addrs
-		w.Header().Set(serversHeader, addrs)
-		// GeeRPC's callers accept nothing in particular, and close no body: one
-		// that is not empty would cost them a connection each.
-		if format == "text" || page.Accepts(req.Header, "*/*") || page.Accepts(req.Header, "text/plain") {
-			showText(w, addrs)
-		}
+		r.showHeader(w)
 	}
+}
+
+// limitWriting limits the time for the answer, which may come after a wait. The
+// http.Server's own limit counts if it is shorter, but not for a wait, for which
+// it is not meant. Where none can be set there is none.
+func limitWriting(w http.ResponseWriter, req *http.Request, wait time.Duration) {
+	server, _ := req.Context().Value(http.ServerContextKey).(*http.Server)
+	if wait > 0 || server == nil || server.WriteTimeout <= 0 || server.WriteTimeout > sendLimit {
+		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(wait + sendLimit))
+	}
+}
+
+// showHeader answers as GeeRPC's registry does. The header leaves before the list
+// is given back.
+func (r *GeeRegistry) showHeader(w http.ResponseWriter) {
+	reader := http.NewResponseController(w)
+	list := r.take(reader, false)
+	defer r.answers.leave(reader, list)
+	w.Header().Set(serversHeader, list.addrs)
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(http.StatusOK)
+	reader.Flush()
 }
 
 // showText answers with an address a line.
-func showText(w http.ResponseWriter, addrs string) {
+func (r *GeeRegistry) showText(w http.ResponseWriter) {
+	reader := http.NewResponseController(w)
+	list := r.take(reader, false)
+	defer r.answers.leave(reader, list)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if addrs != "" {
-		io.WriteString(w, strings.ReplaceAll(addrs, ",", "\n")+"\n")
+	if list.addrs == "" {
+		return
 	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(list.addrs)+len("\n")))
+	for rest := list.addrs; ; { // a second copy would stay as long as nobody reads it
+		part := rest[:min(len(rest), textPart)]
+		if _, err := io.WriteString(w, strings.ReplaceAll(part, ",", "\n")); err != nil {
+			return
+		}
+		if rest = rest[len(part):]; rest == "" {
+			break
+		}
+	}
+	io.WriteString(w, "\n")
 }
 
-// showJSON answers with the list as JSON: at once, or when it is another one.
+// showJSON answers with the list as JSON, or with what has changed: at once, or
+// when it is another one.
 func (r *GeeRegistry) showJSON(w http.ResponseWriter, req *http.Request, query url.Values) {
 	index, wait, err := parseWatch(query)
+	begin := time.Now()
 	if err == nil && wait > 0 {
-		// The server's own limit, if it has one, is not meant for an answer
-		// that waits. Where none can be set there is none.
-		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(min(wait, maxWait) + sendLimit))
+		wait = min(wait, maxWait)
+		limitWriting(w, req, wait)
 		err = r.wait(req.Context(), index, wait)
 	}
 	if err != nil {
 		refuse(w, err)
 		return
 	}
-	list := r.tellable(wait == 0)
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set(indexHeader, strconv.FormatUint(list.index, 10))
-	w.Write(list.object)
+	if query.Has("index") && query.Get("changes") != "" {
+		if text, to := r.changes(index); text != nil {
+			showObject(w, text, to)
+			return
+		}
+	}
+	reader := http.NewResponseController(w)
+	list := r.take(reader, wait == 0)
+	if wait > 0 && list.index == index && r.index() != index { // it is told for a while, see take
+		r.answers.leave(reader, list)
+		sleep(req.Context(), min(minAnswerTime-time.Since(list.made), wait-time.Since(begin)))
+		list = r.take(reader, false)
+	}
+	defer r.answers.leave(reader, list)
+	showObject(w, list.object, list.index)
+}
+
+func showObject(w http.ResponseWriter, text []byte, index uint64) {
+	w.Header().Set(indexHeader, strconv.FormatUint(index, 10))
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	w.Write(text)
+}
+
+// sleep ends early with ctx.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // parseWatch returns what a watch knows already and how long it wants to wait;

@@ -116,7 +116,9 @@ func TestF214_TakeOver(t *testing.T) {
 	web := httptest.NewServer(r)
 	defer web.Close()
 	c := Config{Registries: []string{web.URL}, Addr: "tcp@10.0.0.1:9999"}
-	old, next := serve(t, c), serve(t, c)
+	old := serve(t, c)
+	eventually(t, "the old one is registered", func() bool { return len(r.Servers()) == 1 })
+	next := serve(t, c)
 	eventually(t, "both are registered", func() bool {
 		servers := r.Servers()
 		return len(servers) == 1 && len(servers[0].known) == 2

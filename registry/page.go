@@ -13,8 +13,13 @@ import (
 	"geerpc/internal/page"
 )
 
-// maxPageRows limits the servers that the page shows.
-const maxPageRows = 1000
+// The page shows so many servers, and fewer if they say much of themselves. It is
+// written for one reader, and so many may be reading.
+const (
+	maxPageRows  = 1000
+	maxPageBytes = 1 << 20 // of the rows in JSON
+	maxPages     = 8
+)
 
 var (
 	//go:embed page.html
@@ -42,6 +47,11 @@ type pageInfo struct {
 func (p pageInfo) Unlisted() int { return p.Total - len(p.Rows) }
 
 func (r *GeeRegistry) showPage(w http.ResponseWriter, query url.Values) {
+	defer r.pages.Add(-1)
+	if r.pages.Add(1) > maxPages {
+		refuse(w, errPages)
+		return
+	}
 	if err := listPage.Write(w, query, r.pageInfo()); err != nil {
 		r.report(slog.LevelError, "rpc registry: page", "err", err)
 	}
@@ -51,7 +61,7 @@ func (r *GeeRegistry) pageInfo() pageInfo {
 	r.mu.Lock()
 	info := pageInfo{Watchers: r.watch.watchers}
 	r.mu.Unlock()
-	servers := slices.Clone(r.tellable(true).servers)
+	servers := r.Servers()
 	info.Total = len(servers)
 	services := make(map[string]bool)
 	for _, s := range servers {
@@ -65,7 +75,12 @@ func (r *GeeRegistry) pageInfo() pageInfo {
 	info.Services = len(services)
 	// Silent ones first: they are what somebody looks for.
 	slices.SortStableFunc(servers, func(a, b ServerItem) int { return cmp.Compare(count(b.Silent), count(a.Silent)) })
-	info.Rows = servers[:min(len(servers), maxPageRows)]
+	rows, bytes := 0, 0
+	for rows < min(len(servers), maxPageRows) && bytes < maxPageBytes {
+		bytes += servers[rows].bytes
+		rows++
+	}
+	info.Rows = servers[:rows]
 	return info
 }
 

@@ -58,7 +58,7 @@ func TestPageOfASilentCrowd(t *testing.T) {
 	}
 	r.mu.Lock()
 	r.servers[last].Silent, r.servers[last].spared = true, true
-	r.changedLocked()
+	r.changedLocked(last)
 	r.mu.Unlock()
 	if _, text := getPage(t, r); !strings.Contains(text, last+"  silent") && !strings.Contains(text, last+" legacy silent") || !strings.Contains(text, "Most servers fell silent at once") {
 		t.Error("the silent one is not shown")

@@ -52,6 +52,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"geerpc/internal/report"
@@ -67,8 +68,9 @@ const DefaultGrace = 5 * time.Minute
 const (
 	sweepPause = time.Second // between two looks for servers that are overdue
 
-	// The list has to fit into a response header, of which Go's client takes
-	// 10 MiB.
+	// maxServers is the default of MaxServers and MaxWatches. For GeeRPC's
+	// callers the list has to fit into a response header, of which Go's client
+	// takes 10 MiB.
 	maxServers = 16384
 
 	// Our callers read no list of more than 16 MiB, and one that they can't
@@ -86,9 +88,10 @@ var (
 // keeps and tells it. It is safe for concurrent use; the zero value never
 // expires a server. The fields are set before it is used, and not changed after.
 //
-// It holds at most 16,384 servers, with 12 MiB of what they say of themselves,
-// and as many watches may wait at a time; more are refused with status 503 until
-// others have gone.
+// The servers and watches are limited, and so is what the servers say of
+// themselves, to 12 MiB; more are refused with status 503 until others have gone.
+// Answers that are being read take no more than 32 MiB: of those who take too
+// long, the ones with the oldest list are cut off.
 type GeeRegistry struct {
 	// Token, if not empty, must come with every POST and DELETE, as
 	// "Authorization: Bearer" and the token; others are answered 401. It is as
@@ -112,12 +115,17 @@ type GeeRegistry struct {
 	// DefaultGrace; negative: servers expire however many there are.
 	Grace time.Duration
 
+	// MaxServers is how many servers there may be, and MaxWatches how many watches
+	// may wait at a time. Zero or negative: 16,384.
+	MaxServers, MaxWatches int
+
 	// Logger hears of servers that come and go. Nil: nobody does.
 	Logger *slog.Logger
 
 	timeout time.Duration
-	list    cache
+	answers answers
 	watch   watch
+	pages   atomic.Int32 // being read
 	reports report.Queue
 
 	mu       sync.Mutex // guards what follows, and watch
@@ -134,6 +142,14 @@ type GeeRegistry struct {
 // timeout of zero, or less, no server ever expires.
 func New(timeout time.Duration) *GeeRegistry {
 	return &GeeRegistry{timeout: timeout}
+}
+
+// orDefault returns a limit, or the default in place of none.
+func orDefault(limit int) int {
+	if limit <= 0 {
+		return maxServers
+	}
+	return limit
 }
 
 // Servers returns the list of now, in the order of the addresses.
@@ -174,7 +190,7 @@ func (r *GeeRegistry) putLocked(item *ServerItem) (known bool, err error) {
 		return false, errDeparted
 	}
 	before := r.servers[item.Addr]
-	if before == nil && len(r.servers) >= maxServers {
+	if before == nil && len(r.servers) >= orDefault(r.MaxServers) {
 		return false, errFull
 	}
 	item.heard(now, r.timeout)
@@ -193,7 +209,7 @@ func (r *GeeRegistry) putLocked(item *ServerItem) (known bool, err error) {
 	}
 	r.servers[item.Addr] = item
 	if news {
-		r.changedLocked()
+		r.changedLocked(item.Addr)
 	}
 	r.sweepSoonLocked()
 	return before != nil, nil
@@ -218,7 +234,7 @@ func (r *GeeRegistry) measureLocked(item, before *ServerItem) error {
 func (r *GeeRegistry) forgetLocked(s *ServerItem) {
 	delete(r.servers, s.Addr)
 	r.bytes -= s.bytes
-	r.changedLocked()
+	r.changedLocked(s.Addr)
 }
 
 // remove deregisters an instance of a server, or all of them if it has no name,

@@ -2,16 +2,12 @@ package registry
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"strings"
-	"sync"
 	"time"
 )
 
 const (
-	maxWait     = time.Minute
-	maxWatchers = 16384
+	maxWait = time.Minute
 
 	// Changes are collected for a moment, so that servers that start together
 	// are told of together, and for longer where the list is long and dear to
@@ -19,8 +15,8 @@ const (
 	minCollect       = 20 * time.Millisecond
 	collectPerServer = 10 * time.Microsecond
 
-	// maxListAge is how old the times of the last beats may be.
-	maxListAge = time.Second
+	// maxLog is how many changes are remembered: who missed more gets the list.
+	maxLog = 4096
 )
 
 var errWatchers = errors.New("rpc registry: too many watches")
@@ -29,6 +25,7 @@ var errWatchers = errors.New("rpc registry: too many watches")
 // value is that of a registry that has just begun.
 type watch struct {
 	index      uint64        // of the list; 0: not asked for yet
+	log        []string      // the addresses that the latest changes were about, one for each index
 	collecting bool          // a change waits to be told
 	told       chan struct{} // closed when changes are told; nil if nobody waits
 	watchers   int
@@ -44,10 +41,30 @@ func (w *watch) indexLocked() uint64 {
 	return w.index
 }
 
-// changedLocked says that the list is another one, and sees to it that those
-// who watch are told.
-func (r *GeeRegistry) changedLocked() {
+func (r *GeeRegistry) index() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.watch.indexLocked()
+}
+
+// sinceLocked returns the addresses that changes since an index were about. It
+// fails if that is not known any more, or not an index of this registry.
+func (w *watch) sinceLocked(index uint64) (addrs []string, ok bool) {
+	n := w.indexLocked() - index // huge if the index is not ours
+	if n > uint64(len(w.log)) {
+		return nil, false
+	}
+	return w.log[len(w.log)-int(n):], true
+}
+
+// changedLocked says that the list is another one as far as a server is
+// concerned, and sees to it that those who watch are told.
+func (r *GeeRegistry) changedLocked(addr string) {
 	r.watch.index = r.watch.indexLocked() + 1
+	if len(r.watch.log) == 2*maxLog {
+		r.watch.log = append([]string(nil), r.watch.log[maxLog:]...)
+	}
+	r.watch.log = append(r.watch.log, addr)
 	if !r.watch.collecting {
 		r.watch.collecting = true
 		time.AfterFunc(minCollect+time.Duration(len(r.servers))*collectPerServer, r.tell)
@@ -105,7 +122,7 @@ func (r *GeeRegistry) untilTold(index uint64) <-chan struct{} {
 func (r *GeeRegistry) enter() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.watch.watchers >= maxWatchers {
+	if r.watch.watchers >= orDefault(r.MaxWatches) {
 		return false
 	}
 	r.watch.watchers++
@@ -116,48 +133,4 @@ func (r *GeeRegistry) leave() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.watch.watchers--
-}
-
-// A told is the list as it is told, in all its forms, so that they are made
-// once for all who ask. It doesn't change.
-type told struct {
-	made    time.Time
-	index   uint64
-	servers []ServerItem
-	addrs   string // with commas
-	object  []byte // JSON
-}
-
-// A cache has the list as it was last told.
-type cache struct {
-	mu   sync.Mutex // held while a list is made
-	last *told      // or nil
-}
-
-// tellable returns the list of now. With fresh the times of the last beats are
-// no older than a second; otherwise, they may be.
-func (r *GeeRegistry) tellable(fresh bool) *told {
-	r.mu.Lock()
-	index := r.watch.indexLocked()
-	r.mu.Unlock()
-	r.list.mu.Lock()
-	defer r.list.mu.Unlock()
-	last := r.list.last
-	if last == nil || last.index < index || fresh && time.Since(last.made) > maxListAge {
-		last = makeTold(r.copy())
-		r.list.last = last
-	}
-	return last
-}
-
-func makeTold(servers []ServerItem, index uint64) *told {
-	addrs := make([]string, len(servers))
-	for i, s := range servers {
-		addrs[i] = s.Addr
-	}
-	object, _ := json.Marshal(struct { // strings, numbers and times: it can't fail
-		Index   uint64       `json:"index"`
-		Servers []ServerItem `json:"servers"`
-	}{index, servers})
-	return &told{time.Now(), index, servers, strings.Join(addrs, ","), object}
 }

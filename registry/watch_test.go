@@ -181,14 +181,14 @@ func TestWatchEnds(t *testing.T) {
 		if r.ServeHTTP(httptest.NewRecorder(), req); time.Since(begin) != time.Second {
 			t.Errorf("the context ended after a second, the watch after %s", time.Since(begin))
 		}
-		r.watch.watchers = maxWatchers
+		r.watch.watchers = maxServers
 		resp := request(r, http.MethodGet, fmt.Sprintf("/?index=%d&wait=30s&format=json", index))
 		if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
 			t.Errorf("one watch too many: %s", resp.Status)
 		}
 		r.watch.watchers--
 		watchList(t, r, index, "1s")
-		if r.watch.watchers != maxWatchers-1 {
+		if r.watch.watchers != maxServers-1 {
 			t.Errorf("%d watchers", r.watch.watchers)
 		}
 	})
