@@ -152,6 +152,9 @@ func (d *MultiServersDiscovery) current() *List {
 // set replaces the list by endpoints, which are its own from now on. The list
 // stays the same one if nothing has changed.
 func (d *MultiServersDiscovery) set(endpoints []Endpoint) {
+	if l := d.current().Endpoints; len(l) == len(endpoints) && len(l) > 0 && &l[0] == &endpoints[0] {
+		return
+	}
 	if !slices.EqualFunc(d.current().Endpoints, endpoints, sameEndpoint) {
 		d.list.Store(&List{Endpoints: endpoints})
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"time"
 
 	"geerpc"
 )
@@ -53,6 +54,12 @@ func (d *GeeRegistryDiscovery) log(s *source, before, err error) {
 	case err == nil && before != nil:
 		d.reports.Log(d.Logger, slog.LevelInfo, "rpc discovery: a registry answers again", "registry", s.name)
 	}
+}
+
+// logCut tells the Logger that answers of a registry don't arrive that are held
+// back for as long as usual.
+func (d *GeeRegistryDiscovery) logCut(s *source, wait time.Duration, err error) {
+	d.reports.Log(d.Logger, slog.LevelInfo, "rpc discovery: something on the way to a registry cuts off watches, which are going to be shorter", "registry", s.name, "wait", wait, "err", err)
 }
 
 // logBadURLs tells which registries of a Discovery are not asked: its Logger, or

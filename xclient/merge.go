@@ -9,6 +9,10 @@ import (
 // mergeLocked brings the list up to date with what the registries say.
 func (d *GeeRegistryDiscovery) mergeLocked(now time.Time) {
 	sources := d.countingLocked(now)
+	if len(sources) == 1 && len(sources[0].keptAt(now)) == 0 {
+		d.set(sources[0].servers)
+		return
+	}
 	u := newUnion(len(d.current().Endpoints))
 	for _, s := range sources {
 		for _, e := range s.servers {
@@ -25,7 +29,10 @@ func (d *GeeRegistryDiscovery) mergeLocked(now time.Time) {
 
 // sorted returns endpoints, which it has sorted by address.
 func sorted(endpoints []Endpoint) []Endpoint {
-	slices.SortFunc(endpoints, func(a, b Endpoint) int { return cmp.Compare(a.Addr, b.Addr) })
+	byAddr := func(a, b Endpoint) int { return cmp.Compare(a.Addr, b.Addr) }
+	if !slices.IsSortedFunc(endpoints, byAddr) {
+		slices.SortFunc(endpoints, byAddr)
+	}
 	return endpoints
 }
 

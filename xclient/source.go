@@ -65,9 +65,47 @@ type kept struct {
 
 // An answer is what a registry says.
 type answer struct {
-	index   uint64 // to watch for the next with; 0: it can't be watched
-	servers []Endpoint
+	index   uint64     // to watch for the next with; 0: it can't be watched
+	since   uint64     // the index whose servers it adds to; 0: there are no others
+	servers []Endpoint // in the order of their addresses
+	gone    []string   // since then
 }
+
+// from returns the list after an answer to one who had a list already, which is
+// not changed.
+func (a answer) from(servers []Endpoint) []Endpoint {
+	if a.since == 0 {
+		return a.servers
+	}
+	if len(a.servers) == 0 && len(a.gone) == 0 {
+		return servers
+	}
+	gone := make(map[string]bool, len(a.gone))
+	for _, addr := range a.gone {
+		gone[addr] = true
+	}
+	list := make([]Endpoint, 0, len(servers)+len(a.servers))
+	rest := a.servers
+	for _, e := range servers {
+		for len(rest) > 0 && rest[0].Addr < e.Addr {
+			list = append(list, rest[0])
+			rest = rest[1:]
+		}
+		switch {
+		case len(rest) > 0 && rest[0].Addr == e.Addr:
+			list = append(list, rest[0])
+			rest = rest[1:]
+		case !gone[e.Addr]:
+			list = append(list, e)
+		}
+	}
+	return append(list, rest...)
+}
+
+// A lostError is that no answer came, or half of one, or a proxy's.
+type lostError struct{ error }
+
+func (e *lostError) Unwrap() error { return e.error }
 
 // restarted tells whether a registry that had an index before is another one,
 // or was started anew.
@@ -81,7 +119,8 @@ func (a answer) restarted(index uint64) bool {
 // that is for as long as their next beats may take.
 func (s *source) take(a answer, now time.Time) {
 	restarted := a.restarted(s.index)
-	emptied := len(a.servers) == 0 && len(s.servers) > 0
+	servers := a.from(s.servers)
+	emptied := len(servers) == 0 && len(s.servers) > 0
 	stay := s.keptAt(now)
 	if restarted || emptied {
 		for _, e := range s.servers {
@@ -92,10 +131,10 @@ func (s *source) take(a answer, now time.Time) {
 			stay = append(stay, kept{e, now.Add(grace)})
 		}
 	}
-	if s.kept = without(stay, a.servers); len(s.kept) == 0 {
+	if s.kept = without(stay, servers); len(s.kept) == 0 {
 		s.confirmed = now
 	}
-	s.servers, s.index = a.servers, a.index
+	s.servers, s.index = servers, a.index
 	s.failing, s.err = time.Time{}, nil
 }
 
@@ -144,38 +183,50 @@ func without(stay []kept, listed []Endpoint) (rest []kept) {
 	return rest
 }
 
-// ask asks the registry who is there. With an index other than 0 it is to
-// answer only when it has another one, or when watchWait is over.
-func (s *source) ask(ctx context.Context, client *http.Client, index uint64) (answer, error) {
-	limit, where := refreshLimit, s.url
-	if index != 0 {
-		u, err := url.Parse(s.url)
-		if err != nil {
-			return answer{}, err
-		}
-		q := u.Query()
-		q.Set("index", strconv.FormatUint(index, 10))
-		q.Set("wait", watchWait.String())
-		u.RawQuery = q.Encode()
-		limit, where = limit+watchWait, u.String()
+// ask asks the registry who is there.
+func (s *source) ask(ctx context.Context, client *http.Client, q question) (answer, error) {
+	where, err := s.where(q)
+	if err != nil {
+		return answer{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, refreshLimit+q.wait)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
 	if err != nil {
 		return answer{}, err
 	}
 	req.Header.Set("Accept", "application/json")
+	req.Close = q.last
 	resp, err := client.Do(req)
 	if err != nil {
-		return answer{}, err
+		return answer{}, &lostError{err}
 	}
 	defer resp.Body.Close() // without reading on, be it endless
 	a, err := parseAnswer(resp)
+	if err == nil && a.since != 0 && a.since != q.index {
+		err = fmt.Errorf("what has changed since %d, and not %d", a.since, q.index)
+	}
 	if err != nil {
 		return answer{}, fmt.Errorf("registry %s: %w", s.name, err)
 	}
 	return a, nil
+}
+
+// where returns the URL for a question.
+func (s *source) where(q question) (string, error) {
+	if q.index == 0 {
+		return s.url, nil
+	}
+	u, err := url.Parse(s.url)
+	if err != nil {
+		return "", err
+	}
+	query := u.Query()
+	query.Set("index", strconv.FormatUint(q.index, 10))
+	query.Set("wait", q.wait.String())
+	query.Set("changes", "1")
+	u.RawQuery = query.Encode()
+	return u.String(), nil
 }
 
 // parseAnswer returns what is in a registry's response: in JSON, or in the
@@ -185,6 +236,8 @@ func parseAnswer(resp *http.Response) (answer, error) {
 	case http.StatusOK:
 	case http.StatusNotFound:
 		return answer{}, fmt.Errorf("status %.64s; is the path /_geerpc_/registry?", resp.Status)
+	case http.StatusRequestTimeout, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return answer{}, &lostError{fmt.Errorf("status %.64s", resp.Status)}
 	default:
 		return answer{}, fmt.Errorf("status %.64s", resp.Status)
 	}
@@ -203,13 +256,15 @@ func parseAnswer(resp *http.Response) (answer, error) {
 func parseJSON(r io.Reader) (answer, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxListBytes+1))
 	if err != nil {
-		return answer{}, err
+		return answer{}, &lostError{err}
 	}
 	if len(text) > maxListBytes {
 		return answer{}, fmt.Errorf("a list of more than %d bytes", maxListBytes)
 	}
 	var list struct {
 		Index   uint64     `json:"index"`
+		Since   uint64     `json:"since"`
+		Gone    []string   `json:"gone"`
 		Servers []Endpoint `json:"servers"`
 	}
 	switch err := json.Unmarshal(text, &list); {
@@ -224,7 +279,7 @@ func parseJSON(r io.Reader) (answer, error) {
 			u.add(e)
 		}
 	}
-	return answer{index: list.Index, servers: u.endpoints}, nil
+	return answer{index: list.Index, since: list.Since, servers: sorted(u.endpoints), gone: list.Gone}, nil
 }
 
 // parseServers returns the servers in a list of addresses, but for those that
@@ -236,5 +291,5 @@ func parseServers(list string) []Endpoint {
 			u.add(Endpoint{Addr: addr})
 		}
 	}
-	return u.endpoints
+	return sorted(u.endpoints)
 }

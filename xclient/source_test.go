@@ -48,7 +48,7 @@ func TestA27_JSONAddresses(t *testing.T) {
 		{"addr": "tcp@a:1", "weight": 9},
 		{"addr": "unix@/run/d.sock", "legacy": true}]}`))
 	want := []Endpoint{
-		{Addr: "tcp@a:1", Weight: 2, Services: []string{"S", "T"}, Metadata: map[string]string{"k": "v,w"}},
+		{Addr: "tcp@a:1", Weight: 2, Services: []string{"S", "T"}, Metadata: map[string]string{"k": "v,w"}, Silent: true},
 		{Addr: "unix@/run/d.sock", Legacy: true},
 	}
 	if err != nil || a.index != 1<<64-1 || len(a.servers) != 2 || !sameEndpoint(a.servers[0], want[0]) || !sameEndpoint(a.servers[1], want[1]) {

@@ -11,8 +11,7 @@ import (
 const (
 	graceTime    = 30 * time.Second // for which servers are kept, at least, that a registry has forgotten
 	tickInterval = 5 * time.Second
-	idleTicks    = 12                    // without a use, until the watch ends
-	watchGap     = 50 * time.Millisecond // between an answer and the next question
+	idleTicks    = 12 // without a use, until the watch ends
 )
 
 var errWatchEnded = notSent(geerpc.CodeUnavailable, "rpc discovery: Update or Close came before the registry's answer")
@@ -113,37 +112,6 @@ func (w *watch) tick() {
 	}
 }
 
-// follow asks a source again and again.
-func (w *watch) follow(s *source) {
-	client := w.d.asker()
-	w.d.state.Lock()
-	pause := time.Until(s.notBefore)
-	w.d.state.Unlock()
-	var last answer
-	var failed backoff
-	for first := true; w.sleep(pause); first = false {
-		begin := time.Now()
-		a, err := s.ask(w.ctx, client, last.index)
-		if before, noted := w.note(s, a, err, first); noted {
-			w.d.log(s, before, err)
-		}
-		early := time.Since(begin) < watchWait/2
-		switch {
-		case err != nil:
-			pause = failed.next(maxAskPause)
-		case a.index == 0 || a.index == last.index && early: // it can't be watched, whatever it says
-			pause, failed = w.d.timeout, 0
-		case a.restarted(last.index): // or there are two behind one name, which take turns
-			pause = failed.next(maxAskPause)
-		case last.index == 0: // whether it can be watched is still to be seen
-			pause = watchGap
-		default:
-			pause, failed = watchGap, 0
-		}
-		last = a // after an error without an index, to hear soon that all is well
-	}
-}
-
 // sleep returns false, at once, when the watch has ended.
 func (w *watch) sleep(d time.Duration) bool {
 	t := time.NewTimer(d)
@@ -180,7 +148,7 @@ func (w *watch) note(s *source, a answer, err error, first bool) (before error, 
 	if first {
 		w.unasked--
 	}
-	w.answerLocked(len(a.servers) > 0)
+	w.answerLocked(err == nil && len(s.servers) > 0)
 	return before, true
 }
 
