@@ -33,6 +33,7 @@ type Client struct {
 	waiters sync.Pool     // of the Client, not of the process: a channel made in a synctest bubble must not leave it
 	bunched atomic.Bool   // the last replies came together, and so will the next calls
 	pending pendingTable
+	pings   pings
 
 	outbox  combiner[waiter]
 	taking  sync.Mutex // held to take from the outbox
@@ -198,6 +199,8 @@ func (c *Client) dispatch(h *codec.Header) error {
 	switch kind {
 	case codec.Ping:
 		c.link.answerPing()
+	case codec.Pong:
+		c.pings.answered()
 	case codec.Goaway:
 		c.leave()
 	}
