@@ -59,13 +59,19 @@ func (p *leastLoadedPicker) Pick(context.Context) *Server {
 // busier tells whether server i has more load than server j.
 func (p *leastLoadedPicker) busier(i, j int) bool {
 	now := sinceStart()
-	a, b := p.servers[i].latency.get(now), p.servers[j].latency.get(now)
+	a, b := p.latency(i, now), p.latency(j, now)
 	if a == 0 || b == 0 {
 		a, b = 1, 1
 	}
-	return p.load(i, a) > p.load(j, b)
+	return float64(a)*p.load(i, now) > float64(b)*p.load(j, now)
 }
 
-func (p *leastLoadedPicker) load(i int, latency time.Duration) float64 {
-	return float64(latency) * (1 + float64(p.servers[i].InFlight())*p.perCall[i])
+func (p *leastLoadedPicker) latency(i int, now time.Duration) time.Duration {
+	s := p.servers[i]
+	return s.record.speed.latency(now, s.typical())
+}
+
+// load returns how busy a server would be with one more call.
+func (p *leastLoadedPicker) load(i int, now time.Duration) float64 {
+	return 1 + p.servers[i].load(now)*p.perCall[i]
 }

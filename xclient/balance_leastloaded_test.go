@@ -32,7 +32,7 @@ func TestLeastLoaded_OfTwo(t *testing.T) {
 			for i, s := range []server{tt.more, tt.fewer} {
 				servers[i].inFlight.Store(int64(s.inFlight))
 				if s.latency > 0 {
-					servers[i].latency.add(s.latency, sinceStart())
+					servers[i].took(s.latency)
 				}
 			}
 			if count := picks(LeastLoaded().Picker(servers), 100); count[servers[0]] != 0 {
@@ -63,17 +63,17 @@ func TestLeastLoaded_TriesSlowServersAgain(t *testing.T) {
 		servers := manyServers(2)
 		slow, fast := servers[0], servers[1]
 		p := LeastLoaded().Picker(servers)
-		slow.latency.add(time.Second, sinceStart())
-		fast.latency.add(10*time.Millisecond, sinceStart())
+		slow.took(time.Second)
+		fast.took(10 * time.Millisecond)
 		begin := time.Now()
 		for time.Since(begin) < time.Hour && p.Pick(t.Context()) == fast {
 			time.Sleep(100 * time.Millisecond)
-			fast.latency.add(10*time.Millisecond, sinceStart())
+			fast.took(10 * time.Millisecond)
 		}
-		if d := time.Since(begin); d < 50*time.Second || d > 80*time.Second {
+		if d := time.Since(begin); d < 25*time.Second || d > 40*time.Second {
 			t.Errorf("a server 100 times as slow was tried again after %v", d)
 		}
-		slow.latency.add(5*time.Millisecond, sinceStart())
+		slow.took(5 * time.Millisecond)
 		if p.Pick(t.Context()) != slow {
 			t.Error("one call that took less is not enough for a server to be back")
 		}

@@ -102,7 +102,7 @@ func (s *simulation) call(server *Server) {
 	<-h.workers
 	server.inFlight.Add(-1)
 	took := sinceStart() - begin
-	server.latency.add(took, sinceStart())
+	server.took(took)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -199,7 +199,7 @@ func TestBalancers_ManyCallers(t *testing.T) {
 					for range 2000 {
 						s := p.Pick(t.Context())
 						s.inFlight.Add(1)
-						s.latency.add(1, sinceStart())
+						s.took(1)
 						s.inFlight.Add(-1)
 					}
 				})

@@ -65,15 +65,43 @@
 //	it dies                             calls in flight there fail, and may have run; with
 //	                                    Idempotent they are made again
 //	it is cut off without a word        some calls run into their deadline, until it is
-//	                                    ejected, and one every now and then after that,
-//	                                    until pings have found the connection dead
-//	it fails every call                 five fail, then one every now and then
+//	                                    ejected; after that pings find out when it is back
+//	it refuses every call, or is late   five fail, then one every now and then
+//	it gives no answer at all           calls without a deadline wait; others go elsewhere
+//	                                    when it has been silent for five seconds
+//	it does not have the service        nothing; they are made on another one
 //	it leaves the list                  nothing; what it has got is answered
 //	the registry is down, or restarts   nothing; the last good list is used
 //
 // After an outage of all servers, calls go well again within a second or so of
 // the first one's return, and soon all that are back have their share: once a
 // second a call that finds no server up has them all dialled.
+//
+// # What an attempt says of its server
+//
+// How an attempt on a server ends tells how fast the server is, which
+// [LeastLoaded] looks at, and whether it is well, which [Ejection] does:
+//
+//	it ended with                        speed              health
+//	a reply                              exactly that       an answer: the row of failures ends
+//	an error of the method               no less than that  an answer: the row of failures ends
+//	a refusal: unavailable, exhausted,   time in vain       a failure
+//	or the server's handle timeout
+//	its deadline, also while it waited   time in vain       a failure
+//	for a slot among those in flight, or
+//	when the method said so itself
+//	a lost connection                    time in vain       a failure, once for all on it
+//	its caller's leave, or another       time in vain       no answer
+//	attempt was faster
+//	not found, not allowed, not to be    nothing            nothing
+//	decoded, never sent
+//
+// Time in vain is added to what the next answer takes. An error that comes
+// sooner than answers do counts as in flight for as long as an answer would
+// have taken: errors attract no calls. Of Envoy's and gRPC's outlier detection
+// are taken the row of failures, the comparison with the other servers and the
+// limit on how many may be out; of Finagle's "peak EWMA" that calls in flight
+// count.
 //
 // If there is no server, calls fail at once with geerpc.CodeUnavailable; Wait of
 // a [GeeRegistryDiscovery] is for those that come before the first. If none

@@ -1,7 +1,9 @@
 package xclient
 
 import (
-	"math/rand/v2"
+	"fmt"
+	"log/slog"
+	"math"
 	"sync/atomic"
 	"time"
 )
@@ -11,25 +13,34 @@ const (
 	DefaultEjectFailures = 5
 	DefaultEjectPause    = 5 * time.Second
 	DefaultMaxEjectPause = 5 * time.Minute
+	DefaultEjectSilence  = 5 * time.Second
 )
 
-// probeInterval is how often a server that comes back gets a call until one
-// has succeeded.
-const probeInterval = time.Second
-
-// An Ejection keeps calls off servers that fail: those of which one call after
-// the other ends with a lost connection, in CodeUnavailable or in
-// CodeDeadlineExceeded. What a method says itself counts as an answer; of a
-// connection that breaks, each call in flight counts as a failure. After a
-// pause the server gets a call a second, until one has been answered or it is
-// ejected again, for twice as long. At most half of the servers are out at a
-// time, for when all fail the fault is elsewhere.
+// An Ejection keeps calls off servers that do worse than the others. A server
+// is ejected
+//
+//   - when calls on it fail one after the other: with the deadline, in the
+//     server (CodeUnavailable, CodeResourceExhausted, its handle timeout), or
+//     with a lost connection, which counts once for all calls on it;
+//   - when the share of its calls that failed in the last five to ten seconds
+//     is far greater than that of the others, at least 3 in 10 of 20;
+//   - when it gives no answer at all to calls that have no deadline, or whose
+//     callers leave.
+//
+// Where the others fail too, chance explains a longer row: it must be one that
+// would come about once in a million calls at the rate at which the others
+// fail. So no server is ejected when all do equally badly, and at most half
+// are out at a time. What a method says itself counts as an answer. The
+// package comment has a table of what counts as what.
+//
+// After a pause the server is pinged, and if it answers gets one call at a
+// time, and one a second, until one has been answered or it is ejected again,
+// for twice as long. While calls hang there these are ones with a deadline of
+// half a minute at most.
 //
 // A deadline that was too short for a server which is well counts too: that
-// looks like a server which hangs, and how long its methods take as a rule says
-// little of this one. An answer in between ends the row, so it takes callers of
-// whom most are in such a hurry; for those Failures should be greater, or
-// negative.
+// looks like a server which hangs. If it is too short for all servers, it is
+// no reason to eject one of them.
 //
 // Servers that can't be connected to get no calls either, however many: that
 // is not an ejection, and has no settings.
@@ -40,6 +51,11 @@ type Ejection struct {
 	// servers are not ejected.
 	Failures int
 
+	// Silence is for how long a server has to leave as many calls without an
+	// answer, having given none to any other. It is four times the server's
+	// latency at least. Zero: 5 s; negative: silence does not matter.
+	Silence time.Duration
+
 	// Pause is for how long, give or take a fifth, a server gets no calls the
 	// first time. It doubles with every time that follows without an answer in
 	// between, up to MaxPause. Zero or negative: 5 s and 5 minutes.
@@ -49,6 +65,9 @@ type Ejection struct {
 func (e Ejection) withDefaults() Ejection {
 	if e.Failures == 0 {
 		e.Failures = DefaultEjectFailures
+	}
+	if e.Silence == 0 {
+		e.Silence = DefaultEjectSilence
 	}
 	if e.Pause <= 0 {
 		e.Pause = DefaultEjectPause
@@ -68,16 +87,17 @@ const (
 	gone                  // it has left the list; calls may be in flight
 )
 
-// health is what calls and dials have shown of a server. The zero value is a
-// server of which nothing is known.
+// health is whether a server is to get calls. The zero value is a server of
+// which nothing is known.
 type health struct {
-	fleet    *fleet // nil: it is nobody's
-	state    atomic.Uint32
-	failures atomic.Int64  // in a row
-	since    atomic.Int64  // when it came, or its latest ejection ended, as sinceStart tells
-	probed   atomic.Int64  // when it last got a call on probation, the same
-	pause    time.Duration // of the latest ejection; guarded by the fleet's mu
-	back     *time.Timer   // ends the ejection; the same
+	fleet  *fleet // nil: it is nobody's
+	state  atomic.Uint32
+	probed atomic.Int64 // when it last got a call on probation, as sinceStart tells
+
+	pause  time.Duration // of the latest ejection; guarded by the fleet's mu
+	until  time.Duration // when that ends, as sinceStart tells; the same
+	reason string        // for it; the same
+	back   *time.Timer   // ends the ejection; the same
 }
 
 // fit tells whether the server is to get calls as long as there are others.
@@ -85,16 +105,6 @@ func (h *health) fit() bool { return !h.is(down | ejected) }
 
 // is tells whether the server is in one of some states.
 func (h *health) is(states uint32) bool { return h.state.Load()&states != 0 }
-
-// admits tells whether a call may go to the server now: while it is on
-// probation only one every now and then.
-func (h *health) admits() bool {
-	if h.state.Load()&probation == 0 {
-		return true
-	}
-	now, last := int64(sinceStart()), h.probed.Load()
-	return now-last >= int64(probeInterval) && h.probed.CompareAndSwap(last, now)
-}
 
 // setDown tells whether there is a way to the server.
 func (h *health) setDown(isDown bool) {
@@ -112,32 +122,32 @@ func (h *health) change(changed bool) {
 	}
 }
 
-// failed counts a call that failed, unless it is from before an ejection that
-// has ended: many may hang when a server is ejected, and fail long after.
-func (h *health) failed(begin time.Duration) {
-	if h.fleet == nil || h.fleet.ejection.Failures < 0 || int64(begin) < h.since.Load() {
+// suspect looks at a server after so many failures in a row.
+func (f *fleet) suspect(s *Server, row int) {
+	least := f.ejection.Failures
+	onProbation := s.health.is(probation)
+	if least < 0 || row < least && !onProbation {
 		return
 	}
-	n := h.failures.Add(1)
-	if n >= int64(h.fleet.ejection.Failures) || h.state.Load()&probation != 0 {
-		h.fleet.eject(h)
-	}
-}
-
-// succeeded counts a call that was answered.
-func (h *health) succeeded() {
-	if h.failures.Load() != 0 {
-		h.failures.Store(0)
-	}
-	if h.state.Load()&probation != 0 {
-		h.state.And(^uint32(probation))
-	}
-}
-
-// eject keeps calls off a server for a while, unless too many others are out.
-func (f *fleet) eject(h *health) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if onProbation || byChance(f.othersLocked(s, sinceStart()), row) < maxChance {
+		f.ejectLocked(s, fmt.Sprintf("%d failures in a row", row))
+	}
+}
+
+// maxChance is how likely a row of failures may be, if it is to be the server's
+// fault.
+const maxChance = 1e-6
+
+// byChance returns how likely it is that a server fails so many times in a
+// row which does no worse than others, of whose calls a share fails.
+func byChance(share float64, row int) float64 { return math.Pow(share, float64(row)) }
+
+// ejectLocked keeps calls off a server for a while, unless too many others are
+// out.
+func (f *fleet) ejectLocked(s *Server, reason string) {
+	h := &s.health
 	state := h.state.Load()
 	if state&(ejected|gone) != 0 || 2*(f.out+1) > len(f.servers) || f.ctx.Err() != nil {
 		return
@@ -146,26 +156,13 @@ func (f *fleet) eject(h *health) {
 	if state&probation == 0 { // it has been well since the last time
 		h.pause = 0
 	}
-	h.pause = min(max(2*h.pause, f.ejection.Pause), f.ejection.MaxPause)
+	h.pause = min(max(doubled(h.pause), f.ejection.Pause), f.ejection.MaxPause)
+	h.reason = reason
 	h.state.Or(ejected)
 	h.state.And(^uint32(probation))
 	f.changes.Add(1)
-	fifth := h.pause / 5
-	h.back = time.AfterFunc(h.pause-fifth+rand.N(2*fifth+1), func() { f.readmit(h) }) // the fleet's close stops it
-}
-
-// readmit lets calls go to a server again, at first a few.
-func (f *fleet) readmit(h *health) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if h.state.Load()&ejected == 0 {
-		return // it has left
-	}
-	f.out--
-	now := sinceStart()
-	h.since.Store(int64(now))
-	h.probed.Store(int64(now - probeInterval)) // the first may come now
-	h.state.Or(probation)
-	h.state.And(^uint32(ejected))
-	f.changes.Add(1)
+	pause := vary(h.pause)
+	h.until = sinceStart() + min(pause, math.MaxInt64/2)
+	f.tell(s, slog.LevelWarn, "ejected", "for", pause.Round(time.Millisecond), "reason", reason)
+	h.back = time.AfterFunc(pause, func() { f.spawn(func() { f.readmit(s) }) }) // the fleet's close stops it, or waits
 }

@@ -33,11 +33,13 @@ type fleet struct {
 
 	current atomic.Pointer[snapshot]
 	changes atomic.Uint64 // of the servers' health; current is up to date if it is of this count
+	typical atomic.Int64  // the median latency of the servers that have answered, in nanoseconds
 
 	mu      sync.Mutex // guards what follows
 	servers map[string]*Server
 	listed  map[string]bool // at the last sweep; not with a lister
 	out     int             // servers that are ejected
+	poll    poll            // the latest
 	sweeper *time.Timer     // runs while there are servers
 
 	failed bool // the latest sweep, which is the only one at a time
@@ -122,7 +124,6 @@ func (f *fleet) joinLocked(e *Endpoint) *Server {
 	s := new(Server)
 	s.endpoint.Store(e)
 	s.health.fleet = f
-	s.health.since.Store(int64(sinceStart()))
 	for range f.perHost {
 		s.conns = append(s.conns, &connection{connector: &f.connector, server: s})
 	}
@@ -177,6 +178,7 @@ func (f *fleet) server(addr string) (*Server, error) {
 func (f *fleet) sweep() {
 	defer f.sweepLater()
 	f.tryCompare()
+	f.judge()
 }
 
 // sweepLater has the next sweep begin, unless there is nothing to sweep.
@@ -318,8 +320,8 @@ func (v *view) pick(ctx context.Context) *Server {
 }
 
 // suits tells whether a server that has been picked may be called.
-func (v *view) suits(s *Server, a *attempts) bool {
-	return !s.health.is(v.shunned) && (a == nil || !a.has(s)) && s.health.admits()
+func (v *view) suits(ctx context.Context, s *Server, a *attempts) bool {
+	return !s.health.is(v.shunned) && (a == nil || !a.has(s)) && s.admits(ctx)
 }
 
 // connected returns a server that may be called and has a client, if there is
@@ -337,12 +339,12 @@ func (v *view) connected(ctx context.Context, a *attempts) (*Server, *geerpc.Cli
 		if !asked {
 			asked = true
 			if s := v.pick(ctx); s != nil {
-				if client := s.client(); client != nil && v.suits(s, a) {
+				if client := s.client(); client != nil && v.suits(ctx, s, a) {
 					return s, client
 				}
 			}
 		}
-		if v.suits(s, a) {
+		if v.suits(ctx, s, a) {
 			return s, client
 		}
 	}

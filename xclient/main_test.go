@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -68,6 +70,7 @@ type world struct {
 	dials map[string]int
 	open  map[string]int // connections
 	hangs map[string]bool
+	conns map[*countedConn]bool
 }
 
 // A host is a server in a world.
@@ -80,7 +83,7 @@ type host struct {
 
 func newWorld(t testing.TB) *world {
 	return &world{t: t, hosts: make(map[string]*host), dials: make(map[string]int),
-		open: make(map[string]int), hangs: make(map[string]bool)}
+		open: make(map[string]int), hangs: make(map[string]bool), conns: make(map[*countedConn]bool)}
 }
 
 // start starts a server, which ends with the test at the latest, and returns
@@ -151,7 +154,27 @@ func (w *world) DialContext(ctx context.Context, network, name string) (net.Conn
 		return nil, err
 	}
 	w.count(name, 1)
-	return &countedConn{Conn: conn, closed: func() { w.count(name, -1) }}, nil
+	counted := &countedConn{Conn: conn}
+	counted.closed = func() {
+		w.count(name, -1)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.conns, counted)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.conns[counted] = true
+	return counted, nil
+}
+
+// cut breaks all connections.
+func (w *world) cut() {
+	w.mu.Lock()
+	conns := slices.Collect(maps.Keys(w.conns))
+	w.mu.Unlock()
+	for _, conn := range conns {
+		conn.Close()
+	}
 }
 
 // hangUp closes all connections to a server, in good order: no call is lost.

@@ -162,7 +162,9 @@ func ejectNow(t *testing.T, xc *XClient, addr string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	xc.fleet.eject(&s.health)
+	xc.fleet.mu.Lock()
+	xc.fleet.ejectLocked(s, "a test")
+	xc.fleet.mu.Unlock()
 	if s.health.fit() {
 		t.Fatalf("%s is not ejected", addr)
 	}

@@ -2,7 +2,6 @@ package xclient
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -15,7 +14,7 @@ import (
 type Server struct {
 	endpoint atomic.Pointer[Endpoint]
 	inFlight atomic.Int64
-	latency  latency
+	record   record
 	health   health
 
 	conns    []*connection // none: it is not an XClient's
@@ -38,10 +37,30 @@ func (s *Server) Endpoint() *Endpoint { return s.endpoint.Load() }
 // connection to it.
 func (s *Server) InFlight() int { return int(s.inFlight.Load()) }
 
-// Latency returns the moving average of how long the server's calls take; zero
-// before the first has ended. It halves with every ten seconds in which none
-// ends, so that balancers which shun slow servers try them again.
-func (s *Server) Latency() time.Duration { return s.latency.get(sinceStart()) }
+// Latency returns how long a call takes that begins now, as far as attempts on
+// the server have shown; zero before the first has ended. It is a moving average
+// of answers, and no less than what has been spent waiting for one since the
+// last, calls in flight included. No errors lower it, nor do attempts that
+// others outran. It is at most four times the median of all servers, unless
+// there is no answer. While there are no calls it halves every five seconds, so
+// that balancers which shun slow servers try them again.
+func (s *Server) Latency() time.Duration {
+	return s.record.speed.latency(sinceStart(), s.typical())
+}
+
+// load returns how many calls are in flight, and how many errors count as much.
+func (s *Server) load(now time.Duration) float64 {
+	return float64(s.inFlight.Load()) + s.record.speed.errorsLeft(now)
+}
+
+// typical returns the median latency of the servers that this is one of, zero
+// if it isn't known.
+func (s *Server) typical() time.Duration {
+	if s.health.fleet == nil {
+		return 0
+	}
+	return time.Duration(s.health.fleet.typical.Load())
+}
 
 // client returns a client that takes calls, nil if there is none at present.
 // Of several connections it is each one's turn; one that is missing begins to
@@ -97,46 +116,30 @@ func (s *Server) isConnected() bool {
 
 // call makes a call over one of the server's clients, and takes note of it.
 func (s *Server) call(ctx context.Context, client *geerpc.Client, serviceMethod string, args, reply any) (err error) {
-	begin := sinceStart()
 	s.inFlight.Add(1)
-	ended := false
+	begin, probe := sinceStart(), s.health.is(probation)
+	place := s.record.begin(begin, probe)
+	end := ending{outcome: noEvidence, probe: probe} // unless the call returns
 	defer func() {
 		s.inFlight.Add(-1)
-		if ended {
-			s.note(ctx, err, begin)
+		end.at, end.typical = sinceStart(), s.typical()
+		if end.outcome == lost && !client.IsAvailable() {
+			end.broken = client
 		}
+		s.note(place, end)
 	}()
 	err = client.Call(ctx, serviceMethod, args, reply)
-	ended = true
+	end.outcome = outcomeOf(ctx, err, sinceStart()-begin)
 	return err
 }
 
-// note draws conclusions from how a call ended. Calls that were cancelled and
-// that failed before they were under way say nothing about a server's speed,
-// but for those that another server's answer has outrun.
-func (s *Server) note(ctx context.Context, err error, begin time.Duration) {
-	now := sinceStart()
-	if err == nil {
-		s.latency.add(now-begin, now)
-		s.health.succeeded()
-		return
-	}
-	var e *geerpc.Error // behind the return, for it is allocated here
+// note draws conclusions from how the attempt in a place ended.
+func (s *Server) note(place int, end ending) {
+	row, answered := s.record.end(place, end)
 	switch {
-	case context.Cause(ctx) == errOutrun:
-		s.latency.add(now-begin, now) // at least that
-		s.health.failed(begin)
-		return
-	case !errors.As(err, &e) || e.Code == geerpc.CodeCanceled || e.Where == geerpc.InClient:
-		return
-	case e.Where == geerpc.OnLink && e.Code != geerpc.CodeDeadlineExceeded:
-		s.health.failed(begin)
-		return
+	case answered:
+		s.passed()
+	case row > 0 && s.health.fleet != nil:
+		s.health.fleet.suspect(s, row)
 	}
-	s.latency.add(now-begin, now)
-	if e.Where != geerpc.InMethod && (e.Code == geerpc.CodeUnavailable || e.Code == geerpc.CodeDeadlineExceeded) {
-		s.health.failed(begin)
-		return
-	}
-	s.health.succeeded()
 }

@@ -1,48 +1,131 @@
 package xclient
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 )
 
-// latencyHalfLife is how soon half of a server's latency is forgotten when no
-// call ends that would renew it.
-const latencyHalfLife = 10 * time.Second
+const (
+	// speedHalfLife is how soon half of a server's latency is forgotten while
+	// no attempt is in flight that would renew it.
+	speedHalfLife = 5 * time.Second
 
-// A latency is the moving average of how long calls take. It halves with each
-// half-life in which none has ended: a server that was slow and gets no calls
-// for it looks fast again some time, and is tried. Calls that end at the same
-// moment may be lost to each other: it is a hint, and has no lock.
-type latency struct {
-	average atomic.Int64 // in nanoseconds, 0 before the first call has ended
-	at      atomic.Int64 // when the last one ended, as sinceStart tells
+	// maxOverTypical is how many times the median of all servers a server's
+	// average may be: one slow call, such as the first on a server that has
+	// just started, is no reason to shun it for long.
+	maxOverTypical = 4
+)
+
+// A speed is how long a server takes to answer, as far as attempts have shown.
+// Its record's lock is held to change it; balancers read it without.
+//
+// The average is over answers, and each of them answers for the time that was
+// spent in vain since the one before: a server whose attempts are cancelled,
+// because others are faster, does not look as fast as those are. (That is the
+// most likely mean of exponentially distributed times of which some have been
+// cut off.)
+type speed struct {
+	average atomic.Int64 // of answers, in nanoseconds; 0: none has come
+	inVain  atomic.Int64 // spent without an answer since the last one
+	at      atomic.Int64 // when an attempt last ended, as sinceStart tells
+	oldest  atomic.Int64 // when the oldest attempt in flight began; 0: there is none
+
+	// Errors that come sooner than answers stay in the load as if they took as
+	// long: a server that fails at once is not idle. What is left of them at a
+	// time decays as attempts would end.
+	errors   atomic.Uint64 // how many, a float64; 0: none
+	errorsAt atomic.Int64  // when
+	lifetime atomic.Int64  // how long an answer takes
 }
 
-// add counts a call that ended now. It counts for an eighth, as with the round
-// trips of TCP (RFC 6298), or alone if what it is added to is old.
-func (l *latency) add(took, now time.Duration) {
-	average := time.Duration(l.average.Load())
-	if average == 0 || l.halvings(now) > 0 {
-		average = took
-	} else {
-		average += (took - average) / 8
+// learn takes note of an attempt that ended now. typical is the median of all
+// servers, 0 if it is not known.
+func (s *speed) learn(l timeLesson, took, now, typical time.Duration) {
+	switch {
+	case l == exact, l == atLeast && took > s.answers(now, typical):
+		s.answered(took+time.Duration(s.inVain.Load()), now, typical)
+	case l == inVain:
+		s.inVain.Add(int64(took))
 	}
-	l.average.Store(int64(max(average, 1)))
-	l.at.Store(int64(now))
+	s.at.Store(int64(now))
 }
 
-// get returns the average of now.
-func (l *latency) get(now time.Duration) time.Duration {
-	return time.Duration(l.average.Load() >> l.halvings(now))
+// answered counts an answer. It counts for an eighth, as with the round trips
+// of TCP (RFC 6298), or alone if what it is added to is old.
+func (s *speed) answered(took, now, typical time.Duration) {
+	average := took
+	if before := s.answers(now, typical); before > 0 && s.halvings(now) == 0 {
+		average = before + (took-before)/8
+	}
+	s.average.Store(int64(max(average, 1)))
+	s.inVain.Store(0)
 }
 
-// halvings returns how many half-lives have gone by. Other goroutines may have
-// looked at the clock after this one did.
-func (l *latency) halvings(now time.Duration) time.Duration {
-	return max(now-time.Duration(l.at.Load()), 0) / latencyHalfLife
+// answers returns the average of the answers.
+func (s *speed) answers(now, typical time.Duration) time.Duration {
+	average := time.Duration(s.average.Load())
+	if typical > 0 {
+		average = min(average, maxOverTypical*typical)
+	}
+	return average >> s.halvings(now)
 }
 
-var processStart = time.Now()
+// latency returns how long the server is likely to take: no less than what has
+// been waited for an answer lately, and the oldest attempt is waiting still.
+func (s *speed) latency(now, typical time.Duration) time.Duration {
+	inVain := time.Duration(s.inVain.Load()) >> s.halvings(now)
+	if oldest := time.Duration(s.oldest.Load()); oldest > 0 {
+		inVain = max(inVain, now-oldest)
+	}
+	return max(s.answers(now, typical), inVain)
+}
 
-// sinceStart is the clock of latencies, which never jumps.
-func sinceStart() time.Duration { return time.Since(processStart) }
+// halvings returns how many half-lives have gone by without an attempt. Other
+// goroutines may have looked at the clock after this one did.
+func (s *speed) halvings(now time.Duration) time.Duration {
+	if s.oldest.Load() > 0 {
+		return 0
+	}
+	return min(max(now-time.Duration(s.at.Load()), 0)/speedHalfLife, 62)
+}
+
+// failedSoon counts an error that came sooner than an answer would have.
+func (s *speed) failedSoon(took, now, typical time.Duration) {
+	life := s.answers(now, typical)
+	if life == 0 {
+		life = typical
+	}
+	if took >= life {
+		return
+	}
+	n := s.errorsLeft(now) + 1 - float64(took)/float64(life)
+	s.errors.Store(math.Float64bits(n))
+	s.errorsAt.Store(int64(now))
+	s.lifetime.Store(int64(life))
+}
+
+// errorsLeft returns how many errors count as in flight.
+func (s *speed) errorsLeft(now time.Duration) float64 {
+	bits := s.errors.Load()
+	if bits == 0 {
+		return 0
+	}
+	age := max(now-time.Duration(s.errorsAt.Load()), 0)
+	return math.Float64frombits(bits) * math.Exp(-float64(age)/float64(max(s.lifetime.Load(), 1)))
+}
+
+// forget is for a server that has been out and is well again: what it was like
+// before says little.
+func (s *speed) forget() {
+	s.average.Store(0)
+	s.inVain.Store(0)
+	s.errors.Store(0)
+}
+
+// longAgo is before anything that is noted: so no time is 0, and none is before
+// 0, also where a test's clock is set back by decades.
+var longAgo = time.Now().Add(-100 * 365 * 24 * time.Hour)
+
+// sinceStart is the clock of attempts, which never jumps.
+func sinceStart() time.Duration { return time.Since(longAgo) }

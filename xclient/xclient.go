@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -164,7 +165,7 @@ func (xc *XClient) attempt(ctx context.Context, serviceMethod string, args, repl
 			return err
 		}
 		err = s.callOn(ctx, client, serviceMethod, args, reply)
-		if err == nil || n >= maxPicks || !drained(ctx, client, err) {
+		if err == nil || n >= maxPicks || !xc.mayTryOn(ctx, serviceMethod, client, err) {
 			return err
 		}
 	}
@@ -174,6 +175,29 @@ func (xc *XClient) attempt(ctx context.Context, serviceMethod string, args, repl
 // before it was sent.
 func drained(ctx context.Context, client *geerpc.Client, err error) bool {
 	return !client.IsAvailable() && ranOf(err) == geerpc.RanNever && ctx.Err() == nil
+}
+
+// mayTryOn tells whether an attempt that failed was none yet: the connection was
+// being closed, or the server does not have the method, while another may: in a
+// rolling upgrade, say.
+func (xc *XClient) mayTryOn(ctx context.Context, serviceMethod string, client *geerpc.Client, err error) bool {
+	return drained(ctx, client, err) || ctx.Err() == nil && unknownThere(err) && xc.untried(ctx, serviceMethod)
+}
+
+// unknownThere tells whether the server of an attempt did not have the method.
+func unknownThere(err error) bool {
+	return geerpc.CodeOf(err) == geerpc.CodeNotFound && ranOf(err) == geerpc.RanNever
+}
+
+// untried tells whether there is a server for a method that the call has not
+// been made on.
+func (xc *XClient) untried(ctx context.Context, serviceMethod string) bool {
+	a := attemptsOf(ctx)
+	if a == nil || xc.fleet.lister == nil {
+		return false
+	}
+	v, err := xc.view(ctx, serviceMethod)
+	return err == nil && slices.ContainsFunc(v.servers, func(s *Server) bool { return !a.has(s) })
 }
 
 // pick returns a server to call and the connection to it. Where another server
@@ -248,19 +272,21 @@ func (xc *XClient) choose(ctx context.Context, a *attempts, serviceMethod string
 	if err != nil {
 		return nil, nil, err
 	}
-	s := v.pick(ctx)
-	if s == nil {
-		return nil, nil, errNoPick
-	}
-	if len(v.servers) == 1 || v.suits(s, a) {
-		return v, s, nil
-	}
-	if s := v.pick(ctx); s != nil && v.suits(s, a) {
-		return v, s, nil
+	var s *Server
+	for range maxPicks {
+		if s = v.pick(ctx); s == nil {
+			return nil, nil, errNoPick
+		}
+		if len(v.servers) == 1 || v.suits(ctx, s, a) {
+			return v, s, nil
+		}
+		if a != nil {
+			a.add(s) // ConsistentHash looks further
+		}
 	}
 	first := rand.N(len(v.servers))
 	for i := range v.servers {
-		if s := v.servers[(first+i)%len(v.servers)]; v.suits(s, a) {
+		if s := v.servers[(first+i)%len(v.servers)]; v.suits(ctx, s, a) {
 			return v, s, nil
 		}
 	}

@@ -1,0 +1,92 @@
+package xclient
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// judge looks at all servers together, once in a while: at how fast they are as
+// a rule, and at those that stand out.
+func (f *fleet) judge() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := sinceStart()
+	f.typical.Store(int64(f.medianLocked(now)))
+	if f.ejection.Failures < 0 {
+		return
+	}
+	silent := make(map[*Server]string)
+	answering := 0
+	for _, s := range f.servers {
+		if s.health.is(ejected | down) {
+			continue
+		}
+		if reason := f.outlierLocked(s, now); reason != "" {
+			f.ejectLocked(s, reason)
+		} else if reason := f.silentLocked(s, now); reason != "" {
+			silent[s] = reason
+		} else if f.pollLocked(now).shares[s].answers > 0 {
+			answering++
+		}
+	}
+	if len(silent) > answering {
+		return // it is not theirs
+	}
+	for s, reason := range silent {
+		f.ejectLocked(s, reason)
+	}
+}
+
+// medianLocked returns the median of the averages of the servers that have
+// answered, the lower one of two; zero if no two have.
+func (f *fleet) medianLocked(now time.Duration) time.Duration {
+	var averages []time.Duration
+	for _, s := range f.servers {
+		if average := s.record.speed.answers(now, 0); average > 0 {
+			averages = append(averages, average)
+		}
+	}
+	if len(averages) < 2 {
+		return 0
+	}
+	slices.Sort(averages)
+	return averages[(len(averages)-1)/2]
+}
+
+// A server stands out if of this many calls at least this share fails more than
+// on the others, and by this many standard deviations.
+const (
+	outlierCalls      = 20
+	outlierShare      = 0.3
+	outlierDeviations = 4
+)
+
+// outlierLocked returns why the server is to be ejected for failing more often
+// than others, "" if it isn't.
+func (f *fleet) outlierLocked(s *Server, now time.Duration) string {
+	own := f.pollLocked(now).shares[s]
+	calls := own.answers + own.failures
+	if calls < outlierCalls {
+		return ""
+	}
+	fails, others := ratio(own.failures, calls), f.othersLocked(s, now)
+	deviation := math.Sqrt(others * (1 - others) / float64(calls))
+	if fails-others < max(outlierShare, outlierDeviations*deviation) {
+		return ""
+	}
+	return fmt.Sprintf("%.0f %% of %d calls failed, %.0f %% on the others", 100*fails, calls, 100*others)
+}
+
+// silentLocked returns why the server is to be ejected for giving no answers.
+func (f *fleet) silentLocked(s *Server, now time.Duration) string {
+	attempts, since := s.record.silence(now)
+	if f.ejection.Silence < 0 || attempts < f.ejection.Failures && !(attempts > 0 && s.health.is(probation)) {
+		return ""
+	}
+	if since < max(f.ejection.Silence, 4*s.record.speed.answers(now, 0)) {
+		return ""
+	}
+	return fmt.Sprintf("%d calls without an answer for %s", attempts, since.Round(time.Millisecond))
+}
