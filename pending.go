@@ -110,7 +110,8 @@ func (t *pendingTable) admit(ctx context.Context) error {
 	return t.refusal()
 }
 
-// wait waits until calls are let in, or were for a moment.
+// wait waits until it has been woken because calls are let in. The slot may be
+// another's when it returns: whoever waits looks again.
 func (t *pendingTable) wait(ctx context.Context) (err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -128,7 +129,12 @@ func (t *pendingTable) wait(ctx context.Context) (err error) {
 	}
 	t.mu.Lock()
 	t.waiting--
-	if !t.isFull() {
+	if t.waiting == 0 {
+		select {
+		case <-t.freed: // sent after it had been woken; who comes next has to look first
+		default:
+		}
+	} else if !t.isFull() {
 		t.wakeLocked() // the next, who does the same
 	}
 	return err

@@ -146,6 +146,37 @@ func TestPendingTable_Limit(t *testing.T) {
 	}
 }
 
+// A slot comes free, and again, before the goroutine that was woken for the
+// first time has gone on, and is taken both times. The second wake-up must not
+// stay behind: it would let somebody in who comes later, while the table is full.
+func TestC160_WakeUpLeftBehind(t *testing.T) {
+	table := newPendingTable(1)
+	table.add(new(waiter), false)
+	waited := make(chan struct{})
+	go func() { table.wait(t.Context()); close(waited) }()
+	eventually(t, "somebody waits", func() bool {
+		table.mu.Lock()
+		defer table.mu.Unlock()
+		return table.waiting == 1
+	})
+	table.mu.Lock()
+	table.wakeLocked()
+	eventually(t, "it has been woken", func() bool { return len(table.freed) == 0 })
+	table.wakeLocked() // it waits for the lock, and counts as one that waits for a slot
+	table.mu.Unlock()
+	<-waited
+	if len(table.freed) != 0 {
+		t.Error("nobody waits, and a wake-up is left")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 { // a select picks one or the other
+		if err := table.wait(ctx); err == nil {
+			t.Fatal("let in while the table is full")
+		}
+	}
+}
+
 // Slots that come free while the sender waits for one are the sender's.
 func TestPendingTable_Reserve(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
