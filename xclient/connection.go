@@ -131,6 +131,7 @@ type connection struct {
 	server *Server
 	client atomic.Pointer[geerpc.Client] // nil: there is none; changed under mu
 	proven atomic.Bool                   // the latest client has answered a call
+	used   atomic.Bool                   // a call has wanted it since closeIdle last looked
 
 	mu      sync.Mutex // guards what follows
 	dial    *dial      // under way
@@ -139,6 +140,7 @@ type connection struct {
 	next    *time.Timer   // begins the next dial after one that failed
 	failed  time.Duration // when err was set, as sinceStart tells
 	made    time.Duration // when the latest client was, the same
+	lastUse time.Duration // when closeIdle last knew of one, the same
 	retired bool          // the server has left the list
 }
 
@@ -154,11 +156,17 @@ type dial struct {
 // ready returns the client, nil if there is none that takes calls.
 func (c *connection) ready() *geerpc.Client {
 	client := c.client.Load()
-	if client == nil || client.IsAvailable() {
-		return client
+	switch {
+	case client == nil:
+	case client.IsAvailable():
+		if !c.used.Load() { // mostly it is set, and nobody writes to it
+			c.used.Store(true)
+		}
+	default:
+		c.lost(client)
+		return nil
 	}
-	c.lost(client)
-	return nil
+	return client
 }
 
 // lost lets go of a client that takes no more calls, once those that it has
@@ -224,6 +232,7 @@ func (c *connection) shutDown(client *geerpc.Client) {
 
 // want begins to make the client if there is no reason not to.
 func (c *connection) want() {
+	c.used.Store(true)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err == nil {
@@ -329,6 +338,7 @@ func (c *connection) wait(ctx context.Context, others bool, news <-chan struct{}
 
 // join returns the client, or the dial to wait for, or an error.
 func (c *connection) join() (*geerpc.Client, *dial, error) {
+	c.used.Store(true)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {

@@ -45,6 +45,8 @@
 //	Timeout         a deadline for calls that have none
 //	Hedge           a second attempt when the first is slow, if it is idempotent
 //	Retry           another attempt where that is safe
+//	AttemptTimeout  a deadline for each attempt
+//	Subset          some of the servers, where there are many
 //	Balancer        picks a server among those that are fit
 //	Ejection        notes how the attempt ended
 //	Option          the connection, and what intercepts each attempt

@@ -29,6 +29,8 @@ type fleet struct {
 	balancer Balancer
 	perHost  int // connections to a server
 	ejection Ejection
+	subset   subset
+	idle     time.Duration // after which connections are closed; 0: never
 	reviver  reviver
 
 	current atomic.Pointer[snapshot]
@@ -83,7 +85,7 @@ func (f *fleet) update(old *snapshot, list *List) *snapshot {
 		f.takeLocked(list)
 	}
 	snap := newSnapshot(list, f.servers, f.balancer)
-	snap.changes = changes
+	snap.changes, snap.subset = changes, f.subset
 	f.current.Store(snap)
 	return snap
 }
@@ -121,7 +123,7 @@ func (f *fleet) keepLocked(listed map[string]bool) {
 
 // joinLocked adds a server. It is connected to when it is first called.
 func (f *fleet) joinLocked(e *Endpoint) *Server {
-	s := new(Server)
+	s := &Server{rank: f.subset.rank(e.Addr)}
 	s.endpoint.Store(e)
 	s.health.fleet = f
 	for range f.perHost {
@@ -177,6 +179,7 @@ func (f *fleet) server(addr string) (*Server, error) {
 // the way.
 func (f *fleet) sweep() {
 	defer f.sweepLater()
+	f.closeIdle()
 	f.tryCompare()
 	f.judge()
 }
@@ -259,6 +262,7 @@ type snapshot struct {
 	list     *List
 	servers  []*Server // in the order of the list
 	balancer Balancer
+	subset   subset
 	changes  uint64          // of the fleet, when it was made
 	made     time.Duration   // when, as sinceStart tells
 	known    map[string]bool // services that a server is known to offer
@@ -405,8 +409,9 @@ func (snap *snapshot) addView(service string) *view {
 func (snap *snapshot) newView(service string) *view {
 	all := filter(snap.servers, func(s *Server) bool { return s.Endpoint().offers(service) })
 	v := &view{all: all, others: len(all) > 1}
+	reach := snap.subset.reach(all)
 	for _, v.shunned = range []uint32{down | ejected, down, 0} {
-		v.servers = filter(all, func(s *Server) bool { return !s.health.is(v.shunned) })
+		v.servers = snap.subset.take(filter(reach, func(s *Server) bool { return !s.health.is(v.shunned) }))
 		if len(v.servers) > 0 {
 			v.picker = snap.balancer.Picker(v.servers)
 			break

@@ -17,6 +17,7 @@ type Server struct {
 	record   record
 	health   health
 
+	rank     uint64        // for the XClient's subset; the lowest come first
 	conns    []*connection // none: it is not an XClient's
 	turn     atomic.Uint32 // of conns
 	reviewed sync.Mutex    // held by review

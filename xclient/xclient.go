@@ -30,9 +30,42 @@ type Config struct {
 	// thousands of callers.
 	Connections int
 
+	// Subset is how many servers the calls of this XClient are spread over, of
+	// those that offer a service: for lists so long that not every client
+	// should be connected to every server. Each client has its own, which
+	// changes by one or two servers when the list does. When some of them are
+	// not fit for calls others take their places, up to four times as many and
+	// 16; so a client that is cut off does not dial them all. Some twenty are
+	// enough for an even load, if there are more clients than servers.
+	//
+	// A Subset does not go well with ConsistentHash, where all clients need to
+	// know the same servers. Broadcast and Fork call all servers, and a
+	// Discovery that has only the four methods picks from all. Zero or
+	// negative: all servers.
+	Subset int
+
+	// ClientID has a client choose the same Subset after a restart. It should
+	// be another one for each client: a host's name, say. Empty: a random one.
+	ClientID string
+
+	// IdleTimeout is after how long without calls a connection is closed, give
+	// or take a second. It is made again when its server is next picked. Zero:
+	// 5 minutes with a Subset, whose members change, and never without;
+	// negative: never.
+	IdleTimeout time.Duration
+
 	// Timeout is the deadline of calls whose context has none. Zero or
 	// negative: they have none.
 	Timeout time.Duration
+
+	// AttemptTimeout is the deadline of each attempt of a call, under the
+	// call's own, with the wait for a connection. An attempt that runs into it
+	// has failed with CodeDeadlineExceeded: if the call is idempotent, or was
+	// never sent, it is made again on another server, where without
+	// AttemptTimeout a server that has stopped takes all the time that the
+	// call has. It should be longer than any method takes that is well. Zero
+	// or negative: attempts have the call's deadline.
+	AttemptTimeout time.Duration
 
 	Hedge    Hedge    // zero: calls are made once at a time
 	Retry    Retry    // zero: up to three attempts where that is safe
@@ -98,7 +131,12 @@ func newXClient(d Discovery, mode SelectMode, c Config) *XClient {
 	if f.balancer != nil {
 		f.lister = listerOf(d)
 	}
-	xc.do = c.Hedge.Intercept(c.Retry.Intercept(xc.attempt))
+	f.subset, f.idle = newSubset(c.Subset, c.ClientID), c.idleTimeout()
+	xc.do = xc.attempt
+	if c.AttemptTimeout > 0 {
+		xc.do = withAttemptTimeout(c.AttemptTimeout, xc.do)
+	}
+	xc.do = c.Hedge.Intercept(c.Retry.Intercept(xc.do))
 	if c.Timeout > 0 {
 		xc.do = withTimeout(c.Timeout, xc.do)
 	}
@@ -114,6 +152,15 @@ func newXClient(d Discovery, mode SelectMode, c Config) *XClient {
 func withTimeout(d time.Duration, next geerpc.CallFunc) geerpc.CallFunc {
 	return func(ctx context.Context, serviceMethod string, args, reply any) error {
 		ctx, cancel := within(ctx, d)
+		defer cancel()
+		return next(ctx, serviceMethod, args, reply)
+	}
+}
+
+// withAttemptTimeout gives attempts a deadline, unless theirs is sooner.
+func withAttemptTimeout(d time.Duration, next geerpc.CallFunc) geerpc.CallFunc {
+	return func(ctx context.Context, serviceMethod string, args, reply any) error {
+		ctx, cancel := context.WithTimeout(ctx, d)
 		defer cancel()
 		return next(ctx, serviceMethod, args, reply)
 	}
