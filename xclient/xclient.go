@@ -204,9 +204,6 @@ const maxPicks = 4
 // closed before the call was sent is no reason to fail: it was no attempt yet.
 func (xc *XClient) attempt(ctx context.Context, serviceMethod string, args, reply any) error {
 	for n := 1; ; n++ {
-		if xc.fleet.closed() {
-			return geerpc.ErrShutdown
-		}
 		s, client, err := xc.pick(ctx, serviceMethod)
 		if err != nil {
 			return err
@@ -221,7 +218,7 @@ func (xc *XClient) attempt(ctx context.Context, serviceMethod string, args, repl
 // drained tells whether a call failed because its connection was being closed
 // before it was sent.
 func drained(ctx context.Context, client *geerpc.Client, err error) bool {
-	return !client.IsAvailable() && ranOf(err) == geerpc.RanNever && ctx.Err() == nil
+	return !client.IsAvailable() && ranOf(err) == geerpc.RanNever && ctx.Err() == nil // after Close there is no other: pick says so
 }
 
 // mayTryOn tells whether an attempt that failed was none yet: the connection was
