@@ -2,6 +2,7 @@ package geerpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -44,11 +45,51 @@ func (l *link) reportPanic(p *wire.PanicError) {
 func textOf(err error) (text string) {
 	defer func() {
 		if p := recover(); p != nil {
-			text = fmt.Sprintf("%T, whose Error method panicked: %.256v", err, p)
+			text = fmt.Sprintf("%T, whose Error method panicked: %.256s", err, panicText(p))
 		}
 	}()
 	return err.Error()
 }
+
+// panicText returns the text of what has been panicked with. It is made at once:
+// the value may change later. fmt calls a String method, and survives one that
+// panics, but not one that panics with a value like itself.
+func panicText(p any) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprintf("%T, whose text panicked", p)
+		}
+	}()
+	return fmt.Sprint(p)
+}
+
+// isGuarded is errors.Is for an error that may be a user's. It is none of the
+// targets if its Is or Unwrap panics.
+func isGuarded(err, target error) (is bool) {
+	defer func() {
+		if recover() != nil {
+			is = false
+		}
+	}()
+	return errors.Is(err, target)
+}
+
+// failFor closes the link because of an error that may be a user's, also if that
+// ends our goroutine when it is asked for its text.
+func (l *link) failFor(what string, err error) {
+	why := &guardedError{fmt.Sprintf("%s: %T", what, err), err}
+	defer l.fail(why)
+	why.text = what + ": " + textOf(err)
+}
+
+// A guardedError has the text of an error that may be a user's.
+type guardedError struct {
+	text string
+	err  error
+}
+
+func (e *guardedError) Error() string { return e.text }
+func (e *guardedError) Unwrap() error { return e.err }
 
 // sideBySide calls each f on a goroutine of its own. It returns when all have
 // returned or, with its error, when ctx ends: those that have not are left

@@ -174,7 +174,7 @@ func (l *link) putError(h codec.Header) error {
 	if l.extended {
 		least = 0
 	}
-	for keep := min(len(h.Error), l.wire.MaxWrite); len(h.Error) > least && errors.Is(err, codec.ErrTooLarge); keep /= 2 {
+	for keep := min(len(h.Error), l.wire.MaxWrite); len(h.Error) > least && isGuarded(err, codec.ErrTooLarge); keep /= 2 {
 		h.ServiceMethod, h.Frame().Metadata = "", nil
 		h.Error = cut(h.Error, max(keep, least))
 		err = l.put(h, nil)
@@ -232,12 +232,12 @@ func (l *link) write(h codec.Header, body any) (err error) {
 	before, returned := l.out.Total(), false
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("encoding %T panicked: %v", body, p)
+			err = fmt.Errorf("encoding %T panicked: %s", body, panicText(p))
 		}
 		// A codec that was cut short may hold half a message, and send it with
 		// the next; but those that have the whole message at hand drop it.
 		if cut := !returned && !l.whole; cut || err != nil && l.out.Total() != before {
-			l.fail(fmt.Errorf("message sent in part: %w", err))
+			l.failFor("message sent in part", err)
 		}
 		l.header = codec.Header{}
 	}()
@@ -289,7 +289,7 @@ func (l *link) ready() bool {
 func (l *link) readBody(body any) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("decoding into %T panicked: %v", body, p)
+			err = fmt.Errorf("decoding into %T panicked: %s", body, panicText(p))
 			if !l.whole {
 				l.fail(err)
 			}
@@ -415,10 +415,13 @@ func (l *link) putControl(c control) error {
 	if c.kind != codec.Reply {
 		return l.write(c.header(), nil)
 	}
-	err := l.putError(c.header())
-	if err != nil {
-		l.fail(fmt.Errorf("no way to answer: %w", err))
-	}
+	err := errExit // should putError not return
+	defer func() {
+		if err != nil {
+			l.failFor("no way to answer", err)
+		}
+	}()
+	err = l.putError(c.header())
 	return err
 }
 
