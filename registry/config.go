@@ -54,7 +54,8 @@ type Config struct {
 	Token string
 
 	// Client makes the requests. Nil: one like http.DefaultClient. Whatever
-	// limits it has, a request is given up after 5 seconds.
+	// limits it has, a request is given up after 5 seconds. A connection is kept
+	// for 30 seconds.
 	Client *http.Client
 
 	// Logger hears why a Config is refused, when a registry doesn't take a beat,
@@ -67,9 +68,6 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Interval <= 0 {
 		c.Interval = DefaultInterval
-	}
-	if c.Client == nil {
-		c.Client = new(http.Client)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -3,6 +3,7 @@ package registry
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,11 @@ const (
 	firstRetry  = time.Second
 	retryGrowth = 1.6
 
+	// A connection is kept from beat to beat, for so long: behind the registry's
+	// name there may be another one by then, while the old one lives on. It is no
+	// longer than callers keep servers that the other one doesn't know yet.
+	renewAfter = 30 * time.Second
+
 	// maxReasonBytes is how much of a refusal is read.
 	maxReasonBytes = 256
 )
@@ -38,6 +44,8 @@ type Registration struct {
 	stop    context.CancelFunc // ends the beats, one under way at once
 	cancel  context.CancelFunc // gives up the goodbyes
 	err     error              // in the Config; set once
+
+	transport *http.Transport // its own, or nil
 }
 
 // Register registers a server with registries, and goes on to say that it is
@@ -90,6 +98,9 @@ func start(c Config, services func() []string) *Registration {
 	ctx, cancel := context.WithCancel(context.Background())
 	beating, stop := context.WithCancel(ctx)
 	r := &Registration{stop: stop, cancel: cancel}
+	if c.Client == nil {
+		c.Client, r.transport = newClient()
+	}
 	for _, at := range c.Registries {
 		b := &beater{
 			Config:   c,
@@ -99,10 +110,29 @@ func start(c Config, services func() []string) *Registration {
 			begun:    make(chan struct{}),
 			ended:    make(chan struct{}),
 		}
+		b.connected = time.Now()
 		r.beaters = append(r.beaters, b)
 		go b.run(ctx, beating) // until leave, which waits
 	}
 	return r
+}
+
+// newClient returns a client with connections of its own, to close them, and
+// sessions of TLS, so that a new connection costs little. If others have put
+// something else in place of the default transport, that is used, and nil returned.
+func newClient() (*http.Client, *http.Transport) {
+	t, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return new(http.Client), nil
+	}
+	t = t.Clone()
+	if t.TLSClientConfig == nil {
+		t.TLSClientConfig = new(tls.Config)
+	}
+	if t.TLSClientConfig.ClientSessionCache == nil {
+		t.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(0)
+	}
+	return &http.Client{Transport: t}, t
 }
 
 // begun returns r when the first beats are over.
@@ -144,6 +174,9 @@ func (r *Registration) leave(ctx context.Context) error {
 		errs = append(errs, b.left)
 	}
 	r.cancel()
+	if r.transport != nil {
+		r.transport.CloseIdleConnections()
+	}
 	return errors.Join(errs...)
 }
 
@@ -157,6 +190,8 @@ type beater struct {
 	begun chan struct{} // closed after the first beat
 	ended chan struct{} // closed when no more requests come
 	left  error         // what deregistering failed with; once ended
+
+	connected time.Time // when the connection was made, or the one before was given up
 
 	reports report.Queue // for the Logger: a beat must not wait for it
 
@@ -282,6 +317,10 @@ func (b *beater) request(ctx context.Context, method string) (*http.Request, err
 		return nil, err
 	}
 	req.Header.Set(instanceHeader, b.instance)
-	req.Close = true // the next one is far away
+	req.Header["Idempotency-Key"] = nil // not sent: a beat on a connection that has just been closed is sent again
+	req.Close = method != http.MethodPost || time.Since(b.connected) > renewAfter-b.Interval
+	if req.Close {
+		b.connected = time.Now()
+	}
 	return req, nil
 }

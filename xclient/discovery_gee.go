@@ -30,7 +30,7 @@ var (
 // registries list; see package registry. It is safe for concurrent use.
 //
 // It watches the registries: each is asked to answer as soon as its list
-// changes, or, if it is of GeeRPC's original version, asked from time to time.
+// changes (but not more than twice a second if it goes on changing), or, if it is of GeeRPC's original version, asked from time to time.
 // The watch begins with the first use and ends with Close, or when nobody has
 // used the list for a minute; the next use begins it again. That one, and those
 // that come before a registry has answered it, have the list as it was, be it
@@ -189,7 +189,8 @@ func (d *GeeRegistryDiscovery) List(ctx context.Context) (*List, error) {
 	return d.use(ctx)
 }
 
-// Wait waits for the first server: a program that starts together with its
+// Wait waits for the first server, and not for all that are about to come: a
+// program that starts together with its
 // servers may be there before them, and its calls would fail. If ctx ends
 // before, which Close is no reason for, Wait fails with the code of the context's
 // error; at once, with CodeInvalidArgument, if there is no registry to ask.
