@@ -110,7 +110,13 @@ func (e *lostError) Unwrap() error { return e.error }
 // restarted tells whether a registry that had an index before is another one,
 // or was started anew.
 func (a answer) restarted(index uint64) bool {
-	return index != 0 && (a.index < index || a.index-index > maxChanges)
+	return index != 0 && max(a.index, index)-min(a.index, index) > maxChanges
+}
+
+// outdated tells whether an answer has an older list than that of an index: a
+// registry with many readers that don't read tells one for a while.
+func (a answer) outdated(index uint64) bool {
+	return a.index < index && !a.restarted(index)
 }
 
 // take notes a good answer. A registry that lists nobody any more, or that was
@@ -118,6 +124,10 @@ func (a answer) restarted(index uint64) bool {
 // while, or until it has heard of them. If it was started anew, or may have been,
 // that is for as long as their next beats may take.
 func (s *source) take(a answer, now time.Time) {
+	s.failing, s.err = time.Time{}, nil
+	if a.outdated(s.index) {
+		return
+	}
 	restarted := a.restarted(s.index)
 	servers := a.from(s.servers)
 	emptied := len(servers) == 0 && len(s.servers) > 0
@@ -135,7 +145,6 @@ func (s *source) take(a answer, now time.Time) {
 		s.confirmed = now
 	}
 	s.servers, s.index = servers, a.index
-	s.failing, s.err = time.Time{}, nil
 }
 
 // timeToLive returns for how long a registry keeps a server of which it hears

@@ -86,3 +86,29 @@ func TestWatch_TwoBehindOneName(t *testing.T) {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// TestF216_OutdatedAnswer: a list from before is no news, and not that of a
+// registry which was started anew.
+func TestF216_OutdatedAnswer(t *testing.T) {
+	now := time.Now()
+	s := new(source)
+	for _, c := range []struct {
+		index     uint64
+		list      string
+		want      string
+		kept      int
+		wantIndex uint64
+	}{
+		{5e9 + 7, "tcp@a:1,tcp@b:1", "tcp@a:1,tcp@b:1", 0, 5e9 + 7},
+		{5e9, "tcp@old:1", "tcp@a:1,tcp@b:1", 0, 5e9 + 7},
+		{5e9 + 8, "tcp@a:1", "tcp@a:1", 0, 5e9 + 8},
+		{9e9, "", "", 1, 9e9},
+		{5e9, "tcp@c:1", "tcp@c:1", 1, 5e9},
+	} {
+		s.fail(io.EOF, now)
+		s.take(answer{index: c.index, servers: parseServers(c.list)}, now)
+		if got := addrs(s.servers); got != c.want || len(s.kept) != c.kept || s.index != c.wantIndex || s.err != nil {
+			t.Errorf("after %q of index %d: %q, %d kept, index %d, %v", c.list, c.index, got, len(s.kept), s.index, s.err)
+		}
+	}
+}
