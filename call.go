@@ -215,15 +215,16 @@ func (c *call) panicked(p any) error {
 	if !c.neverBegins() {
 		return c.conn.server.panicked(c.serviceMethod, p)
 	}
+	text := panicText(p)
 	c.conn.server.report(slog.LevelError, "rpc server: interceptor panicked",
-		"method", c.serviceMethod, "panic", p, "stack", string(debug.Stack()))
+		"method", c.serviceMethod, "panic", text, "stack", string(debug.Stack()))
 	return &Error{Code: CodeInternal, Where: InServer, Ran: RanNever,
-		Message: fmt.Sprintf("rpc server: an interceptor panicked: %.256v", p)}
+		Message: fmt.Sprintf("rpc server: an interceptor panicked: %.256s", text)}
 }
 
 // panicked is called by who has recovered from a method's panic.
 func (s *Server) panicked(serviceMethod string, p any) error {
-	text := fmt.Sprint(p) // now: the value may change before it is logged
+	text := panicText(p)
 	s.report(slog.LevelError, "rpc server: method panicked",
 		"method", serviceMethod, "panic", text, "stack", string(debug.Stack()))
 	return &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,

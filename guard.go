@@ -22,7 +22,7 @@ type reportFunc func(level slog.Level, text string, args ...any)
 func guard(report reportFunc, what string, f func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			report(slog.LevelError, "rpc: "+what+" panicked", "panic", p, "stack", string(debug.Stack()))
+			report(slog.LevelError, "rpc: "+what+" panicked", "panic", panicText(p), "stack", string(debug.Stack()))
 		}
 	}()
 	f()
@@ -32,8 +32,9 @@ func guard(report reportFunc, what string, f func()) {
 // an error, and logs it.
 func (l *link) caught(what string, err *error) {
 	if p := recover(); p != nil {
-		l.reportPanic(&wire.PanicError{Where: what, Value: p, Stack: debug.Stack()})
-		*err = fmt.Errorf("%s panicked: %.256v", what, p)
+		text := panicText(p)
+		l.reportPanic(&wire.PanicError{Where: what, Value: text, Stack: debug.Stack()})
+		*err = fmt.Errorf("%s panicked: %.256s", what, text)
 	}
 }
 

@@ -3,7 +3,6 @@ package geerpc
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"runtime/debug"
@@ -106,9 +105,10 @@ var errOpenExit error = &Error{Code: CodeInternal, Where: InClient, Ran: RanNeve
 func (c *Client) establish(ctx context.Context, connect connectFunc) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.report(slog.LevelError, "rpc client: connecting panicked", "panic", p, "stack", string(debug.Stack()))
+			text := panicText(p)
+			c.report(slog.LevelError, "rpc client: connecting panicked", "panic", text, "stack", string(debug.Stack()))
 			err = &Error{Code: CodeInternal, Where: InClient, Ran: RanNever,
-				Message: fmt.Sprintf("rpc client: connecting panicked: %v", p)}
+				Message: "rpc client: connecting panicked: " + text}
 		}
 	}()
 	c.call = chain(c.opt.Interceptors, c.invoke)
