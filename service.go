@@ -62,9 +62,10 @@ func (m *method) end(failed bool) {
 // maxKept limits the memory for args, and for a reply, that a spare call keeps.
 const maxKept = 256
 
-// isCopied tells whether values of a type are copied when they are passed, and
-// small enough to be kept.
-func isCopied(t reflect.Type) bool { return t.Kind() != reflect.Pointer && t.Size() <= maxKept }
+// isCopied tells whether a method that takes a value of a type has nothing but a
+// copy of it, and the value is small enough to be kept. What leads to other
+// memory may lead into the value itself: a slice of an array that is in it.
+func isCopied(t reflect.Type) bool { return t.Size() <= maxKept && !leads(t) }
 
 // newArgs returns a pointer to decode the arguments into, and the arguments.
 func (m *method) newArgs() (argp, argv reflect.Value) {
