@@ -2,7 +2,6 @@ package geerpc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +13,7 @@ import (
 
 	"geerpc/codec"
 	"geerpc/internal/report"
+	"geerpc/internal/wire"
 )
 
 // A Client is one connection to a server. It may be used by any number of
@@ -160,7 +160,7 @@ func (c *Client) finish(err error) {
 	defer c.senders.release()
 	defer c.link.close()
 	defer func() { c.terminate(c.link.cause()) }()
-	c.link.fail(err)
+	c.link.fail(wire.Foreign(err))
 }
 
 // readAll reads until the connection ends, and returns why it did.
@@ -281,7 +281,7 @@ func lostError(server string, cause error) error {
 		cause = io.ErrUnexpectedEOF
 	}
 	switch {
-	case errors.Is(cause, ErrShutdown):
+	case cause == ErrShutdown, cause == errDrained:
 	case server == "":
 		cause = fmt.Errorf("connection lost: %w", cause)
 	default:

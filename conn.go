@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/wire"
 )
 
 // A conn is a connection being served. One goroutine at a time reads it and
@@ -159,7 +160,7 @@ func (c *conn) end(err error) {
 	if err != io.EOF || c.link.extended {
 		// It is gone, or broken. (On the plain layout the end of the stream
 		// only means that there are no more requests.)
-		c.link.fail(err)
+		c.link.fail(wire.Foreign(err))
 		c.server.lost(c)
 	}
 }

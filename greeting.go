@@ -30,7 +30,7 @@ func (c *Client) greet(ctx context.Context) error {
 		ctx, cancel = context.WithTimeoutCause(ctx, handshakeTimeout, errSlowAck)
 		defer cancel()
 	}
-	stop := context.AfterFunc(ctx, func() { c.link.fail(context.Cause(ctx)) })
+	stop := context.AfterFunc(ctx, func() { c.link.fail(wire.Foreign(context.Cause(ctx))) })
 	if c.opt.Legacy {
 		err = c.greetLegacy(ctx)
 	} else {

@@ -232,8 +232,9 @@ func (l *link) write(h codec.Header, body any) (err error) {
 	before, returned := l.out.Total(), false
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("encoding %T panicked: %s", body, panicText(p))
+			err = fmt.Errorf("encoding %T panicked: %.256s", body, wire.PanicText(p))
 		}
+		err = wire.Foreign(err) // whoever asks what it is may hold the gate, or read for all calls
 		// A codec that was cut short may hold half a message, and send it with
 		// the next; but those that have the whole message at hand drop it.
 		if cut := !returned && !l.whole; cut || err != nil && l.out.Total() != before {
@@ -289,13 +290,13 @@ func (l *link) ready() bool {
 func (l *link) readBody(body any) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("decoding into %T panicked: %s", body, panicText(p))
+			err = fmt.Errorf("decoding into %T panicked: %.256s", body, wire.PanicText(p))
 			if !l.whole {
 				l.fail(err)
 			}
 		}
 	}()
-	return l.codec.ReadBody(body)
+	return wire.Foreign(l.codec.ReadBody(body))
 }
 
 // errReaderExit is why a link fails whose reader a body has ended.

@@ -7,6 +7,8 @@ import (
 	"net"
 	"runtime/debug"
 	"time"
+
+	"geerpc/internal/wire"
 )
 
 // A connectFunc makes the connection of a Client, up to the handshake. It
@@ -82,7 +84,7 @@ func (c *Client) run(ctx context.Context, connect connectFunc, o *opening) {
 			return
 		}
 		if c.link != nil {
-			c.link.fail(err)
+			c.link.fail(wire.Foreign(err))
 		}
 		o.report(err)
 		if c.link != nil {

@@ -10,7 +10,7 @@ import (
 // or of what crypto/tls calls back. It ends that connection.
 type PanicError struct {
 	Where string
-	Value any
+	Value any // Recover puts its text here
 	Stack []byte
 }
 
@@ -20,7 +20,7 @@ func (e *PanicError) Error() string { return fmt.Sprintf("%s panicked: %.256v", 
 // Recover, deferred, turns a panic into a PanicError.
 func Recover(where string, err *error) {
 	if p := recover(); p != nil {
-		*err = &PanicError{where, p, debug.Stack()}
+		*err = &PanicError{where, PanicText(p), debug.Stack()}
 	}
 }
 

@@ -116,7 +116,8 @@ func (r *Reader) fill(n int) error {
 // read calls the connection's Read, which may be anybody's.
 func (r *Reader) read(p []byte) (n int, err error) {
 	defer Recover("the connection's Read", &err)
-	return r.src.Read(p)
+	n, err = r.src.Read(p)
+	return n, Foreign(err)
 }
 
 // makeRoom leaves at least one free byte behind those buffered. It moves or

@@ -175,7 +175,7 @@ func (s *sink) writeConn(p []byte) (n int, err error) {
 	if n, err = s.conn.Write(p); n < 0 || n > len(p) {
 		return 0, errCount
 	}
-	return n, err
+	return n, Foreign(err)
 }
 
 // setDeadline limits what is written to the socket from now on.
