@@ -81,9 +81,10 @@ func isNil(conn net.Conn) bool {
 // ErrShutdown. It returns when nothing of the Client is left running, or
 // ErrShutdown at once if Close has been called before.
 //
-// A connection whose own Close does not end its Read, as is the case for many
-// files, does not keep Close for longer than a second: the calls are ended all
-// the same, and the goroutine that reads ends when that Read does.
+// A connection whose own Close does not return, or does not end its Read, as is
+// the case for many files, does not keep Close for longer than a second: the
+// calls are ended all the same, and what is left ends when the connection lets
+// it go.
 func (c *Client) Close() error {
 	if c.pending.state.Or(closing)&closing != 0 {
 		return ErrShutdown

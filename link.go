@@ -59,7 +59,8 @@ type link struct {
 
 	controlling sync.Mutex // held from taking controls until they are sent
 
-	wg sync.WaitGroup // goroutines that send controls
+	wg     sync.WaitGroup // goroutines that send controls
+	shutWG sync.WaitGroup // the goroutine that closes conn, counted from the start
 
 	// For the one whose turn it is, and at the end: what is above is read for
 	// every call, by others, and this is written for every message.
@@ -85,6 +86,7 @@ type limits struct {
 // newLink returns the link over conn.
 func newLink(conn io.ReadWriteCloser, lim limits) *link {
 	l := &link{conn: conn, report: lim.report}
+	l.shutWG.Add(1)
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	if lim.flush == 0 {
 		lim.flush = -1
@@ -120,13 +122,22 @@ func (l *link) extend(peer kindSet) {
 	l.extended, l.kinds = true, peer
 }
 
-// fail closes the link because of err. Only the first call counts.
+// fail closes the link because of err. Only the first call counts. It waits for
+// nobody: a connection may take its time to be closed.
 func (l *link) fail(err error) { l.out.Fail(err) }
 
 // shut is the one place where a connection is closed.
 func (l *link) shut(err error) {
 	l.cancel(err)
-	guard(l.report, "the Close of a connection", func() { l.conn.Close() })
+	go func() { // ends with the connection's Close; close waits
+		defer l.shutWG.Done()
+		defer l.reportCause(err)
+		guard(l.report, "the Close of a connection", func() { l.conn.Close() })
+	}()
+}
+
+// reportCause has it logged if the connection's code has panicked.
+func (l *link) reportCause(err error) {
 	guard(l.report, "an error of a connection", func() { // which may be a user's
 		var p *wire.PanicError
 		if errors.As(err, &p) {
@@ -135,8 +146,8 @@ func (l *link) shut(err error) {
 	})
 }
 
-// close lets the codec go and returns when no goroutine of the link is left.
-// The link has failed, and nobody reads any more.
+// close lets the codec go and returns when no goroutine of the link is left,
+// and the connection is closed. The link has failed, and nobody reads any more.
 func (l *link) close() {
 	l.mu.Lock()
 	if l.alive.timer != nil {
@@ -145,6 +156,7 @@ func (l *link) close() {
 	l.mu.Unlock()
 	l.wg.Wait()
 	l.out.Wait()
+	l.shutWG.Wait()
 	if l.codec != nil {
 		guard(l.report, "the Close of a codec", func() { l.codec.Close() })
 	}

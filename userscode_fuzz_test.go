@@ -20,7 +20,8 @@ const (
 	userConnectTimeout = time.Second
 	userCallTimeout    = 2 * time.Second
 	userShutdown       = time.Second
-	closeGrace         = time.Second // that Close documents
+	closeGrace         = time.Second            // that Close documents
+	logGrace           = 250 * time.Millisecond // that Option.Logger documents
 )
 
 // A setup is how a program uses the library.
@@ -166,11 +167,21 @@ func (p *program) client(s setup, pipe *geerpc.PipeListener, config *tls.Config,
 		p.start("Go", func() { p.async(client, first+2*i+1, s.done) })
 	}
 	<-time.After(2 * userCallTimeout)
+	p.leave(client, s.shutdown)
+}
+
+// leave ends the client, in good time whatever the program's code does.
+func (p *program) leave(client *geerpc.Client, shutdown bool) {
+	start := time.Now()
+	if !shutdown {
+		client.Close()
+		p.within("Client.Close", start, closeGrace+logGrace)
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), userShutdown)
 	defer cancel()
-	if s.shutdown {
-		client.Shutdown(ctx)
-	}
+	client.Shutdown(ctx)
+	p.within("Client.Shutdown", start, userShutdown+closeGrace+logGrace)
 }
 
 // onCaller are the places that are visited on a caller's goroutine, or have it
