@@ -120,15 +120,29 @@ var errNoConn error = &Error{Code: CodeInternal, Where: InClient, Ran: RanNever,
 // within lets wrap put layers on conn. It closes conn if wrap fails, panics or
 // is still at it when ctx ends.
 func within(ctx context.Context, conn net.Conn, wrap func() (net.Conn, error)) (wrapped net.Conn, err error) {
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	stop := context.AfterFunc(ctx, func() { quietConn{conn}.Close() })
 	defer stop()
 	defer func() {
 		if wrapped == nil {
-			conn.Close()
+			quietConn{conn}.Close()
 		}
 	}()
 	return wrap()
 }
+
+// A quietConn is a connection, perhaps a user's, whose Close does not panic. Where
+// one is closed because Dial fails, also by crypto/tls, nobody could recover, and
+// the error of Dial says what was the matter.
+type quietConn struct{ net.Conn }
+
+// Close closes the connection.
+func (c quietConn) Close() (err error) {
+	defer wire.Recover("the connection's Close", &err)
+	return c.Conn.Close()
+}
+
+// NetConn returns the connection.
+func (c quietConn) NetConn() net.Conn { return c.Conn }
 
 // secure puts TLS on conn.
 func (t transport) secure(ctx context.Context, conn net.Conn, address string, opt *Option) (net.Conn, error) {
@@ -142,7 +156,7 @@ func (t transport) secure(ctx context.Context, conn net.Conn, address string, op
 	if t.http {
 		config.NextProtos = []string{"http/1.1"} // CONNECT as we use it is not for HTTP/2
 	}
-	secured := tls.Client(conn, config)
+	secured := tls.Client(quietConn{conn}, config)
 	if err := secured.HandshakeContext(ctx); err != nil {
 		var plain tls.RecordHeaderError
 		if hungUp(err) || errors.As(err, &plain) {

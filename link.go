@@ -246,7 +246,9 @@ func (l *link) write(h codec.Header, body any) (err error) {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("encoding %T panicked: %.256s", body, wire.PanicText(p))
 		}
-		err = wire.Foreign(err) // whoever asks what it is may hold the gate, or read for all calls
+		if err != nil { // whoever asks what it is may hold the gate, or read for all calls
+			err = wire.Foreign(err)
+		}
 		// A codec that was cut short may hold half a message, and send it with
 		// the next; but those that have the whole message at hand drop it.
 		if cut := !returned && !l.whole; cut || err != nil && l.out.Total() != before {

@@ -60,7 +60,7 @@ const probeSeq = MagicNumber
 // server would take that header for a part of another layout.
 type probe struct {
 	client *Client
-	writer interface{ WriteHeader(*codec.Header) error }
+	codec  *codec.GobCodec
 	timer  *time.Timer
 	state  atomic.Int32
 }
@@ -72,14 +72,15 @@ const (
 	probeOver // something has come before it was sent
 )
 
-// newProbe returns nil if a server with such a hello, and codec, can't be an
-// old one.
+// newProbe returns nil if nothing is to be probed: the hello is longer than an
+// old server reads, or the codec is not gob as it comes with this module. What an
+// old server would answer to another one is not known.
 func newProbe(c *Client, helloBytes int) *probe {
-	writer, ok := c.link.codec.(interface{ WriteHeader(*codec.Header) error })
+	gob, ok := c.link.codec.(*codec.GobCodec)
 	if !ok || helloBytes > legacyBytes {
 		return nil
 	}
-	return &probe{client: c, writer: writer}
+	return &probe{client: c, codec: gob}
 }
 
 // arm has the probe sent in a while.
@@ -103,13 +104,18 @@ func (p *probe) send() {
 	if !p.state.CompareAndSwap(probeArmed, probeSent) || link.out.Begin(link.ctx) != nil {
 		return
 	}
-	err := p.writer.WriteHeader(&codec.Header{Seq: probeSeq})
-	link.out.End()
-	if err != nil {
+	if err := p.write(); err != nil {
 		link.fail(err)
 		return
 	}
 	link.flush(false)
+}
+
+// write writes the probe, between Begin and End.
+func (p *probe) write() (err error) {
+	defer p.client.link.out.End()
+	defer p.client.link.caught("writing to a connection", &err) // a user's, if a constructor has put it beneath
+	return p.codec.WriteHeader(&codec.Header{Seq: probeSeq})
 }
 
 // stop reports whether the probe has been sent. If not, it never will be.
@@ -137,7 +143,7 @@ func (p *probe) judge() error {
 		return err
 	}
 	c.report(slog.LevelWarn, "rpc client: the server is of GeeRPC's original version: set Option.Legacy to save the wait for an acknowledgement",
-		"server", remoteAddr(c.link.conn))
+		"server", c.server)
 	return nil
 }
 

@@ -118,10 +118,10 @@ func (c *Client) establish(ctx context.Context, connect connectFunc) (err error)
 	if err != nil {
 		return dialError(ctx, err)
 	}
-	c.server = addrText(remoteAddr(conn))
 	c.link = newLink(conn, limits{c.opt.MaxMessageBytes, c.opt.MaxDefinitionBytes, c.opt.FlushTimeout, c.report})
 	c.pending.ended = c.link.ctx.Done()
 	context.AfterFunc(c.link.ctx, c.conclude)
+	c.server = addrText(remoteAddr(conn)) // once run knows what to close, should this end our goroutine
 	if err := c.greet(ctx); err != nil {
 		return err
 	}

@@ -1,0 +1,119 @@
+package geerpc
+
+import (
+	"context"
+	"io"
+	"net"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"geerpc/codec"
+)
+
+// A panicCloseConn is a connection whose Close panics, once it is closed.
+type panicCloseConn struct{ net.Conn }
+
+func (c panicCloseConn) Close() error {
+	c.Conn.Close()
+	panic("in Close")
+}
+
+// The time for connecting ends below TLS and CONNECT, and the connection's Close
+// panics: at the end of the context, and when what is put on it has failed.
+func TestE163_ClosePanicsWhileConnecting(t *testing.T) {
+	for _, addr := range []string{"tcp@x", "tls@x", "http@x", "https@x"} {
+		t.Run(addr, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := net.Pipe()
+				go io.Copy(io.Discard, far)
+				_, err := XDial(addr, &Option{ConnectTimeout: time.Second, Dialer: func(context.Context, string, string) (net.Conn, error) {
+					return panicCloseConn{near}, nil
+				}})
+				wantError(t, err, CodeDeadlineExceeded, OnLink, RanNever)
+			})
+		})
+	}
+}
+
+// A writeHeaderCodec is a codec of a user's that has a method by the name of one
+// of GobCodec's.
+type writeHeaderCodec struct {
+	codec.Codec
+	act func()
+}
+
+func (c writeHeaderCodec) WriteHeader(*codec.Header) error {
+	c.act()
+	return nil
+}
+
+// A misbehavedConn is a connection that a codec's constructor puts beneath a
+// GobCodec. Its Write does what act does.
+type misbehavedConn struct {
+	io.ReadWriteCloser
+	act func()
+}
+
+func (c misbehavedConn) Write([]byte) (int, error) {
+	c.act()
+	return 0, nil
+}
+
+// A server keeps silent, and the time comes to ask whether it is an old one. A
+// codec of the user's own is not asked to; nor does what it is made of end the
+// process, or keep the gate.
+func TestE164_ProbeThroughUsersCode(t *testing.T) {
+	for name, act := range map[string]func(){"panics": func() { panic("on purpose") }, "exits": runtime.Goexit} {
+		for kind, newCodec := range map[codec.Type]codec.NewCodecFunc{
+			"test/write-header": func(conn io.ReadWriteCloser) codec.Codec {
+				return writeHeaderCodec{codec.NewJSONCodec(conn), act}
+			},
+			"test/gob-on-conn": func(conn io.ReadWriteCloser) codec.Codec {
+				return codec.NewGobCodec(misbehavedConn{conn, act})
+			},
+		} {
+			kind += codec.Type("-" + name)
+			codec.Register(kind, newCodec)
+			t.Run(string(kind), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					near, far := net.Pipe()
+					go io.Copy(io.Discard, far)
+					if c, err := NewClient(near, &Option{CodecType: kind, ConnectTimeout: time.Second}); err == nil {
+						c.Close()
+						t.Error("connected to a server that says nothing")
+					}
+				})
+			})
+		}
+	}
+}
+
+// An addrExitsConn is a connection that ends the goroutine which asks for its
+// address.
+type addrExitsConn struct {
+	net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (*addrExitsConn) RemoteAddr() net.Addr { runtime.Goexit(); return nil }
+
+func (c *addrExitsConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}
+
+func TestE169_AddressThatExits(t *testing.T) {
+	near, _ := net.Pipe()
+	conn := &addrExitsConn{Conn: near, closed: make(chan struct{})}
+	_, err := NewClient(conn, nil)
+	wantError(t, err, CodeInternal, InClient, RanNever)
+	select {
+	case <-conn.closed:
+	case <-time.After(10 * time.Second):
+		t.Error("the connection is not closed")
+	}
+}
