@@ -100,7 +100,7 @@ func (t transport) connect(ctx context.Context, address string, opt *Option) (ne
 	if isNil(conn) {
 		return nil, errNoConn
 	}
-	return within(ctx, conn, func() (net.Conn, error) {
+	return within(ctx, conn, func(ctx context.Context) (net.Conn, error) {
 		secured := conn
 		if t.tls || opt.TLSConfig != nil {
 			if secured, err = t.secure(ctx, conn, address, opt); err != nil {
@@ -117,9 +117,11 @@ func (t transport) connect(ctx context.Context, address string, opt *Option) (ne
 var errNoConn error = &Error{Code: CodeInternal, Where: InClient, Ran: RanNever,
 	Message: "rpc client: the Dialer returned no connection, and no error"}
 
-// within lets wrap put layers on conn. It closes conn if wrap fails, panics or
-// is still at it when ctx ends.
-func within(ctx context.Context, conn net.Conn, wrap func() (net.Conn, error)) (wrapped net.Conn, err error) {
+// within lets wrap put layers on conn, within ctx or the time for a handshake. It
+// closes conn if wrap fails, panics or is still at it when that ends.
+func within(ctx context.Context, conn net.Conn, wrap connectFunc) (wrapped net.Conn, err error) {
+	ctx, cancel := limitHandshake(ctx)
+	defer cancel()
 	stop := context.AfterFunc(ctx, func() { quietConn{conn}.Close() })
 	defer stop()
 	defer func() {
@@ -127,7 +129,11 @@ func within(ctx context.Context, conn net.Conn, wrap func() (net.Conn, error)) (
 			quietConn{conn}.Close()
 		}
 	}()
-	return wrap()
+	wrapped, err = wrap(ctx)
+	if err != nil && context.Cause(ctx) == errSlowHandshake {
+		err = newError(CodeDeadlineExceeded, OnLink, RanNever, "rpc client", fmt.Errorf("%w: %w", errSlowHandshake, err))
+	}
+	return wrapped, err
 }
 
 // A quietConn is a connection, perhaps a user's, whose Close does not panic. Where
@@ -213,7 +219,7 @@ func timeIsUp(ctx context.Context, err error) error {
 	var e interface{ Timeout() bool }
 	deadline, limited := ctx.Deadline()
 	if limited && errors.As(err, &e) && e.Timeout() && time.Until(deadline) <= deadlineSlack {
-		late := time.NewTimer(2 * deadlineSlack) // a context of the user's may not keep its word
+		late := time.NewTimer(time.Second) // a context of the user's may not keep its word, and a busy machine be late
 		defer late.Stop()
 		select {
 		case <-ctx.Done():
@@ -250,7 +256,7 @@ const (
 // that has an RPC server behind it. Otherwise it is as NewClient.
 func NewHTTPClient(conn net.Conn, opt *Option) (*Client, error) {
 	return newClientOn(conn, opt, func(ctx context.Context, opt *Option) (net.Conn, error) {
-		return within(ctx, conn, func() (net.Conn, error) {
+		return within(ctx, conn, func(context.Context) (net.Conn, error) {
 			host := ""
 			if addr := remoteAddr(conn); addr != nil {
 				host = hostOf(addr.String())

@@ -25,11 +25,8 @@ func (c *Client) greet(ctx context.Context) error {
 	if err := c.link.open(newCodec); err != nil {
 		return newError(CodeInternal, InClient, RanNever, "rpc client", err)
 	}
-	if _, limited := ctx.Deadline(); !limited {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, handshakeTimeout, errSlowAck)
-		defer cancel()
-	}
+	ctx, cancel := limitHandshake(ctx)
+	defer cancel()
 	stop := context.AfterFunc(ctx, func() { c.link.fail(wire.Foreign(context.Cause(ctx))) })
 	if c.opt.Legacy {
 		err = c.greetLegacy(ctx)
@@ -48,8 +45,18 @@ func (c *Client) greet(ctx context.Context) error {
 	return greetError(ctx, err)
 }
 
-// errSlowAck is the end of a handshake for which there is no other time limit.
-var errSlowAck = fmt.Errorf("handshake timeout: expect within %v", handshakeTimeout)
+// limitHandshake gives a handshake 10 s, be it that of TLS, of HTTP or ours,
+// unless ctx has a deadline of its own.
+func limitHandshake(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, limited := ctx.Deadline(); limited {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, handshakeTimeout, errSlowHandshake)
+}
+
+// errSlowHandshake is the end of a handshake for which there is no other time
+// limit.
+var errSlowHandshake = fmt.Errorf("handshake timeout: expect within %v", handshakeTimeout)
 
 // greetError types an error of the handshake.
 func greetError(ctx context.Context, err error) error {

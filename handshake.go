@@ -159,8 +159,9 @@ func peekObject(in *wire.Reader) ([]byte, error) {
 	}
 }
 
-// skipNewline drops the newline that may stand behind a handshake object, when
-// the bytes of the first message arrive.
+// skipNewline waits for the byte behind a handshake object and drops it if it is
+// a newline. An acknowledgement ends with one; behind a hello there may be none,
+// and then it is the first message that is waited for.
 func skipNewline(in *wire.Reader) error {
 	first, err := in.Peek(1)
 	if err == nil && first[0] == '\n' {

@@ -32,9 +32,10 @@ type Option struct {
 	MagicNumber int        // set by Dial; 0 will do
 	CodecType   codec.Type // empty: codec.GobType
 
-	// ConnectTimeout limits Dial as a whole: connecting, TLS and handshake.
-	// Zero or negative: no limit but one of 10 s for the handshake, unless the
-	// context of Dial has a deadline. DefaultOption has 10 s.
+	// ConnectTimeout limits Dial as a whole: connecting, TLS, CONNECT and
+	// handshake. Zero or negative: no limit for connecting; then TLS and CONNECT
+	// have 10 s together, and the handshake has 10 s, unless the context of Dial
+	// has a deadline. DefaultOption has 10 s.
 	ConnectTimeout time.Duration
 
 	// HandleTimeout makes the server answer each call within that time, if
@@ -46,8 +47,9 @@ type Option struct {
 	// Legacy makes the client speak to a server of GeeRPC's original
 	// version: no acknowledgement is waited for, and there are neither
 	// cancellation nor deadlines on the wire, metadata, typed errors, pings.
-	// Without it such a server is found out, if the codec is gob, when it has
-	// not acknowledged for 5 s, or half of the time for connecting.
+	// Without it such a server is found out if the codec is gob, once it has
+	// not acknowledged for 5 s or half of the time for connecting, whichever
+	// is less.
 	Legacy bool `json:"-"`
 
 	// Dialer makes the connection; nil: a net.Dialer. It gets the network
