@@ -303,13 +303,13 @@ func (c *call) finish(err error) {
 
 // answerNow answers with err, without waiting for others.
 func (c *call) answerNow(err error) {
+	defer c.conn.link.flush(false) // also if what is encoded ends our goroutine
 	c.conn.link.sendTogether(func(alive bool) bool {
 		if alive {
 			c.answer(err)
 		}
 		return false
 	})
-	c.conn.link.flush(false)
 }
 
 // answer sends the reply, or err, when it is the connection's turn. It leaves

@@ -410,18 +410,27 @@ func (l *link) drain(ctx context.Context) {
 }
 
 // sendBatch sends controls in one go. It does nothing once the link is closed.
+// If a codec ends our goroutine the link fails: the other controls of the batch
+// are lost.
 func (l *link) sendBatch(batch []control) {
 	if l.out.Begin(l.ctx) != nil {
 		return
 	}
+	returned := false
+	defer func() {
+		l.out.End()
+		l.flush(false)
+		if !returned {
+			l.fail(errExit)
+		}
+	}()
 	for _, c := range batch {
 		if err := l.putControl(c); err != nil {
 			l.report(slog.LevelWarn, "rpc: control message not sent", "kind", c.kind, "err", err)
 		}
 		l.left = l.left || c.kind == codec.Goaway
 	}
-	l.out.End()
-	l.flush(false)
+	returned = true
 }
 
 // putControl puts a control. If it is an answer that can't be sent, however short,
