@@ -56,6 +56,38 @@ func TestConsistentHash_FewKeysMove(t *testing.T) {
 	}
 }
 
+// TestD213_OnlyItsOwnKeysMove, whichever server leaves, of whatever weight; and
+// they go where the calls went while it was passed over. (When the server of the
+// lowest weight left, 46 to 88 % of the others' keys moved.)
+func TestD213_OnlyItsOwnKeysMove(t *testing.T) {
+	const keys = 5000
+	for _, weights := range [][]int{{1}, {1, 2, 3}, {1, 100, 100}, {7, 300, 20}, {1000, 250}} {
+		t.Run(fmt.Sprint(weights), func(t *testing.T) {
+			servers := manyServers(9, weights...)
+			p := ConsistentHash().Picker(servers)
+			with := keyed(p, keys)
+			for i, gone := range servers {
+				without := keyed(ConsistentHash().Picker(slices.Delete(slices.Clone(servers), i, i+1)), keys)
+				for k := range keys {
+					if with[k] != gone && without[k] != with[k] {
+						t.Fatalf("when %s left, key %d moved from %s to %s", gone.Endpoint().Addr, k, with[k].Endpoint().Addr, without[k].Endpoint().Addr)
+					}
+				}
+				for k := range keys {
+					if with[k] != gone {
+						continue
+					}
+					a := &attempts{Context: WithHashKey(context.Background(), fmt.Sprint("key ", k))}
+					a.add(gone)
+					if next := p.Pick(a); next != without[k] {
+						t.Fatalf("key %d goes to %s while %s is passed over, to %s when it has left", k, next.Endpoint().Addr, gone.Endpoint().Addr, without[k].Endpoint().Addr)
+					}
+				}
+			}
+		})
+	}
+}
+
 func TestConsistentHash_Spread(t *testing.T) {
 	const perServer = 1000
 	for _, n := range []int{2, 10, 100} {
@@ -78,9 +110,9 @@ func TestConsistentHash_Spread(t *testing.T) {
 
 func TestConsistentHash_Weights(t *testing.T) {
 	const keys = 20_000
-	for _, weights := range [][]int{{1, 4}, {100, 400}, {2, 3}, {1, 16}, {1, 1000}} {
+	for _, weights := range [][]int{{1, 4}, {100, 250}, {2, 3}, {1, 16}, {10, 1000}} {
 		t.Run(fmt.Sprint(weights), func(t *testing.T) {
-			ratio := min(float64(weights[1])/float64(weights[0]), 16)
+			ratio := float64(min(weights[1], maxWeight)) / float64(weights[0])
 			light := 0
 			for _, s := range keyed(ConsistentHash().Picker(manyServers(100, weights...)), keys) {
 				if s.Endpoint().Weight == weights[0] {

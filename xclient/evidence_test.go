@@ -430,7 +430,7 @@ func TestD205_HashKeepsTheNextServer(t *testing.T) {
 		home := where()[0]
 		ejectNow(t, xc, actors[home].addr)
 		xc.Call(ctx, "Stage.Play", 0, nil)
-		where()
+		next := where()[0]
 		actors[home].plays(hangs) // so that it stays on probation
 		time.Sleep(DefaultEjectPause * 6 / 5)
 		probe, cancel := context.WithTimeout(ctx, 2*time.Second)
@@ -443,8 +443,8 @@ func TestD205_HashKeepsTheNextServer(t *testing.T) {
 		for range 20 {
 			xc.Call(ctx, "Stage.Play", 0, nil)
 		}
-		if here := where(); len(here) != 1 {
-			t.Errorf("calls went to %v, want one only", here)
+		if here := where(); len(here) != 1 || here[0] != next {
+			t.Errorf("calls went to %v, want %d only", here, next)
 		}
 	})
 }

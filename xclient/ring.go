@@ -9,11 +9,12 @@ import (
 )
 
 const (
-	// ringPoints is how many points the server with the lowest weight has, and
-	// maxPoints how many any other has at most. More points would spread keys
-	// more evenly, and take longer to sort at each change.
+	// ringPoints is how many points a server has for each unit of its weight,
+	// of which no more than maxWeight counts. How many a server has must depend
+	// on nothing else, or other servers' keys would move with it. More points
+	// would spread keys more evenly, and take longer to sort at each change.
 	ringPoints = 4
-	maxPoints  = 16 * ringPoints
+	maxWeight  = 250
 
 	// ringProbes is at how many places a ring looks for a key. Of very many
 	// servers with one point each, the fullest has 1 + 1/(ringProbes-1) times
@@ -48,12 +49,8 @@ type owner struct {
 
 func newRing(servers []*Server) *ring {
 	r := &ring{owners: make([]owner, len(servers))}
-	lowest := math.Inf(1)
-	for _, s := range servers {
-		lowest = min(lowest, weightOf(s))
-	}
 	for i, s := range servers {
-		points := min(math.Round(ringPoints*weightOf(s)/lowest), maxPoints)
+		points := ringPoints * min(weightOf(s), maxWeight)
 		r.owners[i] = owner{s, points}
 		h := hashString(s.Endpoint().Addr)
 		for p := range uint64(points) {
@@ -86,19 +83,23 @@ func (r *ring) section(place uint64) int {
 	return int(s)
 }
 
-// owner returns the server of point i, which may be beyond the last.
-func (r *ring) owner(i int) *owner {
-	return &r.owners[r.points[i%len(r.points)].owner]
-}
-
-// find returns the point of a key's server.
-func (r *ring) find(key uint64) int {
-	best, closest := 0, uint64(math.MaxUint64)
+// find returns the owner of a key among those that are not passed over, nil if
+// all are. It is the one that a ring without the others would find.
+func (r *ring) find(key uint64, passed func(*owner) bool) (best *owner) {
+	closest := uint64(math.MaxUint64)
 	for probe := range uint64(ringProbes) {
 		from := place(key, probe)
-		i := r.after(from)
-		if d := r.points[i].place - from; d < closest {
-			best, closest = i, d
+		first := r.after(from)
+		for i := range r.points {
+			p := r.points[(first+i)%len(r.points)]
+			d := p.place - from
+			if d >= closest {
+				break
+			}
+			if o := &r.owners[p.owner]; !passed(o) {
+				best, closest = o, d
+				break
+			}
 		}
 	}
 	return best
