@@ -1,42 +1,62 @@
 package xclient
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 const (
-	defaultBudget = 0.2  // further attempts per call
-	budgetAdvance = 100  // further attempts that may come before the calls which pay for them
-	budgetBurst   = 1000 // further attempts that calls can pay for ahead
-
-	budgetCost = 1_000_000 // of a further attempt, in the unit of a budget's level
+	defaultBudget = 0.2 // further attempts per call
+	budgetWindow  = 10  // seconds over which calls and attempts are counted
+	retryFloor    = 100 // further attempts in that time that are allowed in any case,
+	hedgeFloor    = 10  // for which slowness is less of a reason than failure
 )
 
 // A budget keeps the further attempts that a policy makes to a share of the
-// calls it sees, so that servers which fail because they have too much to do
-// don't get more. A nil budget has no limit.
+// calls it has seen in the last ten seconds, so that servers which fail because
+// they have too much to do don't get more; or to a few, for clients that have
+// few calls. A nil budget has no limit. (Finagle's retry budgets are like this.)
 type budget struct {
-	share    int64        // what each call pays in
-	level    atomic.Int64 // negative while advances are to be paid back
-	advances atomic.Int64 // that are left
+	share   float64
+	floor   float64
+	seconds [budgetWindow]budgetCount
 }
 
-// newBudget returns a budget of share further attempts per call. Zero is the
-// default, a negative share no limit.
-func newBudget(share float64) *budget {
+// A budgetCount counts what came in one second. When it is used for another
+// one, some of what comes at the same moment may be lost.
+type budgetCount struct {
+	second atomic.Int64 // as sinceStart tells
+	calls  atomic.Int64
+	spent  atomic.Int64 // on further attempts
+}
+
+// newBudget returns a budget of share further attempts per call, or of floor in
+// ten seconds. Zero is the default, a negative share no limit.
+func newBudget(share, floor float64) *budget {
 	if share < 0 {
 		return nil
 	}
 	if share == 0 {
 		share = defaultBudget
 	}
-	b := &budget{share: int64(min(share, budgetBurst) * budgetCost)}
-	b.advances.Store(budgetAdvance)
-	return b
+	return &budget{share: share, floor: floor}
+}
+
+// now returns the count of this second.
+func (b *budget) now() *budgetCount {
+	second := int64(sinceStart() / time.Second)
+	count := &b.seconds[second%budgetWindow]
+	if last := count.second.Load(); last != second && count.second.CompareAndSwap(last, second) {
+		count.calls.Store(0)
+		count.spent.Store(0)
+	}
+	return count
 }
 
 // pay is for each call.
 func (b *budget) pay() {
-	if b != nil && b.level.Load() < budgetBurst*budgetCost { // mostly it is full, and nobody writes to it
-		b.level.Add(b.share)
+	if b != nil {
+		b.now().calls.Add(1)
 	}
 }
 
@@ -46,14 +66,22 @@ func (b *budget) spend() bool {
 	if b == nil {
 		return true
 	}
-	for level := b.level.Load(); level >= budgetCost; level = b.level.Load() {
-		if b.level.CompareAndSwap(level, level-budgetCost) {
-			return true
-		}
-	}
-	if b.advances.Load() <= 0 || b.advances.Add(-1) < 0 {
+	count := b.now()
+	if b.left(count.second.Load()) < 1 {
 		return false
 	}
-	b.level.Add(-budgetCost)
+	count.spent.Add(1)
 	return true
+}
+
+// left returns how many further attempts may be made.
+func (b *budget) left(second int64) float64 {
+	var calls, spent int64
+	for i := range b.seconds {
+		if count := &b.seconds[i]; second-count.second.Load() < budgetWindow {
+			calls += count.calls.Load()
+			spent += count.spent.Load()
+		}
+	}
+	return max(b.share*float64(calls), b.floor) - float64(spent)
 }

@@ -28,11 +28,11 @@ const DefaultHedgeAttempts = 2
 // metadata is added to the caller's. args is encoded by several goroutines at
 // once.
 //
-// Attempts after the first are limited to 20 % of the marked calls, of which a
-// hundred may be made in advance and a thousand saved up. A call beyond that
-// waits for the attempts that it has. Those of Retry come on top, 20 % of all
-// attempts of Hedge: where everything is slow and then fails, servers get at
-// most 44 % more than there are calls.
+// Attempts after the first are limited to 20 % of the marked calls of the last
+// ten seconds, or to ten in that time if that is more. A call beyond that waits
+// for the attempts that it has. Those of Retry come on top, 20 % of all attempts
+// of Hedge: where everything is slow and then fails, servers get at most 44 %
+// more than there are calls.
 //
 // The zero Hedge does nothing.
 type Hedge struct {
@@ -55,7 +55,7 @@ func (h Hedge) Intercept(next geerpc.CallFunc) geerpc.CallFunc {
 	if h.Delay <= 0 || h.Max <= 1 {
 		return next
 	}
-	return (&hedger{Hedge: h, next: next, budget: newBudget(defaultBudget)}).call
+	return (&hedger{Hedge: h, next: next, budget: newBudget(defaultBudget, hedgeFloor)}).call
 }
 
 // A hedger is a Hedge at work, its defaults filled in.

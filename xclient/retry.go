@@ -48,8 +48,8 @@ type Retry struct {
 
 	// Budget limits the attempts after the first to a share of the calls that
 	// one client makes, lest servers which fail under load get even more: 0.2
-	// allows one for every five calls. A hundred may be made in advance, and
-	// a thousand saved up. Zero: 0.2; negative: no limit.
+	// allows one for every five calls of the last ten seconds. A hundred in ten
+	// seconds are allowed in any case. Zero: 0.2; negative: no limit.
 	Budget float64
 }
 
@@ -72,7 +72,7 @@ func (r Retry) Intercept(next geerpc.CallFunc) geerpc.CallFunc {
 		r.MaxBackoff = math.MaxInt64 / 2 // which can be doubled
 	}
 	r.Backoff = min(r.Backoff, r.MaxBackoff)
-	return (&retrier{Retry: r, next: next, budget: newBudget(r.Budget)}).call
+	return (&retrier{Retry: r, next: next, budget: newBudget(r.Budget, retryFloor)}).call
 }
 
 // A retrier is a Retry at work, its defaults filled in.

@@ -220,7 +220,7 @@ func TestG67_AllFail(t *testing.T) {
 	}
 }
 
-// TestG67_Budget: what may be made in advance and saved up is limited.
+// TestG67_Budget: what may be made in ten seconds is limited.
 func TestG67_Budget(t *testing.T) {
 	for _, c := range []struct {
 		name                string
@@ -229,8 +229,8 @@ func TestG67_Budget(t *testing.T) {
 	}{
 		{"young", 0, 0, 100, 100},
 		{"young, then poor", 0, 0, 400, 100},
-		{"paid back", 0, 500, 100, 200},
-		{"saved up", 0, 10_000, 2000, budgetBurst + 399}, // the first of the 2000 finds it full
+		{"paid for", 0, 500, 100, 120},
+		{"paid for ahead", 0, 10_000, 2000, 2400},
 		{"own", 0.01, 0, 100_000, 1000},
 		{"more than all", 1e300, 0, 1000, 2000},
 		{"no limit", -1, 0, 1000, 2000},
@@ -254,6 +254,56 @@ func TestG67_Budget(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestD210_BudgetForgets: after an outage of two minutes a client of one call a
+// second can have single faults made up for again. (It took 380 s.)
+func TestD210_BudgetForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fails := func(int) bool { return true } // the attempt of a call with that number
+		number := 0
+		call := Retry{}.Intercept(func(context.Context, string, any, any) error {
+			if number++; fails(number) {
+				return errLost
+			}
+			return nil
+		})
+		seconds := func(n int) (failures int) {
+			for range n {
+				number = 0
+				if call(Idempotent(context.Background()), "", nil, nil) != nil {
+					failures++
+				}
+				time.Sleep(time.Second)
+			}
+			return failures
+		}
+		seconds(120)
+		fails = func(number int) bool { return number == 1 }
+		if failures := seconds(60); failures != 0 {
+			t.Errorf("%d of 60 calls failed whose first attempt had", failures)
+		}
+	})
+}
+
+// TestD210_BudgetInAnOutage: a client of 100 calls a second makes each no more
+// than 1.2 times, for as long as it takes.
+func TestD210_BudgetInAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		attempts := 0
+		call := Retry{Backoff: -1}.Intercept(func(context.Context, string, any, any) error {
+			attempts++
+			return errLost
+		})
+		const calls = 12_000
+		for range calls {
+			call(Idempotent(context.Background()), "", nil, nil)
+			time.Sleep(10 * time.Millisecond)
+		}
+		if most := calls*6/5 + retryFloor; attempts > most {
+			t.Errorf("%d attempts for %d calls, want no more than %d", attempts, calls, most)
+		}
+	})
 }
 
 // Busy is a service that counts its calls and does not serve them.

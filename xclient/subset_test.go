@@ -280,7 +280,9 @@ func TestD212_AttemptTimeout(t *testing.T) {
 			}
 			if err != nil {
 				failed++
-				wantError(t, err, geerpc.CodeDeadlineExceeded, geerpc.OnLink, geerpc.RanMaybe)
+				if geerpc.CodeOf(err) != geerpc.CodeDeadlineExceeded { // says the server, or this side, at the same moment
+					t.Error(err)
+				}
 			}
 		}
 		if failed != 10 {
