@@ -430,14 +430,14 @@ func TestD37_SilentGoFirst(t *testing.T) {
 	e := newEnv(t, "tcp", codec.GobType)
 	e.MaxConns = 1
 	client := e.dial(nil)
-	silent := make([]net.Conn, 3*extraSilent)
+	silent := make([]net.Conn, 3*extraStrangers)
 	for i := range silent {
 		silent[i] = e.bare()
 	}
 	eventually(t, "surplus of silent connections closed", func() bool {
 		e.conns.mu.Lock()
 		defer e.conns.mu.Unlock()
-		return len(e.conns.conns) <= 1+extraSilent
+		return len(e.conns.conns) <= 1+extraStrangers
 	})
 	if err := client.Call(context.Background(), "Arith.Add", Args{}, nil); err != nil {
 		t.Errorf("the one that had come first: %v", err)
@@ -454,7 +454,7 @@ func TestD37_HalfHandshakes(t *testing.T) {
 	e := newEnv(t, "pipe", codec.GobType)
 	e.MaxConns = 1
 	e.start()
-	for range 3 * extraSilent {
+	for range 3 * extraStrangers {
 		conn, err := e.option.Dialer(t.Context(), "", "")
 		if err != nil {
 			t.Fatal(err)
@@ -464,7 +464,7 @@ func TestD37_HalfHandshakes(t *testing.T) {
 	}
 	eventually(t, "at most the allowed connections", func() bool {
 		c := e.debugInfo().Connections
-		return c.Open == 1+extraSilent && c.Rejected == 2*extraSilent-1
+		return c.Open == 1+extraStrangers && c.Rejected == 2*extraStrangers-1
 	})
 	mustAdd(t, e.dial(nil))
 }

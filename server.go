@@ -74,8 +74,9 @@ type Server struct {
 	// meanwhile. Default: 4,096.
 	MaxInFlight int
 
-	// MaxConns limits the connections, but for those of which nothing has been
-	// heard yet: they are the first to go. Default: no limit.
+	// MaxConns limits the connections that have shaken hands: one more is told
+	// so, and closed. There may be 64 more that have not; beyond those, each
+	// newcomer has one closed that is silent or else slow. Default: no limit.
 	MaxConns int
 
 	// FlushTimeout limits how long a client may take no byte that the server

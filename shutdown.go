@@ -18,9 +18,9 @@ import (
 // has ended.
 const closeGrace = time.Second
 
-// extraSilent is how many connections of which nothing has been heard yet may
-// exist beyond Server.MaxConns.
-const extraSilent = 64
+// extraStrangers is how many connections that have not been admitted yet, heard
+// of or not, may exist beyond Server.MaxConns.
+const extraStrangers = 64
 
 // A connSet is a server's connections and listeners. The zero value is empty.
 type connSet struct {
@@ -46,7 +46,7 @@ type connSet struct {
 func (s *connSet) add(c *conn) bool {
 	s.mu.Lock()
 	var victim *conn
-	if most := c.server.MaxConns; most > 0 && len(s.conns) >= most+extraSilent {
+	if most := c.server.MaxConns; most > 0 && len(s.conns) >= most+extraStrangers {
 		victim = s.victimLocked()
 	}
 	ok := !s.closed
@@ -59,7 +59,7 @@ func (s *connSet) add(c *conn) bool {
 	}
 	s.mu.Unlock()
 	if victim != nil {
-		victim.link.fail(errMakeRoom)
+		victim.link.fail(errMakeRoom) // which does not wait for its Close
 	}
 	return ok
 }
@@ -85,6 +85,8 @@ func (s *connSet) admit(c *conn) *Error {
 	defer s.mu.Unlock()
 	most := c.server.MaxConns
 	switch {
+	case !s.strangers[c]: // it has been chosen to make room, and is about to be closed
+		return &Error{Code: CodeUnavailable, Message: errMakeRoom.Error(), Where: InServer, Ran: RanNever}
 	case s.stopping:
 		return &Error{Code: CodeUnavailable, Message: "shutting down", Where: InServer, Ran: RanNever}
 	case most > 0 && len(s.conns)-len(s.strangers) >= most:
