@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 )
 
 // A Call is a call under way, as Go returns it.
@@ -20,23 +21,30 @@ type Call struct {
 // Go makes a call without waiting for its reply. When the call is done, it is
 // sent on done, which may be shared by calls; if done is nil, a new channel is
 // made. A done channel that is full or unbuffered holds up nobody else: the
-// call waits for its receiver, until the Client is closed. One that is closed
-// costs the call, which the Logger hears of.
+// call waits for its receiver. Shutdown waits for that too, within its context.
+// Close does not: a call that finds no receiver when the Client is closed, be it
+// done or ended by Close, is never received, so give done room for all calls, or
+// receive on it until none is left before you close the Client. A done channel
+// that is closed costs the call, which the Logger hears of.
 //
-// Calls are sent in the order in which Go makes them, and args may be changed
-// once Go has returned. With Option.Interceptors neither is so: they may wait, or
-// make a call again, so each call passes them on a goroutine of its own. Use Call,
-// one after the other, where a Server that is Ordered must keep the order.
+// Calls that one goroutine makes with Go are sent in that order, and args may be
+// changed once Go has returned. With Option.Interceptors neither is so: they may
+// wait, or make a call again, so each call passes them on a goroutine of its own.
+// Use Call, one after the other, where a Server that is Ordered must keep the
+// order.
 //
-// Go may wait until the connection has room for the call. There is no context:
-// to limit the time use Call, or Option.HandleTimeout.
+// Go waits for its args to be encoded, and may wait until the connection has room
+// for the call. There is no context: to limit the time use Call. (An
+// Option.HandleTimeout begins when the server has the call.) As with Call, an
+// argument must not wait while it is encoded, nor call the same Client.
 func (c *Client) Go(serviceMethod string, args, reply any, done chan *Call) *Call {
 	if done == nil {
 		done = make(chan *Call, 1)
 	}
 	call := &Call{ServiceMethod: serviceMethod, Args: args, Reply: reply, Done: done}
 	if len(c.opt.Interceptors) > 0 {
-		go c.intercepted(call) // ends with the call, at the latest with the connection
+		c.unheard.add()
+		go c.intercepted(call) // ends with the call, at the latest with the connection; Shutdown waits
 		return call
 	}
 	if err := c.sendAsync(call); err != nil {
@@ -60,6 +68,7 @@ func (c *Client) sendAsync(call *Call) error {
 // intercepted makes a call through the interceptors. Here they are in nobody's
 // goroutine but ours: if one panics or ends it, that is the call's error.
 func (c *Client) intercepted(call *Call) {
+	defer c.unheard.done()
 	call.Error = &Error{Code: CodeInternal, Where: InClient, Ran: RanMaybe,
 		Message: "rpc client: an interceptor ended its goroutine"}
 	defer func() {
@@ -98,8 +107,56 @@ func (a *asyncCall) recall() bool { return false } // its caller may know alread
 
 // strobe announces that call is done, without blocking.
 func (c *Client) strobe(call *Call) {
-	if !c.announce(call, nil) {
-		go c.announce(call, c.closed) // ends when the call is received or the Client closed
+	if c.announce(call, nil) {
+		return
+	}
+	c.unheard.add()
+	go func() { // ends when the call is received or the Client closed; Shutdown waits
+		defer c.unheard.done()
+		c.announce(call, c.closed)
+	}()
+}
+
+// unheard counts the calls that wait for a receiver, or are in interceptors and
+// will do so.
+type unheard struct {
+	mu   sync.Mutex // guards what follows
+	n    int
+	none chan struct{} // closed when n falls to zero; nil if nobody waits
+}
+
+func (u *unheard) add() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.n++
+}
+
+func (u *unheard) done() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.n--; u.n == 0 && u.none != nil {
+		close(u.none)
+		u.none = nil
+	}
+}
+
+// wait returns when no call waits for a receiver, or with ctx's error.
+func (u *unheard) wait(ctx context.Context) error {
+	u.mu.Lock()
+	if u.n == 0 {
+		u.mu.Unlock()
+		return nil
+	}
+	if u.none == nil {
+		u.none = make(chan struct{})
+	}
+	none := u.none
+	u.mu.Unlock()
+	select {
+	case <-none:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

@@ -38,6 +38,7 @@ type Client struct {
 	outbox  combiner[waiter]
 	taking  sync.Mutex // held to take from the outbox
 	senders workers    // one at a time empties the outbox
+	unheard unheard
 	reports report.Queue
 }
 

@@ -135,13 +135,15 @@ func (c *conn) saysGoodbye() bool { return c.link.extended && c.link.kinds.has(c
 
 // Shutdown ends the client in good order: new calls fail with an error that
 // wraps ErrShutdown, those in flight go on. It returns nil when they have been
-// answered and the connection is closed. If ctx ends before, it closes the
-// connection, as Close does, and returns ctx's error.
+// answered, the connection is closed, and calls made by Go have been received. If
+// ctx ends before, it closes the connection, as Close does, and returns ctx's
+// error.
 func (c *Client) Shutdown(ctx context.Context) error {
 	c.leave()
 	var err error
 	select {
 	case <-c.gone:
+		err = c.unheard.wait(ctx)
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
