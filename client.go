@@ -116,6 +116,11 @@ func (c *Client) IsAvailable() bool {
 // with the call and a cancellation is sent after it. Once Call has returned,
 // args and reply are not touched any more; it waits, if it has to, for its own
 // args to be encoded and its own reply to be decoded.
+//
+// So an argument that encodes itself must not wait for anything, nor call the
+// same Client: meanwhile nothing else is sent on the connection. All other calls
+// wait, under their contexts, and so do pings, for which the server closes the
+// connection in the end.
 func (c *Client) Call(ctx context.Context, serviceMethod string, args, reply any) error {
 	return c.call(ctx, serviceMethod, args, reply)
 }
