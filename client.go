@@ -122,8 +122,14 @@ func (c *Client) IsAvailable() bool {
 // wait, under their contexts, and so do pings, for which the server closes the
 // connection in the end.
 func (c *Client) Call(ctx context.Context, serviceMethod string, args, reply any) error {
+	if ctx == nil {
+		return errNilContext
+	}
 	return c.call(ctx, serviceMethod, args, reply)
 }
+
+var errNilContext error = &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever,
+	Message: "rpc client: nil context; use context.Background()"}
 
 // invoke makes a call and waits for it.
 func (c *Client) invoke(ctx context.Context, serviceMethod string, args, reply any) error {

@@ -40,12 +40,20 @@ func XDial(rpcAddr string, opts ...*Option) (*Client, error) {
 // DialContext is XDial within a context: when ctx ends before the Client is
 // there, DialContext fails. The Client does not depend on ctx any more.
 func DialContext(ctx context.Context, rpcAddr string, opts ...*Option) (*Client, error) {
+	if ctx == nil {
+		return nil, errNilContext
+	}
 	protocol, address, ok := strings.Cut(rpcAddr, "@")
 	if !ok || protocol == "" || address == "" {
 		return nil, &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever,
 			Message: fmt.Sprintf("rpc client: wrong format %q, want protocol@host:port, such as tcp@10.0.0.1:9999", rpcAddr)}
 	}
-	return dial(ctx, protocols(protocol), address, opts...)
+	t := protocols(protocol)
+	if _, port, err := net.SplitHostPort(address); t.http && err == nil && strings.Contains(port, "/") {
+		return nil, &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever,
+			Message: fmt.Sprintf("rpc client: the address %q has a path: put that into Option.HTTPPath", rpcAddr)}
+	}
+	return dial(ctx, t, address, opts...)
 }
 
 // A transport is how a connection is made.

@@ -139,6 +139,9 @@ func (c *conn) saysGoodbye() bool { return c.link.extended && c.link.kinds.has(c
 // ctx ends before, it closes the connection, as Close does, and returns ctx's
 // error.
 func (c *Client) Shutdown(ctx context.Context) error {
+	if ctx == nil {
+		return errNilContext
+	}
 	c.leave()
 	var err error
 	select {

@@ -17,6 +17,8 @@ import (
 // flight.
 func (c *Client) Ping(ctx context.Context) error {
 	switch {
+	case ctx == nil:
+		return errNilContext
 	case !c.link.kinds.has(codec.Ping):
 		return &Error{Code: CodeUnimplemented, Where: InClient, Ran: RanNever, Message: "rpc client: the server does not know pings"}
 	case c.pending.over():

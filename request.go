@@ -23,6 +23,9 @@ func (r *request) begin(seq uint64) { r.seq = seq }
 
 // prepare completes a request, once there is room for a call.
 func (c *Client) prepare(ctx context.Context, r *request, reply any) error {
+	if ctx == nil { // from an interceptor
+		return errNilContext
+	}
 	if err := checkReply(reply, c.opt.CodecType); err != nil {
 		return err
 	}
@@ -109,8 +112,10 @@ func (c *Client) sendNow(ctx context.Context, r *request, p pending) error {
 	return c.put(r, p, false)
 }
 
-// put registers and encodes a call, for one whose turn it is. If it fails, the
-// call will not be sent, but is registered if it has a seq.
+// put registers and encodes a call, for one whose turn it is. If it fails, nothing
+// of the call is sent; where a codec has written half of it, the connection ends.
+// A call that has a seq by then has been registered, and the caller of put takes
+// it out, unless the end of the connection has done so.
 func (c *Client) put(r *request, p pending, queued bool) error {
 	h := codec.Header{ServiceMethod: r.serviceMethod}
 	f := h.Frame()

@@ -68,6 +68,9 @@ func abandoned(ctx context.Context, err error) error {
 // callAll calls all servers at once and returns when all calls have ended. An
 // answer, or error, that is enough has the other calls cancelled.
 func (xc *XClient) callAll(ctx context.Context, serviceMethod string, args, reply any, enough func(error) bool) (answered bool, err error) {
+	if ctx == nil {
+		return false, errNilContext
+	}
 	if xc.fleet.closed() {
 		return false, geerpc.ErrShutdown
 	}

@@ -195,6 +195,9 @@ func (d *GeeRegistryDiscovery) List(ctx context.Context) (*List, error) {
 // before, which Close is no reason for, Wait fails with the code of the context's
 // error; at once, with CodeInvalidArgument, if there is no registry to ask.
 func (d *GeeRegistryDiscovery) Wait(ctx context.Context) error {
+	if ctx == nil {
+		return errNilContext
+	}
 	for {
 		_, err := d.List(ctx)
 		if geerpc.CodeOf(err) != geerpc.CodeUnavailable {

@@ -180,11 +180,17 @@ func within(ctx context.Context, d time.Duration) (context.Context, context.Canc
 // which a *geerpc.Error with CodeUnavailable says that there are no servers;
 // of geerpc.DialContext; or with geerpc.ErrShutdown after Close.
 func (xc *XClient) Call(ctx context.Context, serviceMethod string, args, reply any) error {
+	if ctx == nil {
+		return errNilContext
+	}
 	if xc.fleet.closed() {
 		return geerpc.ErrShutdown
 	}
 	return xc.do(&attempts{Context: ctx, closed: xc.fleet.ctx.Done()}, serviceMethod, args, reply)
 }
+
+var errNilContext error = &geerpc.Error{Code: geerpc.CodeInvalidArgument, Where: geerpc.InClient, Ran: geerpc.RanNever,
+	Message: "rpc client: nil context; use context.Background()"}
 
 // Close closes all connections; calls in flight fail with an error that wraps
 // geerpc.ErrShutdown, and none is made again. It returns nil when none are left,

@@ -1,0 +1,47 @@
+package geerpc
+
+import (
+	"context"
+	"strings"
+	"testing"
+)
+
+// A nil context is the caller's mistake, and no reason to panic.
+func TestC170_NilContext(t *testing.T) {
+	e := newEnv(t, "tcp", "")
+	c := e.dial(nil)
+	withNil := e.dial(&Option{Interceptors: []Interceptor{func(next CallFunc) CallFunc {
+		return func(_ context.Context, serviceMethod string, args, reply any) error {
+			return next(nil, serviceMethod, args, reply)
+		}
+	}}})
+	var none context.Context
+	for name, f := range map[string]func() error{
+		"Call":        func() error { return c.Call(none, "Arith.Add", Args{}, nil) },
+		"interceptor": func() error { return withNil.Call(t.Context(), "Arith.Add", Args{}, nil) },
+		"Method":      func() error { _, err := Method[Args, Reply]("Arith.Add")(none, c, Args{}); return err },
+		"Ping":        func() error { return c.Ping(none) },
+		"Shutdown":    func() error { return c.Shutdown(none) },
+		"DialContext": func() error { _, err := DialContext(none, "tcp@127.0.0.1:1"); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := f()
+			wantError(t, err, CodeInvalidArgument, InClient, RanNever)
+			if !strings.Contains(err.Error(), "nil context; use context.Background()") {
+				t.Error(err)
+			}
+		})
+	}
+	mustAdd(t, c)
+}
+
+// An address with a path says where the path goes.
+func TestC170_AddressWithAPath(t *testing.T) {
+	for _, addr := range []string{"http@localhost:80/rpc", "https@[::1]:443/rpc", "http@localhost:80/"} {
+		_, err := XDial(addr)
+		wantError(t, err, CodeInvalidArgument, InClient, RanNever)
+		if !strings.Contains(err.Error(), "Option.HTTPPath") {
+			t.Error(err)
+		}
+	}
+}
