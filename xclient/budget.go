@@ -1,6 +1,7 @@
 package xclient
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 )
@@ -15,10 +16,12 @@ const (
 // A budget keeps the further attempts that a policy makes to a share of the
 // calls it has seen in the last ten seconds, so that servers which fail because
 // they have too much to do don't get more; or to a few, for clients that have
-// few calls. A nil budget has no limit. (Finagle's retry budgets are like this.)
+// few calls. (Finagle's retry budgets are like this.)
 type budget struct {
-	share   float64
+	share   float64 // negative: no limit
 	floor   float64
+	made    atomic.Int64 // further attempts, ever
+	refused atomic.Int64 // the same
 	seconds [budgetWindow]budgetCount
 }
 
@@ -33,9 +36,6 @@ type budgetCount struct {
 // newBudget returns a budget of share further attempts per call, or of floor in
 // ten seconds. Zero is the default, a negative share no limit.
 func newBudget(share, floor float64) *budget {
-	if share < 0 {
-		return nil
-	}
 	if share == 0 {
 		share = defaultBudget
 	}
@@ -55,7 +55,7 @@ func (b *budget) now() *budgetCount {
 
 // pay is for each call.
 func (b *budget) pay() {
-	if b != nil {
+	if b.share >= 0 {
 		b.now().calls.Add(1)
 	}
 }
@@ -63,19 +63,21 @@ func (b *budget) pay() {
 // spend is for each further attempt, which must not be made if it reports
 // false.
 func (b *budget) spend() bool {
-	if b == nil {
-		return true
-	}
-	count := b.now()
-	if b.left(count.second.Load()) < 1 {
+	if b.left() < 1 {
+		b.refused.Add(1)
 		return false
 	}
-	count.spent.Add(1)
+	b.now().spent.Add(1)
+	b.made.Add(1)
 	return true
 }
 
 // left returns how many further attempts may be made.
-func (b *budget) left(second int64) float64 {
+func (b *budget) left() float64 {
+	if b.share < 0 {
+		return math.Inf(1)
+	}
+	second := int64(sinceStart() / time.Second)
 	var calls, spent int64
 	for i := range b.seconds {
 		if count := &b.seconds[i]; second-count.second.Load() < budgetWindow {

@@ -3,6 +3,7 @@ package xclient
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -52,6 +53,11 @@ type connector struct {
 	mu      sync.Mutex    // guards what follows
 	running int           // goroutines of spawn
 	ended   chan struct{} // closed when there are none after Close; nil: nobody waits
+}
+
+// tell has the Logger hear of a server's change of state.
+func (x *connector) tell(s *Server, level slog.Level, what string, args ...any) {
+	x.reports.Log(x.opt.Logger, level, "rpc xclient: server "+what, append([]any{"server", s.Endpoint().Addr}, args...)...)
 }
 
 // closeGrace is how long Close waits for what runs in the background: a
@@ -219,6 +225,7 @@ func answered(err error) bool {
 func (c *connection) pauseLocked(err error) {
 	c.err, c.failed = err, sinceStart()
 	if !c.retired && c.ctx.Err() == nil {
+		c.server.unreachable(err)
 		c.next = time.AfterFunc(c.backoff.next(maxDialPause), c.again) // retire stops it
 	}
 }
@@ -294,6 +301,7 @@ func (c *connection) dialed(d *dial) {
 		c.proven.Store(false)
 		c.client.Store(d.client)
 		c.server.review()
+		c.server.reachable()
 	}
 }
 

@@ -76,6 +76,8 @@ type crowd struct {
 
 	wg            sync.WaitGroup
 	calls, failed atomic.Int64
+	mu            sync.Mutex // guards took
+	took          []time.Duration
 }
 
 // call makes calls for so long, and returns how many there were.
@@ -86,19 +88,30 @@ func (c *crowd) call(d time.Duration) int64 {
 		c.wg.Go(func() {
 			ctx, cancel := c.context()
 			defer cancel()
+			begin := time.Now()
 			if c.xc.Call(ctx, "Stage.Play", 0, nil) != nil {
 				c.failed.Add(1)
 			}
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.took = append(c.took, time.Since(begin))
 		})
 	}
 	return c.calls.Load() - before
 }
 
-// deadline is a crowd's context with a deadline.
+// once is a crowd's context with a deadline.
+func once(d time.Duration) func() (context.Context, context.CancelFunc) {
+	return func() (context.Context, context.CancelFunc) {
+		return context.WithTimeout(WithHashKey(context.Background(), fmt.Sprint(rand.IntN(1000))), d)
+	}
+}
+
+// deadline is the same for calls that may be made again.
 func deadline(d time.Duration) func() (context.Context, context.CancelFunc) {
 	return func() (context.Context, context.CancelFunc) {
-		ctx := WithHashKey(context.Background(), fmt.Sprint(rand.IntN(1000)))
-		return context.WithTimeout(Idempotent(ctx), d)
+		ctx, cancel := once(d)()
+		return Idempotent(ctx), cancel
 	}
 }
 

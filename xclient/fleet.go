@@ -405,13 +405,19 @@ func (snap *snapshot) addView(service string) *view {
 }
 
 // newView picks from the servers that are fit for calls; if none is, from those
-// that can be reached; if none can, from all.
+// that can be reached; if none can, from all. Those that the registry has not
+// heard for a while, and this client neither, come after others that are fit.
 func (snap *snapshot) newView(service string) *view {
 	all := filter(snap.servers, func(s *Server) bool { return s.Endpoint().offers(service) })
 	v := &view{all: all, others: len(all) > 1}
 	reach := snap.subset.reach(all)
-	for _, v.shunned = range []uint32{down | ejected, down, 0} {
-		v.servers = snap.subset.take(filter(reach, func(s *Server) bool { return !s.health.is(v.shunned) }))
+	heard := filter(reach, func(s *Server) bool { return !s.Endpoint().Silent || s.isConnected() })
+	for _, choice := range []struct {
+		servers []*Server
+		shunned uint32
+	}{{heard, down | ejected}, {reach, down | ejected}, {reach, down}, {reach, 0}} {
+		v.shunned = choice.shunned
+		v.servers = snap.subset.take(filter(choice.servers, func(s *Server) bool { return !s.health.is(v.shunned) }))
 		if len(v.servers) > 0 {
 			v.picker = snap.balancer.Picker(v.servers)
 			break

@@ -49,13 +49,17 @@ type Hedge struct {
 // Intercept implements the policy as a geerpc.Interceptor. All calls through
 // what it returns, which is safe for concurrent use, share one budget.
 func (h Hedge) Intercept(next geerpc.CallFunc) geerpc.CallFunc {
+	return h.intercept(next, newBudget(defaultBudget, hedgeFloor))
+}
+
+func (h Hedge) intercept(next geerpc.CallFunc, b *budget) geerpc.CallFunc {
 	if h.Max == 0 {
 		h.Max = DefaultHedgeAttempts
 	}
 	if h.Delay <= 0 || h.Max <= 1 {
 		return next
 	}
-	return (&hedger{Hedge: h, next: next, budget: newBudget(defaultBudget, hedgeFloor)}).call
+	return (&hedger{Hedge: h, next: next, budget: b}).call
 }
 
 // A hedger is a Hedge at work, its defaults filled in.

@@ -84,8 +84,3 @@ func (s *Server) passed() {
 		s.health.fleet.tell(s, slog.LevelInfo, "ready again")
 	}
 }
-
-// tell has the Logger hear of a server's change of state.
-func (f *fleet) tell(s *Server, level slog.Level, what string, args ...any) {
-	f.reports.Log(f.opt.Logger, level, "rpc xclient: server "+what, append([]any{"server", s.Endpoint().Addr}, args...)...)
-}

@@ -56,6 +56,10 @@ type Retry struct {
 // Intercept implements the policy as a geerpc.Interceptor. All calls through
 // what it returns, which is safe for concurrent use, share one budget.
 func (r Retry) Intercept(next geerpc.CallFunc) geerpc.CallFunc {
+	return r.intercept(next, newBudget(r.Budget, retryFloor))
+}
+
+func (r Retry) intercept(next geerpc.CallFunc, b *budget) geerpc.CallFunc {
 	if r.MaxAttempts == 0 {
 		r.MaxAttempts = DefaultMaxAttempts
 	}
@@ -72,7 +76,7 @@ func (r Retry) Intercept(next geerpc.CallFunc) geerpc.CallFunc {
 		r.MaxBackoff = math.MaxInt64 / 2 // which can be doubled
 	}
 	r.Backoff = min(r.Backoff, r.MaxBackoff)
-	return (&retrier{Retry: r, next: next, budget: newBudget(r.Budget, retryFloor)}).call
+	return (&retrier{Retry: r, next: next, budget: b}).call
 }
 
 // A retrier is a Retry at work, its defaults filled in.

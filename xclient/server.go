@@ -2,6 +2,7 @@ package xclient
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,7 @@ type Server struct {
 	conns    []*connection // none: it is not an XClient's
 	turn     atomic.Uint32 // of conns
 	reviewed sync.Mutex    // held by review
+	lost     atomic.Bool   // dials fail, and the Logger knows
 }
 
 // NewServer returns a Server without calls, to try a Balancer on. It has a copy
@@ -107,6 +109,20 @@ func (s *Server) review() {
 	s.reviewed.Lock()
 	defer s.reviewed.Unlock()
 	s.health.setDown(!s.isConnected())
+}
+
+// unreachable is for when a dial has failed, and tells the Logger once.
+func (s *Server) unreachable(err error) {
+	if !s.isConnected() && s.lost.CompareAndSwap(false, true) {
+		s.conns[0].tell(s, slog.LevelWarn, "out of reach", "err", err)
+	}
+}
+
+// reachable is for when one has succeeded.
+func (s *Server) reachable() {
+	if s.lost.CompareAndSwap(true, false) {
+		s.conns[0].tell(s, slog.LevelInfo, "in reach again")
+	}
 }
 
 // isConnected tells whether there is a client, perhaps one that takes no more

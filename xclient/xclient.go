@@ -87,6 +87,8 @@ type XClient struct {
 	mode    SelectMode
 	timeout time.Duration
 	do      geerpc.CallFunc // pick and call, in all policies
+	retries *budget
+	hedges  *budget
 }
 
 var (
@@ -120,7 +122,8 @@ func newXClient(d Discovery, mode SelectMode, c Config) *XClient {
 	if isNil(d) {
 		d = noDiscovery{}
 	}
-	xc := &XClient{d: d, mode: mode, timeout: c.Timeout}
+	xc := &XClient{d: d, mode: mode, timeout: c.Timeout,
+		retries: newBudget(c.Retry.Budget, retryFloor), hedges: newBudget(defaultBudget, hedgeFloor)}
 	f := &xc.fleet
 	f.opt = *opt
 	logBadURLs(d, opt.Logger)
@@ -136,7 +139,7 @@ func newXClient(d Discovery, mode SelectMode, c Config) *XClient {
 	if c.AttemptTimeout > 0 {
 		xc.do = withAttemptTimeout(c.AttemptTimeout, xc.do)
 	}
-	xc.do = c.Hedge.Intercept(c.Retry.Intercept(xc.do))
+	xc.do = c.Hedge.intercept(c.Retry.intercept(xc.do, xc.retries), xc.hedges)
 	if c.Timeout > 0 {
 		xc.do = withTimeout(c.Timeout, xc.do)
 	}

@@ -1,0 +1,116 @@
+package xclient
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// A ServerState is whether a server gets calls, and why not.
+type ServerState string
+
+// The states of a server.
+const (
+	StateIdle      ServerState = "idle"         // not connected; no call has needed it
+	StateDialling  ServerState = "dialling"     // being connected to
+	StateReady     ServerState = "ready"        // connected
+	StateDown      ServerState = "out of reach" // the last dial failed; there will be another
+	StateEjected   ServerState = "ejected"      // it did worse than the others, see Ejection
+	StateProbation ServerState = "on probation" // the same, and it gets one call at a time
+)
+
+// A ServerStatus is what an XClient believes of a server.
+type ServerStatus struct {
+	Endpoint Endpoint      `json:"endpoint"` // not to be changed
+	State    ServerState   `json:"state"`
+	Until    time.Time     `json:"until,omitzero"`    // when an ejection ends
+	Why      string        `json:"why,omitempty"`     // the reason for the latest ejection, or the error of the last dial
+	InFlight int           `json:"in_flight"`         // calls, also those that wait for a connection
+	Oldest   time.Duration `json:"oldest,omitempty"`  // for how long the oldest of them has been waiting for its answer
+	Latency  time.Duration `json:"latency,omitempty"` // see Server.Latency
+	Answers  int           `json:"answers"`           // in the last five to ten seconds
+	Failures int           `json:"failures"`          // the same
+	Row      int           `json:"row"`               // failures since the last answer
+}
+
+// Servers tells what the XClient believes of each server that it knows of, by
+// address. Those that have left the list are in it until a call, or a second,
+// has noticed.
+func (xc *XClient) Servers() []ServerStatus {
+	f := &xc.fleet
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := sinceStart()
+	all := make([]ServerStatus, 0, len(f.servers))
+	for _, s := range f.servers {
+		all = append(all, s.statusLocked(now))
+	}
+	slices.SortFunc(all, func(a, b ServerStatus) int { return cmp.Compare(a.Endpoint.Addr, b.Endpoint.Addr) })
+	return all
+}
+
+// statusLocked returns what is known of a server. The fleet's mu is held.
+func (s *Server) statusLocked(now time.Duration) ServerStatus {
+	st := ServerStatus{Endpoint: *s.Endpoint(), InFlight: s.InFlight(), Latency: s.Latency()}
+	st.Answers, st.Failures, st.Row = s.record.shares(now)
+	if oldest := time.Duration(s.record.speed.oldest.Load()); oldest > 0 {
+		st.Oldest = now - oldest
+	}
+	h := &s.health
+	switch {
+	case h.is(ejected):
+		st.State, st.Why, st.Until = StateEjected, h.reason, time.Now().Add(h.until-now)
+	case h.is(probation):
+		st.State, st.Why = StateProbation, h.reason
+	default:
+		st.State, st.Why = s.connectionState()
+	}
+	return st
+}
+
+// connectionState returns the best state of the server's connections.
+func (s *Server) connectionState() (state ServerState, why string) {
+	state = StateIdle
+	for _, c := range s.conns {
+		switch of, err := c.state(); {
+		case of == StateReady:
+			return of, ""
+		case of == StateDialling:
+			state = of
+		case of == StateDown && state == StateIdle:
+			state, why = of, err.Error()
+		}
+	}
+	return state, why
+}
+
+// state returns the state of a connection, and the error if it is down.
+func (c *connection) state() (ServerState, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.client.Load() != nil:
+		return StateReady, nil
+	case c.dial != nil:
+		return StateDialling, nil
+	case c.err != nil:
+		return StateDown, c.err
+	}
+	return StateIdle, nil
+}
+
+// Counters tell how often an XClient's policies made further attempts.
+type Counters struct {
+	Retries, RetriesRefused int64   // further attempts of Retry, and those that its Budget did not allow
+	Hedges, HedgesRefused   int64   // the same of Hedge
+	RetriesLeft, HedgesLeft float64 // how many the budgets allow now; +Inf: no limit
+}
+
+// Counters returns the counters since the XClient was made.
+func (xc *XClient) Counters() Counters {
+	r, h := xc.retries, xc.hedges
+	return Counters{
+		Retries: r.made.Load(), RetriesRefused: r.refused.Load(), RetriesLeft: r.left(),
+		Hedges: h.made.Load(), HedgesRefused: h.refused.Load(), HedgesLeft: h.left(),
+	}
+}
