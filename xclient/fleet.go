@@ -2,6 +2,7 @@ package xclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -53,7 +54,7 @@ func (f *fleet) view(ctx context.Context, service string) (*view, error) {
 		snap := f.current.Load() // before the list, which is no older than its own then
 		list, err := f.lister.List(ctx)
 		if err != nil {
-			return nil, err
+			return nil, discoveryError(err)
 		}
 		if list == nil {
 			return nil, errNoServers
@@ -68,6 +69,16 @@ func (f *fleet) view(ctx context.Context, service string) (*view, error) {
 			return snap.view(service)
 		}
 	}
+}
+
+// discoveryError returns the error of a Discovery as one of a call that was not
+// sent.
+func discoveryError(err error) error {
+	var e *geerpc.Error
+	if errors.As(err, &e) {
+		return err
+	}
+	return notSent(geerpc.CodeOf(err), "rpc xclient: the Discovery: %w", err)
 }
 
 // update brings the servers up to date with the list, of a time when old was

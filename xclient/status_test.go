@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -139,5 +140,29 @@ func TestF220_SilentServersComeLast(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// failingDiscovery fails with an error of its own.
+type failingDiscovery struct{ Discovery }
+
+var errDiscovery = errors.New("broken")
+
+func (failingDiscovery) Get(SelectMode) (string, error) { return "", errDiscovery }
+
+func (failingDiscovery) GetAll() ([]string, error) { return nil, errDiscovery }
+
+// TestD221_DiscoveryError: the error of a Discovery says that nothing was sent.
+func TestD221_DiscoveryError(t *testing.T) {
+	xc := New(failingDiscovery{NewMultiServerDiscovery(nil)}, Config{})
+	defer xc.Close()
+	for _, err := range []error{
+		xc.Call(context.Background(), "Work.Name", 0, nil),
+		xc.Broadcast(context.Background(), "Work.Name", 0, nil),
+	} {
+		wantError(t, err, geerpc.CodeUnknown, geerpc.InClient, geerpc.RanNever)
+		if !errors.Is(err, errDiscovery) {
+			t.Error(err)
+		}
 	}
 }

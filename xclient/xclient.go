@@ -356,7 +356,7 @@ func (xc *XClient) get() (*Server, error) {
 	addr, err := xc.d.Get(xc.mode)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, discoveryError(err)
 	case addr == "":
 		return nil, errNoAddress
 	}
@@ -404,7 +404,7 @@ func (xc *XClient) all(ctx context.Context, serviceMethod string) (servers []*Se
 	}
 	addrs, err := xc.d.GetAll()
 	if err != nil {
-		return nil, err
+		return nil, discoveryError(err)
 	}
 	for _, e := range addressed(addrs) {
 		s, err := xc.fleet.server(e.Addr)
