@@ -33,7 +33,9 @@ type message struct {
 }
 
 // Log has a message logged, unless the logger is nil. It does not wait. The
-// arguments are those of slog.Logger.Log; they must not change any more.
+// arguments are those of slog.Logger.Log. They are looked at later, on another
+// goroutine, and must not change until then: of what may change, such as a value
+// that was panicked with, pass the text.
 func (q *Queue) Log(logger *slog.Logger, level slog.Level, text string, args ...any) {
 	if logger == nil || logger.Handler() == slog.DiscardHandler {
 		return
