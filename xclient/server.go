@@ -139,14 +139,18 @@ func (s *Server) call(ctx context.Context, client *geerpc.Client, serviceMethod 
 	end := ending{outcome: noEvidence, probe: probe} // unless the call returns
 	defer func() {
 		s.inFlight.Add(-1)
-		end.at, end.typical = sinceStart(), s.typical()
+		if end.at == 0 {
+			end.at = sinceStart()
+		}
+		end.typical = s.typical()
 		if end.outcome == lost && !client.IsAvailable() {
 			end.broken = client
 		}
 		s.note(place, end)
 	}()
 	err = client.Call(ctx, serviceMethod, args, reply)
-	end.outcome = outcomeOf(ctx, err, sinceStart()-begin)
+	end.at = sinceStart()
+	end.outcome = outcomeOf(ctx, err, end.at-begin)
 	return err
 }
 
