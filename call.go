@@ -257,7 +257,12 @@ func (c *call) handle() error {
 		return c.refused // there is no reply to send in its place
 	}
 	if f := c.method.handler(c.conn.server); f != nil {
-		return c.intercepted(f(c.ctx, c.serviceMethod, c.argv.Interface(), c.replyv.Interface()))
+		reply := c.replyv.Interface()
+		if c.method.replyType.Elem().Size() > 0 { // pointers to nothing are all the same
+			c.method.intercepted.Store(reply, c.ctx)
+			defer c.method.intercepted.Delete(reply)
+		}
+		return c.intercepted(f(c.ctx, c.serviceMethod, c.argv.Interface(), reply))
 	}
 	if !c.start.begin() { // its handle timeout has answered in the meantime
 		return nil

@@ -37,6 +37,11 @@ type method struct {
 	// handle is invoke in the server's interceptors, nil if there are none.
 	handle CallFunc
 
+	// intercepted has the contexts of calls that are in interceptors, by reply.
+	// An interceptor may call next with a context or a reply of its own making,
+	// but not with the reply of one call and the context of another.
+	intercepted sync.Map
+
 	pace atomic.Int32 // how many calls in a row were quick; see quick.go
 
 	_ [64]byte // keeps what all workers read apart from what all workers write
@@ -166,8 +171,8 @@ func (m *method) handler(s *Server) CallFunc {
 					}
 				}()
 				c := callFrom(ctx)
-				if c == nil { // nobody could tell whether the method has run
-					return errForeignContext
+				if own, known := m.intercepted.Load(reply); c == nil || known && own != c {
+					return errForeignContext // nobody could tell whether the method has run
 				}
 				if !c.start.begin() {
 					return errLateNext
