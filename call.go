@@ -33,6 +33,7 @@ type call struct {
 	timer    *time.Timer // of the handle timeout
 	answered atomic.Bool // by the timer, or about to be by settle
 
+	counted bool // among the open ones of the conn's state before it is in the queue; the reader's own
 	settled bool // about to be answered; guarded by the conn's mu
 
 	err  error // once the method has returned

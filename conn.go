@@ -220,10 +220,14 @@ func (c *conn) dispatch(h *codec.Header) error {
 // reading a small request. An error ends the connection.
 func (c *conn) request(h *codec.Header) error {
 	k := c.readCall(h)
+	if !c.link.extended {
+		c.count(k)
+	}
 	refusal, err := c.takeSlot()
 	switch {
 	case err != nil:
 		k.drop()
+		c.update(k.uncount)
 	case refusal != nil:
 		c.refuse(k, refusal)
 	default:
@@ -236,6 +240,22 @@ func (c *conn) request(h *codec.Header) error {
 		}
 	}
 	return err
+}
+
+// count has a call that was read answered, and waited for, although the server
+// may begin to shut down while it waits for a slot: its client can't be told.
+func (c *conn) count(k *call) {
+	c.update(func(s *connState) {
+		if k.counted = !s.left; k.counted {
+			s.open++
+		}
+	})
+}
+
+func (k *call) uncount(s *connState) {
+	if k.counted {
+		s.open--
+	}
 }
 
 var errRelieved = errors.New("another goroutine reads now")
@@ -328,11 +348,14 @@ func (c *conn) submit(hasTime bool) bool {
 	wake := false
 	c.update(func(s *connState) {
 		for i, k := range c.incoming {
-			if refusal := c.refuses(k.seq); refusal != nil {
+			if refusal := c.refuses(k); refusal != nil {
 				k.refused = refusal
+				k.uncount(s)
 				continue
 			}
-			s.open++
+			if !k.counted {
+				s.open++
+			}
 			c.incoming[i] = nil
 			if hasTime && c.quick(k) {
 				c.shift.add(k)
@@ -366,11 +389,12 @@ func (c *conn) refuse(k *call, why *Error) {
 }
 
 // refuses says why a call is not taken, if so.
-func (c *conn) refuses(seq uint64) *Error {
+func (c *conn) refuses(k *call) *Error {
+	seq := k.seq
 	switch s := &c.state; {
-	case s.left && !c.link.extended:
+	case s.left && !c.link.extended && !k.counted:
 		return errDiscard
-	case s.left:
+	case s.left && !k.counted:
 		return &Error{Code: CodeUnavailable, Where: InServer, Ran: RanNever,
 			Message: "rpc server: shutting down"}
 	case s.calls[seq] != nil || c.shift.has(seq):

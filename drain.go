@@ -47,8 +47,9 @@ func (c *conn) watchIdle() {
 }
 
 // drain asks the client to leave. One that knows the word goaway is served
-// until it says so itself: what it sent before it had heard is accepted. One
-// that does not is answered what has been read.
+// until it says so itself: what it sent before it had heard is accepted. For one
+// that does not, the calls that have been read are answered, those that wait for
+// a slot included.
 func (c *conn) drain(ctx context.Context) {
 	if !c.greeted.Load() {
 		if !c.heard.Load() {
