@@ -41,7 +41,7 @@ type conn struct {
 	gone     chan struct{} // closed when nothing of the connection is left
 	slot     chan struct{} // on the plain layout; capacity 1: there may be a free slot, look
 	incoming []*call       // read and not yet in the queue; the reader's own
-	spare    *[]*call      // to be used; the reader's own, while it has messages at hand
+	spare    *[]*call      // to be used; the reader's own, from one request until the last that is at hand, or a control
 	called   *method       // by the latest request; the reader's own, as is
 	name     string        // by which it was
 	leaving  sync.WaitGroup
@@ -200,6 +200,7 @@ func (c *conn) dispatch(h *codec.Header) error {
 	if kind == codec.Call {
 		return c.request(h)
 	}
+	c.leaveSpare()
 	c.submit(false) // the calls before it, which it may be about
 	if err := c.link.readBody(nil); err != nil {
 		return fmt.Errorf("body of %v: %w", kind, err)

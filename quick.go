@@ -170,6 +170,7 @@ func (c *conn) newCall() *call {
 		return new(call)
 	}
 	k := (*c.spare)[n]
+	(*c.spare)[n] = nil // a slice in the pool must not keep a call that is in use, and its arguments
 	*c.spare = (*c.spare)[:n]
 	return k
 }
