@@ -23,6 +23,13 @@ type replyCopy struct {
 	from reflect.Value // a pointer to the copy
 
 	copies map[place]*copied // of what pointers point to, and of maps
+	before map[place]hidden  // what structs of the copy held, for their unexported fields
+}
+
+// A hidden is a struct with unexported fields as it was before decoding.
+type hidden struct {
+	at reflect.Value // a pointer to it in the copy; nothing else gets its address meanwhile
+	v  reflect.Value
 }
 
 // A place is what a pointer or a map leads to.
@@ -82,6 +89,7 @@ func (r *replyCopy) copy(dst, src reflect.Value, depth int) {
 			dst.SetZero()
 		} else {
 			dst.Set(src)
+			r.remember(dst, s)
 		}
 		for _, i := range s.exported {
 			r.copy(dst.Field(i), src.Field(i), depth+1)
@@ -92,7 +100,7 @@ func (r *replyCopy) copy(dst, src reflect.Value, depth int) {
 }
 
 func (r *replyCopy) copyElements(dst, src reflect.Value, depth int) {
-	if !leads(src.Type().Elem()) {
+	if isFlat(src.Type().Elem()) {
 		reflect.Copy(dst, src)
 		return
 	}
@@ -192,7 +200,7 @@ func (r *replyCopy) mergeSlice(dst, src reflect.Value) {
 		dst.Set(larger)
 	}
 	dst.SetLen(n)
-	if !leads(dst.Type().Elem()) {
+	if isFlat(dst.Type().Elem()) {
 		reflect.Copy(dst, src)
 		return
 	}
@@ -201,11 +209,12 @@ func (r *replyCopy) mergeSlice(dst, src reflect.Value) {
 	}
 }
 
-// mergeStruct leaves unexported fields alone that were not copied, unless they
-// have been decoded.
+// mergeStruct leaves unexported fields alone that decoding has not changed: they
+// may be a mutex that is in use. Together they are set or left, for reflection
+// sets none by itself.
 func (r *replyCopy) mergeStruct(dst, src reflect.Value) {
 	s := fieldsOf(src.Type())
-	whole := len(s.hidden) > 0 && (!s.hiddenLead || s.codesItself || !s.hiddenZero(src))
+	whole := len(s.hidden) > 0 && r.decodedHidden(src, s)
 	for _, i := range s.exported {
 		r.mergeInto(dst.Field(i), src.Field(i))
 		if whole {
@@ -215,6 +224,33 @@ func (r *replyCopy) mergeStruct(dst, src reflect.Value) {
 	if whole {
 		dst.Set(src)
 	}
+}
+
+// remember notes what v, of the copy, holds before decoding. A time has nothing
+// but data.
+func (r *replyCopy) remember(v reflect.Value, s *structFields) {
+	if len(s.hidden) == 0 || v.Type() == timeType {
+		return
+	}
+	was := reflect.New(v.Type()).Elem()
+	was.Set(v)
+	if r.before == nil {
+		r.before = make(map[place]hidden)
+	}
+	r.before[place{v.Type(), v.Addr().Pointer()}] = hidden{v.Addr(), was}
+}
+
+// decodedHidden tells whether unexported fields of v, of the copy, may have been
+// decoded.
+func (r *replyCopy) decodedHidden(v reflect.Value, s *structFields) bool {
+	if s.hiddenLead { // it began as zero
+		return s.codesItself || !s.hiddenZero(v)
+	}
+	if !v.CanAddr() {
+		return true
+	}
+	was, known := r.before[place{v.Type(), v.Addr().Pointer()}]
+	return !known || slices.ContainsFunc(s.hidden, func(i int) bool { return !v.Field(i).Equal(was.v.Field(i)) })
 }
 
 // structFields tells how values of a struct type are copied.
@@ -266,6 +302,25 @@ func leads(t reflect.Type) bool {
 		}
 	}
 	return false
+}
+
+// isFlat tells whether values of type t are copied as a whole: they lead nowhere
+// and hold nothing unexported.
+func isFlat(t reflect.Type) bool {
+	switch {
+	case t == timeType:
+		return true
+	case t.Kind() == reflect.Array:
+		return isFlat(t.Elem())
+	case t.Kind() == reflect.Struct:
+		for i := range t.NumField() {
+			if f := t.Field(i); !f.IsExported() || !isFlat(f.Type) {
+				return false
+			}
+		}
+		return true
+	}
+	return !leads(t)
 }
 
 var timeType = reflect.TypeFor[time.Time]()
