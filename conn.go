@@ -13,8 +13,9 @@ import (
 )
 
 // A conn is a connection being served. One goroutine at a time reads it and
-// runs the calls that are quick; workers run the others, and one of them at a
-// time answers for all.
+// runs the calls that are quick; workers run the others. Whoever has run a call
+// and finds nobody answering, a worker or the reader, answers for all; a handle
+// timeout answers for its call on its own.
 type conn struct {
 	server  *Server
 	link    *link

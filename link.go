@@ -313,7 +313,9 @@ func (l *link) readBody(body any) (err error) {
 	return wire.Foreign(l.codec.ReadBody(body))
 }
 
-// errReaderExit is why a link fails whose reader a body has ended.
+// errReaderExit is why a link fails, a client's or a server's, whose reader a
+// body has ended. A client's call whose reply did that has run; a server only
+// logs it.
 var errReaderExit error = &Error{Code: CodeInternal, Where: InClient, Ran: RanYes,
 	Message: "rpc: decoding a body ended the goroutine that reads the connection"}
 

@@ -12,8 +12,9 @@ import (
 // Calls of methods that are known to be quick run on the goroutine that reads
 // the connection, batch by batch: waking a worker costs more than they do. Who
 // is known to be quick has shown it on workers. If a method is not, this time,
-// another goroutine takes over the reading, so that it holds up the calls of
-// others for two milliseconds at most, and has to show itself again.
+// another goroutine takes over the reading when that is noticed, which takes
+// about two milliseconds where there is a core for it, and the method has to
+// show itself again.
 const (
 	quickLimit = 20 * time.Microsecond // a call that takes longer is not quick
 	quickProof = 32                    // so many calls have to be

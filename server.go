@@ -49,8 +49,9 @@ type Server struct {
 	// registered.
 	Codecs []codec.Type
 
-	// HandleTimeout limits each call as Option.HandleTimeout does; the shorter
-	// one counts. Zero or negative: no limit.
+	// HandleTimeout limits each call of a method that exists, as
+	// Option.HandleTimeout does; the shorter one counts. Zero or negative: no
+	// limit.
 	HandleTimeout time.Duration
 
 	// Ordered has the calls of each connection run one by one, in the order
@@ -186,7 +187,7 @@ func (s *Server) Serve(l net.Listener) error {
 		rwc, err := lis.Accept()
 		if err == nil {
 			pause = 0
-			go s.ServeConn(rwc) // ends with the connection; Shutdown and Close wait
+			go s.ServeConn(rwc) // ends with the connection; once it is added, Shutdown and Close wait, and before it is refused
 			continue
 		}
 		if s.conns.closing() {

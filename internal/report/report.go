@@ -95,7 +95,8 @@ func (q *Queue) run() {
 	ended = true
 }
 
-// next takes the oldest message, and tells how many were dropped behind it.
+// next takes the oldest message, and tells how many were dropped since the
+// one before it was taken.
 func (q *Queue) next() (m message, dropped int, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
