@@ -99,9 +99,9 @@ type GeeRegistry struct {
 	Token string
 
 	// Tokens, if not nil, returns tokens of which any will do, and is asked at
-	// every POST and DELETE: during a rotation there are two. If it returns none,
-	// and Token is empty, every write is refused. It may be called from many
-	// goroutines at once.
+	// every POST and DELETE: during a rotation there are two. An empty one is none.
+	// If it returns none, and Token is empty, every write is refused. It may be
+	// called from many goroutines at once.
 	Tokens func() []string
 
 	// Grace is for how long after its time a server is kept when most vanish

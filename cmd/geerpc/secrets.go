@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,11 +23,10 @@ const reloadInterval = 5 * time.Second
 type secrets struct {
 	tokenFile, certFile, keyFile string
 
-	mu    sync.Mutex // guards what follows
-	read  bool
-	text  [3][]byte // of the files, when they were last good
-	token []string
-	cert  *tls.Certificate
+	mu       sync.Mutex // guards what follows
+	token    []string
+	cert     *tls.Certificate
+	certText [2][]byte // of certificate and key
 }
 
 func loadSecrets(tokenFile, certFile, keyFile string) (*secrets, error) {
@@ -48,8 +49,8 @@ func (s *secrets) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return s.cert, nil
 }
 
-// watch reads the files again from time to time, until ctx ends. If that fails,
-// what was read before stays in use.
+// watch reads the files again from time to time, until ctx ends. What can't be
+// read stays in use as it was.
 func (s *secrets) watch(ctx context.Context, logger *slog.Logger) {
 	if s.tokenFile == "" && s.certFile == "" {
 		return
@@ -64,42 +65,65 @@ func (s *secrets) watch(ctx context.Context, logger *slog.Logger) {
 			return
 		}
 		changed, err := s.reload()
-		switch {
-		case err == nil && changed:
-			logger.Info("registry: token and certificate are read again")
-		case err != nil && err.Error() != last:
-			logger.Warn("registry: token and certificate can't be read again, those from before stay in use", "err", err)
+		if changed {
+			logger.Info("registry: a new token or certificate is in use")
+		}
+		if err != nil && err.Error() != last {
+			logger.Warn("registry: token or certificate can't be read again, what it was before stays in use", "err", err)
 		}
 		last = fmt.Sprint(err)
 	}
 }
 
 // reload reads the files, and reports whether there is something new in them.
-// All of it is taken, or nothing.
+// The tokens are one thing, the certificate and its key another: what is wrong
+// with one of them keeps no token good that was withdrawn. Of each all is taken,
+// or nothing.
 func (s *secrets) reload() (changed bool, err error) {
-	var text [3][]byte
-	for i, name := range []string{s.tokenFile, s.certFile, s.keyFile} {
-		if name == "" {
-			continue
-		}
+	tokens, err := s.reloadTokens()
+	cert, certErr := s.reloadCertificate()
+	return tokens || cert, errors.Join(err, certErr)
+}
+
+func (s *secrets) reloadTokens() (changed bool, err error) {
+	if s.tokenFile == "" {
+		return false, nil
+	}
+	text, err := os.ReadFile(s.tokenFile)
+	if err != nil {
+		return false, err
+	}
+	token, err := parseTokens(s.tokenFile, text)
+	if err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changed = !slices.Equal(s.token, token)
+	s.token = token
+	return changed, nil
+}
+
+func (s *secrets) reloadCertificate() (changed bool, err error) {
+	if s.certFile == "" {
+		return false, nil
+	}
+	var text [2][]byte
+	for i, name := range []string{s.certFile, s.keyFile} {
 		if text[i], err = os.ReadFile(name); err != nil {
 			return false, err
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.read && bytes.Equal(text[0], s.text[0]) && bytes.Equal(text[1], s.text[1]) && bytes.Equal(text[2], s.text[2]) {
+	if s.cert != nil && bytes.Equal(text[0], s.certText[0]) && bytes.Equal(text[1], s.certText[1]) {
 		return false, nil
 	}
-	token, err := parseTokens(s.tokenFile, text[0])
+	cert, err := tls.X509KeyPair(text[0], text[1])
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("%s, %s: %w", s.certFile, s.keyFile, err)
 	}
-	cert, err := parseCertificate(s.certFile, s.keyFile, text[1], text[2])
-	if err != nil {
-		return false, err
-	}
-	s.read, s.text, s.token, s.cert = true, text, token, cert
+	s.cert, s.certText = &cert, text
 	return true, nil
 }
 
@@ -107,9 +131,6 @@ func (s *secrets) reload() (changed bool, err error) {
 // error: nobody means a token that everybody has. So is a token that nobody could
 // present.
 func parseTokens(name string, text []byte) (tokens []string, err error) {
-	if name == "" {
-		return nil, nil
-	}
 	for line := range strings.Lines(string(text)) {
 		token := strings.TrimSpace(line)
 		if strings.ContainsFunc(token, unicode.IsControl) {
@@ -123,16 +144,4 @@ func parseTokens(name string, text []byte) (tokens []string, err error) {
 		return nil, fmt.Errorf("%s: there is no token in it", name)
 	}
 	return tokens, nil
-}
-
-// parseCertificate returns the certificate in a file, nil without a file.
-func parseCertificate(certFile, keyFile string, certText, keyText []byte) (*tls.Certificate, error) {
-	if certFile == "" {
-		return nil, nil
-	}
-	cert, err := tls.X509KeyPair(certText, keyText)
-	if err != nil {
-		return nil, fmt.Errorf("%s, %s: %w", certFile, keyFile, err)
-	}
-	return &cert, nil
 }

@@ -44,7 +44,8 @@ func selfSigned(t *testing.T, serial int64) (cert, key []byte) {
 
 // TestE219_Rotation: token and certificate are read again when their files
 // change, two tokens are good for a while, and a file that is no good changes
-// nothing.
+// nothing. A token that was withdrawn is not good any more, whatever is wrong with
+// the certificate.
 func TestE219_Rotation(t *testing.T) {
 	cert1, key1 := selfSigned(t, 1)
 	cert2, key2 := selfSigned(t, 2)
@@ -79,15 +80,15 @@ func TestE219_Rotation(t *testing.T) {
 		check(1, "new", "old")
 		set(cert, cert2) // whose key has not been written yet
 		set(token, []byte("new"))
-		check(1, "new", "old")
-		check(1, "new", "old")
+		check(1, "new") // the old one may have leaked
+		check(1, "new")
 		set(key, key2)
 		check(2, "new")
 		os.Remove(token)
 		check(2, "new")
 		cancel()
 		<-ended
-		if again, failed := strings.Count(log.String(), "are read again"), strings.Count(log.String(), "can't be read again"); again != 2 || failed != 2 {
+		if again, failed := strings.Count(log.String(), "is in use"), strings.Count(log.String(), "can't be read again"); again != 3 || failed != 2 {
 			t.Errorf("the log tells of %d and %d failures:\n%s", again, failed, &log)
 		}
 	})
@@ -101,6 +102,12 @@ func TestE219_Tokens(t *testing.T) {
 	for token, want := range map[string]int{"one": 200, "two": 200, "": 401, "three": 401} {
 		if got := post(r, token); got != want {
 			t.Errorf("%q: %d", token, got)
+		}
+	}
+	tokens = []string{"new", ""} // and no old one any more
+	for token, want := range map[string]int{"new": 200, "": 401, " ": 401} {
+		if got := post(r, token); got != want {
+			t.Errorf("%q, with an empty one: %d", token, got)
 		}
 	}
 	tokens = nil
