@@ -192,17 +192,17 @@ func cloneEndpoints(endpoints []Endpoint) ([]Endpoint, error) {
 // A union is a list in which each address is once.
 type union struct {
 	endpoints []Endpoint
-	has       map[string]bool // addresses
+	at        map[string]int // where an address is
 }
 
-func newUnion(size int) *union { return &union{has: make(map[string]bool, size)} }
+func newUnion(size int) *union { return &union{at: make(map[string]int, size)} }
 
 // add adds an endpoint, unless its address is there already.
 func (u *union) add(e Endpoint) bool {
-	if u.has[e.Addr] {
+	if _, there := u.at[e.Addr]; there {
 		return false
 	}
-	u.has[e.Addr] = true
+	u.at[e.Addr] = len(u.endpoints)
 	u.endpoints = append(u.endpoints, e)
 	return true
 }

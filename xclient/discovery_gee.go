@@ -51,7 +51,8 @@ var (
 //     GeeRPC's original version, for 5 minutes.
 //
 // The list has the servers of all registries, each once, sorted by address. Of
-// a server that several list, it has what the first of them says.
+// a server that several list, it has what the first of them says; but it is
+// Silent only if they all say so.
 type GeeRegistryDiscovery struct {
 	*MultiServersDiscovery // the list
 

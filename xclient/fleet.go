@@ -192,6 +192,7 @@ func (f *fleet) sweep() {
 	defer f.sweepLater()
 	f.closeIdle()
 	f.tryCompare()
+	f.tryUnheard()
 	f.judge()
 }
 

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// mergeLocked brings the list up to date with what the registries say.
+// mergeLocked brings the list up to date with what the registries say. A server
+// is silent if all say so that list it: one that doesn't hear it may be cut off.
 func (d *GeeRegistryDiscovery) mergeLocked(now time.Time) {
 	sources := d.countingLocked(now)
 	if len(sources) == 1 && len(sources[0].keptAt(now)) == 0 {
@@ -16,7 +17,9 @@ func (d *GeeRegistryDiscovery) mergeLocked(now time.Time) {
 	u := newUnion(len(d.current().Endpoints))
 	for _, s := range sources {
 		for _, e := range s.servers {
-			u.add(e)
+			if !u.add(e) && !e.Silent {
+				u.endpoints[u.at[e.Addr]].Silent = false
+			}
 		}
 	}
 	for _, s := range sources {
