@@ -60,8 +60,8 @@ func (r *GeeRegistry) HandleHTTP(path string) {
 // positive time.Duration; and whatever a ServerItem can't hold. Writing is refused
 // with 403 to browsers, which say so in Origin or Sec-Fetch-Site: a page of a
 // stranger may reach a registry that the stranger can't. A watch ends
-// with its request's context too, so a program that shuts down its http.Server
-// ends that server's BaseContext first.
+// with its request's context too, with 503, so a program that shuts down its
+// http.Server ends that server's BaseContext first.
 func (r *GeeRegistry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	listPage.SetHeader(w.Header())
 	if req.ContentLength != 0 {
@@ -99,6 +99,8 @@ func refuse(w http.ResponseWriter, err error) {
 	case errFull, errLarge, errWatchers, errPages:
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "10")
+	case errEnded:
+		status = http.StatusServiceUnavailable
 	}
 	http.Error(w, fmt.Sprint(status, " ", err), status)
 }
@@ -128,7 +130,7 @@ func (r *GeeRegistry) change(req *http.Request) error {
 		return err
 	}
 	if req.Context().Err() != nil {
-		return errDeparted // nobody hears the answer: the sender has given up this beat
+		return errEnded // the sender has given up this beat, or this registry stops
 	}
 	return r.put(item)
 }

@@ -19,7 +19,10 @@ const (
 	maxLog = 4096
 )
 
-var errWatchers = errors.New("rpc registry: too many watches")
+var (
+	errWatchers = errors.New("rpc registry: too many watches")
+	errEnded    = errors.New("rpc registry: the request was given up, or the registry is stopping")
+)
 
 // A watch is how callers wait for a change. GeeRegistry.mu guards it. The zero
 // value is that of a registry that has just begun.
@@ -83,10 +86,11 @@ func (r *GeeRegistry) tell() {
 }
 
 // wait returns when the list is another than that of index, has been for a
-// moment, and so is likely to last; and when wait is over or ctx has ended. It
-// fails only if too many are waiting already.
-func (r *GeeRegistry) wait(ctx context.Context, index uint64, wait time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, min(wait, maxWait))
+// moment, and so is likely to last; and when wait is over. It fails if too many
+// are waiting already, and when the request's context ends: that the list is what
+// it was would be no news then, and come too early.
+func (r *GeeRegistry) wait(request context.Context, index uint64, wait time.Duration) error {
+	ctx, cancel := context.WithTimeout(request, min(wait, maxWait))
 	defer cancel()
 	if !r.enter() {
 		return errWatchers
@@ -95,12 +99,15 @@ func (r *GeeRegistry) wait(ctx context.Context, index uint64, wait time.Duration
 	for ctx.Err() == nil {
 		told := r.untilTold(index)
 		if told == nil {
-			break
+			return nil
 		}
 		select {
 		case <-told:
 		case <-ctx.Done():
 		}
+	}
+	if request.Err() != nil {
+		return errEnded
 	}
 	return nil
 }

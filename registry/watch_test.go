@@ -178,8 +178,9 @@ func TestWatchEnds(t *testing.T) {
 		req := httptest.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("/?index=%d&wait=30s&format=json", index), nil)
 		time.AfterFunc(time.Second, cancel)
 		begin := time.Now()
-		if r.ServeHTTP(httptest.NewRecorder(), req); time.Since(begin) != time.Second {
-			t.Errorf("the context ended after a second, the watch after %s", time.Since(begin))
+		w := httptest.NewRecorder()
+		if r.ServeHTTP(w, req); time.Since(begin) != time.Second || w.Code != http.StatusServiceUnavailable {
+			t.Errorf("the context ended after a second, the watch after %s with %d", time.Since(begin), w.Code)
 		}
 		r.watch.watchers = maxServers
 		resp := request(r, http.MethodGet, fmt.Sprintf("/?index=%d&wait=30s&format=json", index))

@@ -84,8 +84,9 @@ type GeeRegistryDiscovery struct {
 // NewGeeRegistryDiscovery returns a Discovery of the servers listed by the
 // registry at a URL, or by those at several, separated by commas. A registry
 // that can't be watched is asked anew each timeout, of at least 100 ms. Zero:
-// DefaultUpdateTimeout; negative: not once it has listed servers. Nothing is
-// asked, and no goroutine runs, before the first use.
+// DefaultUpdateTimeout; negative: not once it has listed servers. One that has
+// an index all the same is asked each minute at least. Nothing is asked, and no
+// goroutine runs, before the first use.
 //
 // A URL that is none of HTTP is left out where there are others; see Logger. If
 // there is no good one, calls fail at once, with CodeInvalidArgument.

@@ -62,6 +62,12 @@ func (d *GeeRegistryDiscovery) logCut(s *source, wait time.Duration, err error) 
 	d.reports.Log(d.Logger, slog.LevelInfo, "rpc discovery: something on the way to a registry cuts off watches, which are going to be shorter", "registry", s.name, "wait", wait, "err", err)
 }
 
+// logCrowded tells the Logger that a registry has too many watches to take
+// another one.
+func (d *GeeRegistryDiscovery) logCrowded(s *source, after time.Duration, err error) {
+	d.reports.Log(d.Logger, slog.LevelInfo, "rpc discovery: a registry has no room for this watch, and is going to be asked from time to time until it has", "registry", s.name, "again", after, "err", err)
+}
+
 // logBadURLs tells which registries of a Discovery are not asked: its Logger, or
 // that of an XClient in place of nil, or nobody.
 func logBadURLs(d Discovery, instead *slog.Logger) {

@@ -2,6 +2,7 @@ package xclient
 
 import (
 	"errors"
+	"net"
 	"net/http"
 	"time"
 )
@@ -21,6 +22,17 @@ const (
 	// minCut is after how much waiting a connection that is lost says nothing of
 	// the registry: something between the two has a limit of its own.
 	minCut = time.Second
+
+	// longerAfter is after how many waits to the end a source is asked to wait for
+	// longer again, where it had been cut off.
+	longerAfter = 5
+
+	// maxEarly is how many answers in a row that come early, with nothing new, mean
+	// that a source can't be watched. One may be that a registry is stopping.
+	maxEarly = 2
+
+	// earlyPause is the longest pause then, whatever the Discovery's timeout.
+	earlyPause = time.Minute
 )
 
 // A question is how a source is asked.
@@ -42,7 +54,12 @@ type follower struct {
 	quick    pace
 	wait     time.Duration // for which the source is asked to hold its answer back
 	cuts     int           // in a row
+	full     int           // waits to the end since f.wait was set
+	early    int           // answers in a row that came early, with nothing new
 	told     bool          // that answers can't be held back for as long as usual
+
+	crowdedFor  time.Duration // the source takes no watch: ask without one, and then not for so long; 0: it may
+	toldCrowded bool
 
 	empty     bool      // the source lists nobody,
 	emptied   bool      // and did list somebody before this answer
@@ -60,7 +77,7 @@ func (w *watch) follow(s *source) {
 		begin := time.Now()
 		a, err := s.ask(w.ctx, f.client, q)
 		took := time.Since(begin)
-		if f.cut(q, err, took) {
+		if f.crowded(q, err, took) || f.cut(q, err, took) {
 			pause = jitter(watchGap)
 			continue
 		}
@@ -80,7 +97,7 @@ func (f *follower) question() question {
 	d.state.Lock()
 	defer d.state.Unlock()
 	q := question{index: f.source.index, last: f.empty && f.watching || time.Since(f.connected) > renewAfter}
-	if f.watching && !f.emptied {
+	if f.watching && !f.emptied && f.crowdedFor == 0 {
 		q.wait = f.wait
 	}
 	if f.plain {
@@ -94,13 +111,17 @@ func (f *follower) question() question {
 
 // cut tells whether an answer that was waited for did not come because of
 // something on the way, such as a proxy. That is no news, but if it happens again
-// the source is asked to wait less.
+// the source is asked to wait less, for a while. An error of dialling cuts nothing
+// off.
 func (f *follower) cut(q question, err error, took time.Duration) bool {
 	if lost := (*lostError)(nil); !errors.As(err, &lost) || took < minCut || took >= q.wait {
 		return false
 	}
+	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
+		return false
+	}
 	if f.cuts++; f.cuts > 1 {
-		f.wait = max(minCut, took/5*4)
+		f.wait, f.full = max(minCut, took/5*4), 0
 		if !f.told {
 			f.told = true
 			f.d.logCut(f.source, f.wait, err)
@@ -109,11 +130,45 @@ func (f *follower) cut(q question, err error, took time.Duration) bool {
 	return true
 }
 
+// crowded tells whether the source has too many watches to take this one. It is
+// asked without waiting then, and whether it takes one when it has said to.
+func (f *follower) crowded(q question, err error, took time.Duration) bool {
+	crowded := (*crowdedError)(nil)
+	if q.wait == 0 || took >= refreshLimit || !errors.As(err, &crowded) {
+		return false
+	}
+	f.crowdedFor = crowded.after
+	if !f.toldCrowded {
+		f.toldCrowded = true
+		f.d.logCrowded(f.source, crowded.after, err)
+	}
+	return true
+}
+
+// waited notes how a wait has ended that was answered.
+func (f *follower) waited(q question, a answer, took time.Duration) {
+	f.cuts = 0
+	switch {
+	case a.index == q.index && took < q.wait/2:
+		f.early++
+		return
+	case a.index == q.index:
+		f.full++
+	}
+	f.early = 0
+	if f.full >= longerAfter {
+		f.wait, f.full = min(2*f.wait, watchWait), 0
+	}
+}
+
 // pause notes what has come of a question, and returns for how long to wait until
 // the next.
 func (f *follower) pause(q question, a answer, err error, took time.Duration) time.Duration {
 	f.watching, f.plain = err == nil && a.index != 0, err != nil
+	crowdedFor := f.crowdedFor
+	f.crowdedFor = 0
 	if err != nil {
+		f.early = 0
 		return f.failed.next(maxAskPause)
 	}
 	f.d.state.Lock()
@@ -121,16 +176,23 @@ func (f *follower) pause(q question, a answer, err error, took time.Duration) ti
 	f.d.state.Unlock()
 	f.emptied, f.empty = empty && !f.empty, empty
 	if q.wait > 0 {
-		f.cuts = 0
+		f.waited(q, a, took)
 	}
 	switch {
-	case a.index == 0 || q.wait > 0 && a.index == q.index && took < q.wait/2: // it can't be watched, whatever it says
+	case a.index == 0: // it can't be watched,
 		f.failed = 0
 		return f.d.timeout
+	case f.early >= maxEarly: // or whatever it says
+		f.failed = 0
+		return min(f.d.timeout, earlyPause)
+	case q.wait > 0 && f.early > 0:
+		return f.failed.next(maxAskPause)
 	case a.restarted(q.index): // or there are two behind one name, which take turns
 		return f.failed.next(maxAskPause)
 	case q.wait > 0: // it can be watched
 		f.failed = 0
+	case crowdedFor > 0:
+		return vary(crowdedFor)
 	}
 	return f.quick.next()
 }

@@ -107,6 +107,31 @@ type lostError struct{ error }
 
 func (e *lostError) Unwrap() error { return e.error }
 
+// A crowdedError is that a registry has too much to do for this question, and
+// says when to ask again.
+type crowdedError struct {
+	error
+	after time.Duration
+}
+
+func (e *crowdedError) Unwrap() error { return e.error }
+
+// minRetryAfter and maxRetryAfter bound what a Retry-After says.
+const (
+	minRetryAfter = time.Second
+	maxRetryAfter = time.Minute
+)
+
+// retryAfter returns what a Retry-After says in seconds, or that a date's is
+// not known.
+func retryAfter(text string) time.Duration {
+	seconds, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return DefaultUpdateTimeout
+	}
+	return min(max(time.Duration(seconds)*time.Second, minRetryAfter), maxRetryAfter)
+}
+
 // restarted tells whether a registry that had an index before is another one,
 // or was started anew.
 func (a answer) restarted(index uint64) bool {
@@ -246,7 +271,11 @@ func parseAnswer(resp *http.Response) (answer, error) {
 	case http.StatusNotFound:
 		return answer{}, fmt.Errorf("status %.64s; is the path /_geerpc_/registry?", resp.Status)
 	case http.StatusRequestTimeout, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return answer{}, &lostError{fmt.Errorf("status %.64s", resp.Status)}
+		err := error(&lostError{fmt.Errorf("status %.64s", resp.Status)})
+		if after := resp.Header.Get("Retry-After"); after != "" {
+			err = &crowdedError{err, retryAfter(after)}
+		}
+		return answer{}, err
 	default:
 		return answer{}, fmt.Errorf("status %.64s", resp.Status)
 	}
