@@ -59,6 +59,9 @@ func (p *leastLoadedPicker) Pick(context.Context) *Server {
 // busier tells whether server i has more load than server j.
 func (p *leastLoadedPicker) busier(i, j int) bool {
 	now := sinceStart()
+	if tryI, tryJ := p.servers[i].record.speed.due(now), p.servers[j].record.speed.due(now); tryI != tryJ {
+		return tryJ
+	}
 	a, b := p.latency(i, now), p.latency(j, now)
 	if a == 0 || b == 0 {
 		a, b = 1, 1

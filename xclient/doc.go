@@ -95,10 +95,14 @@
 //	a lost connection                    time in vain       a failure, once for all on it
 //	its caller's leave, or another       time in vain       no answer
 //	attempt was faster
+//	the same or a deadline, sooner than  time in vain       nothing
+//	an answer could be expected: in four
+//	times what one takes as a rule
 //	not found, not allowed, not to be    nothing            nothing
 //	decoded, never sent
 //
-// Time in vain is added to what the next answer takes. An error that comes
+// Time in vain is added to what the next answer takes, that of several calls at
+// a time once. An error that comes
 // sooner than answers do counts as in flight for as long as an answer would
 // have taken: errors attract no calls. Of Envoy's and gRPC's outlier detection
 // are taken the row of failures, the comparison with the other servers and the

@@ -36,11 +36,10 @@ const (
 // After a pause the server is pinged, and if it answers gets one call at a
 // time, and one a second, until one has been answered or it is ejected again,
 // for twice as long. While calls hang there these are ones with a deadline of
-// half a minute at most.
+// half a minute at most, or after a minute without one of them any other.
 //
-// A deadline that was too short for a server which is well counts too: that
-// looks like a server which hangs. If it is too short for all servers, it is
-// no reason to eject one of them.
+// A call that is not waited for longer than four times what answers take as a
+// rule, on the server itself or on all, is no evidence against it.
 //
 // Servers that can't be connected to get no calls either, however many: that
 // is not an ejection, and has no settings.
@@ -131,7 +130,11 @@ func (f *fleet) suspect(s *Server, row int) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if onProbation || byChance(f.othersLocked(s, sinceStart()), row) < maxChance {
+	now := sinceStart()
+	if !onProbation && !f.pollSince(s.record.rowBegan(), now) {
+		return // what the others did before says nothing of what they do now
+	}
+	if onProbation || byChance(f.othersLocked(s, now), row) < maxChance {
 		f.ejectLocked(s, fmt.Sprintf("%d failures in a row", row))
 	}
 }

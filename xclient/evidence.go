@@ -22,6 +22,7 @@ const (
 	late                       // the deadline passed
 	lost                       // the connection broke
 	givenUp                    // its caller left, or took another attempt's answer
+	hasty                      // late or given up, before an answer could be expected
 )
 
 // A lesson is what is learnt from an outcome. The package comment has the table.
@@ -60,6 +61,7 @@ var lessons = [...]lesson{
 	late:        {inVain, grows, false},
 	lost:        {inVain, growsOnce, false},
 	givenUp:     {inVain, noRow, false},
+	hasty:       {inVain, noRow, false},
 }
 
 // outcomeOf returns the outcome of an attempt that ended with err after it had
@@ -80,7 +82,12 @@ func outcomeOf(ctx context.Context, err error, took time.Duration) outcome {
 	case geerpc.InServer:
 		return unserved(e)
 	}
-	if e.Code == geerpc.CodeDeadlineExceeded && (e.Ran != geerpc.RanYes || atDeadline(ctx, took)) {
+	switch {
+	case e.Code != geerpc.CodeDeadlineExceeded:
+		return methodError
+	case e.Ran != geerpc.RanYes: // the server's handle timeout
+		return refused
+	case atDeadline(ctx, took):
 		return late
 	}
 	return methodError

@@ -317,11 +317,12 @@ func newSnapshot(list *List, servers map[string]*Server, balancer Balancer) *sna
 
 // A view is the servers of a snapshot for calls of one service.
 type view struct {
-	all     []*Server // that offer the service
-	servers []*Server // to pick from: those of them that are fit, if any is
-	others  bool      // there is more than one, if not to pick from
-	shunned uint32    // states of those that are not to pick from; 0: all are
-	picker  Picker
+	all       []*Server // that offer the service
+	servers   []*Server // to pick from: those of them that are fit, if any is
+	probation []*Server // those of them that were on probation when the view was made
+	others    bool      // there is more than one, if not to pick from
+	shunned   uint32    // states of those that are not to pick from; 0: all are
+	picker    Picker
 }
 
 // pick returns one of the servers, nil if the user's Balancer has no good one.
@@ -338,6 +339,34 @@ func (v *view) pick(ctx context.Context) *Server {
 // suits tells whether a server that has been picked may be called.
 func (v *view) suits(ctx context.Context, s *Server, a *attempts) bool {
 	return !s.health.is(v.shunned) && (a == nil || !a.has(s)) && s.admits(ctx)
+}
+
+// due returns a server on probation that a call of the context's may go to now.
+// The Balancer would hardly pick it: it has been slow.
+func (v *view) due(ctx context.Context, a *attempts) *Server {
+	for _, s := range v.probation {
+		if s.health.is(probation) && v.suits(ctx, s, a) {
+			return s
+		}
+	}
+	return nil
+}
+
+// fallback returns any server that suits, or else one that has been tried, and
+// is well; or else the one that was picked.
+func (v *view) fallback(ctx context.Context, picked *Server, a *attempts) *Server {
+	first := rand.N(len(v.servers))
+	for i := range v.servers {
+		if s := v.servers[(first+i)%len(v.servers)]; v.suits(ctx, s, a) {
+			return s
+		}
+	}
+	for i := range v.servers {
+		if s := v.servers[(first+i)%len(v.servers)]; !s.health.is(v.shunned | probation) {
+			return s
+		}
+	}
+	return picked
 }
 
 // connected returns a server that may be called and has a client, if there is
@@ -432,6 +461,7 @@ func (snap *snapshot) newView(service string) *view {
 		v.servers = snap.subset.take(filter(choice.servers, func(s *Server) bool { return !s.health.is(v.shunned) }))
 		if len(v.servers) > 0 {
 			v.picker = snap.balancer.Picker(v.servers)
+			v.probation = filter(v.servers, func(s *Server) bool { return s.health.is(probation) })
 			break
 		}
 	}

@@ -7,6 +7,7 @@ import "time"
 type flights struct {
 	places      []flight
 	first, last int // the oldest and the latest; 0: there is none
+	unheard     int // the oldest that began after the server was last heard; 0: there is none
 	free        int // a list of places, by next; 0: there is none
 }
 
@@ -36,8 +37,14 @@ func (f *flights) add(now time.Duration) int {
 		f.first = place
 	}
 	f.last = place
+	if f.unheard == 0 {
+		f.unheard = place
+	}
 	return place
 }
+
+// heard is for when the server gives a sign of life.
+func (f *flights) heard() { f.unheard = 0 }
 
 // remove removes an attempt, and returns when it began.
 func (f *flights) remove(place int) time.Duration {
@@ -52,15 +59,22 @@ func (f *flights) remove(place int) time.Duration {
 	} else {
 		f.last = gone.prev
 	}
+	if place == f.unheard {
+		f.unheard = gone.next
+	}
 	f.places[place] = flight{next: f.free}
 	f.free = place
 	return gone.began
 }
 
-// oldest returns when the oldest attempt began, 0 if there is none.
-func (f *flights) oldest() time.Duration {
-	if f.first == 0 {
+// asked returns when the oldest attempt began for which the server has had time
+// since it was last heard, 0 if there is none.
+func (f *flights) asked() time.Duration {
+	if f.unheard == 0 {
 		return 0
 	}
-	return f.places[f.first].began
+	return f.places[f.unheard].began
 }
+
+// none tells whether no attempt is in flight.
+func (f *flights) none() bool { return f.first == 0 }

@@ -40,15 +40,15 @@ func (f *fleet) judge() {
 }
 
 // medianLocked returns the median of the averages of the servers that have
-// answered, the lower one of two; zero if no two have.
+// answered lately, the lower one of two; zero if none has.
 func (f *fleet) medianLocked(now time.Duration) time.Duration {
 	var averages []time.Duration
 	for _, s := range f.servers {
-		if average := s.record.speed.answers(now, 0); average > 0 {
+		if average := s.record.speed.answers(now, 0); average > 0 && s.record.speed.halvings(now) == 0 {
 			averages = append(averages, average)
 		}
 	}
-	if len(averages) < 2 {
+	if len(averages) == 0 {
 		return 0
 	}
 	slices.Sort(averages)
@@ -81,12 +81,12 @@ func (f *fleet) outlierLocked(s *Server, now time.Duration) string {
 
 // silentLocked returns why the server is to be ejected for giving no answers.
 func (f *fleet) silentLocked(s *Server, now time.Duration) string {
-	attempts, since := s.record.silence(now)
+	attempts, waited := s.record.silence(now)
 	if f.ejection.Silence < 0 || attempts < f.ejection.Failures && !(attempts > 0 && s.health.is(probation)) {
 		return ""
 	}
-	if since < max(f.ejection.Silence, 4*s.record.speed.answers(now, 0)) {
+	if waited < max(f.ejection.Silence, 4*s.record.speed.answers(now, 0)) {
 		return ""
 	}
-	return fmt.Sprintf("%d calls without an answer for %s", attempts, since.Round(time.Millisecond))
+	return fmt.Sprintf("%d calls without an answer for %s", attempts, waited.Round(time.Millisecond))
 }

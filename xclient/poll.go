@@ -19,6 +19,21 @@ const failing = 2
 // pollEvery is how long a poll may be used, for it is as long as the list.
 const pollEvery = 100 * time.Millisecond
 
+// pollMost is how often the servers are asked at most.
+const pollMost = 5 * time.Millisecond
+
+// pollSince sees to it that the poll is from after a time, and reports false if
+// it is too early for another one.
+func (f *fleet) pollSince(since, now time.Duration) bool {
+	if f.poll.shares != nil && f.poll.at <= since {
+		if now-f.poll.at < pollMost {
+			return false
+		}
+		f.poll.shares = nil
+	}
+	return true
+}
+
 // pollLocked returns what the servers have shown lately.
 func (f *fleet) pollLocked(now time.Duration) *poll {
 	if f.poll.shares != nil && now-f.poll.at < pollEvery {

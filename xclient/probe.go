@@ -15,6 +15,10 @@ const (
 	// probation while others hang there.
 	probeDeadline = 30 * time.Second
 
+	// probeDrought is for how long no such call has to come until another one
+	// will do.
+	probeDrought = time.Minute
+
 	// pingPatience is how long a server may take to answer a ping before it
 	// gets calls again.
 	pingPatience = 2 * time.Second
@@ -59,12 +63,13 @@ func (s *Server) answersPing(ctx context.Context) bool {
 
 // admits tells whether a call may go to the server now. While it is on
 // probation that is one at a time, and one every now and then; and if calls
-// still hang there, one that has a deadline soon.
+// still hang there, one that has a deadline soon, unless none has come for long.
 func (s *Server) admits(ctx context.Context) bool {
 	if !s.health.is(probation) {
 		return true
 	}
-	if s.record.probing() || s.InFlight() > 0 && !soon(ctx) {
+	probing, latest := s.record.probing(sinceStart())
+	if probing || s.InFlight() > 0 && !soon(ctx) && sinceStart()-latest < probeDrought {
 		return false
 	}
 	now, last := int64(sinceStart()), s.health.probed.Load()
@@ -81,6 +86,7 @@ func soon(ctx context.Context) bool {
 func (s *Server) passed() {
 	if s.health.is(probation) && s.health.state.And(^uint32(probation))&probation != 0 {
 		s.record.recovered()
+		s.health.change(true)
 		s.health.fleet.tell(s, slog.LevelInfo, "ready again")
 	}
 }

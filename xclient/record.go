@@ -21,7 +21,11 @@ type record struct {
 	blamedAt time.Duration  // when
 	silent   int            // attempts begun since the server was last heard
 	asked    time.Duration  // when the first of them began
+	waited   time.Duration  // by those that have ended
+	heardAt  time.Duration  // when the server was last heard, or first asked
+	rowSince time.Duration  // when the row of failures began
 	probes   int            // attempts in flight that began on probation
+	probeAt  time.Duration  // when the latest of them began
 	readmit  time.Duration  // what began before says nothing of the server's health
 }
 
@@ -33,13 +37,24 @@ func (r *record) begin(now time.Duration, probe bool) (place int) {
 	if r.silent++; r.silent == 1 {
 		r.asked = now
 	}
+	if r.heardAt == 0 {
+		r.heardAt = now
+	}
 	if probe {
 		r.probes++
+		r.probeAt = now
 	}
-	if r.speed.oldest.Load() == 0 {
-		r.speed.oldest.Store(int64(now))
-	}
+	r.speed.begun.Store(int64(now))
+	r.publishLocked()
 	return place
+}
+
+// publishLocked tells balancers of the attempts in flight.
+func (r *record) publishLocked() {
+	r.speed.busy.Store(!r.flights.none())
+	if asked := int64(r.flights.asked()); r.speed.asked.Load() != asked {
+		r.speed.asked.Store(asked)
+	}
 }
 
 // An ending is how an attempt ended.
@@ -58,18 +73,25 @@ func (r *record) end(place int, e ending) (row int, answered bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	began := r.flights.remove(place)
-	r.speed.oldest.Store(int64(r.flights.oldest()))
-	if e.probe {
+	if e.probe && began >= r.readmit {
 		r.probes--
 	}
-	l, took := lessons[e.outcome], e.at-began
-	r.speed.learn(l.time, took, e.at, e.typical)
+	took := e.at - began
+	if (e.outcome == late || e.outcome == givenUp) && took < r.speed.expected(e.at, e.typical) {
+		e.outcome = hasty
+	}
+	l := lessons[e.outcome]
+	r.speed.learn(l.time, took, e.at-r.heardAt, e.at, e.typical)
 	switch {
 	case l.heard:
-		r.silent = 0
-	case e.outcome == noEvidence && r.silent > 0:
-		r.silent-- // it was not asked
+		r.silent, r.waited, r.heardAt = 0, 0, e.at
+		r.flights.heard()
+	case (e.outcome == noEvidence || e.outcome == hasty) && r.silent > 0:
+		r.silent-- // it was not asked, or had no time
+	default:
+		r.waited = min(r.waited+took, e.at-r.asked)
 	}
+	r.publishLocked()
 	if l.heard && e.outcome != replied {
 		r.speed.failedSoon(took, e.at, e.typical)
 	}
@@ -90,7 +112,9 @@ func (r *record) judgeLocked(l rowLesson, began time.Duration, e ending) (row in
 	case l == growsOnce:
 		r.blamed, r.blamedAt = e.broken, e.at
 	}
-	r.row++
+	if r.row++; r.row == 1 {
+		r.rowSince = e.at
+	}
 	r.recent.add(e.at, true)
 	return r.row, false
 }
@@ -105,15 +129,18 @@ func (r *record) countedLocked(e ending) bool {
 }
 
 // silence returns how many attempts have been made since the server was last
-// heard, and how long ago the first of them began. When one is in flight from
-// before, so much the worse, but the server has been heard since.
-func (r *record) silence(now time.Duration) (attempts int, since time.Duration) {
+// heard, and for how long they have waited, several at a time counting once.
+func (r *record) silence(now time.Duration) (attempts int, waited time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.silent == 0 {
 		return 0, 0
 	}
-	return r.silent, now - r.asked
+	waited = r.waited
+	if asked := r.flights.asked(); asked > 0 {
+		waited += now - asked
+	}
+	return r.silent, min(waited, now-r.asked)
 }
 
 // shares returns how many attempts were answered lately and how many failed,
@@ -125,11 +152,19 @@ func (r *record) shares(now time.Duration) (answers, failures, row int) {
 	return answers, failures, r.row
 }
 
-// probing tells whether an attempt that began on probation is in flight.
-func (r *record) probing() bool {
+// rowBegan returns when the row of failures began.
+func (r *record) rowBegan() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.probes > 0
+	return r.rowSince
+}
+
+// probing tells whether an attempt that began on probation is in flight, and
+// may end yet, and when the latest began.
+func (r *record) probing(now time.Duration) (probing bool, latest time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.probes > 0 && now-r.probeAt < probeDeadline, max(r.probeAt, r.readmit)
 }
 
 // readmitted makes a new beginning: what began before now says nothing more.
@@ -137,7 +172,7 @@ func (r *record) readmitted(now time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.readmit = now
-	r.row, r.silent, r.recent = 0, 0, window{}
+	r.row, r.silent, r.waited, r.probes, r.recent = 0, 0, 0, 0, window{}
 }
 
 // recovered is for a server that has shown that it is well again.

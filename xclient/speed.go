@@ -29,7 +29,9 @@ type speed struct {
 	average atomic.Int64 // of answers, in nanoseconds; 0: none has come
 	inVain  atomic.Int64 // spent without an answer since the last one
 	at      atomic.Int64 // when an attempt last ended, as sinceStart tells
-	oldest  atomic.Int64 // when the oldest attempt in flight began; 0: there is none
+	asked   atomic.Int64 // when the oldest attempt in flight began since the server was last heard; 0: there is none
+	busy    atomic.Bool  // an attempt is in flight
+	begun   atomic.Int64 // when the latest began
 
 	// Errors that come sooner than answers stay in the load as if they took as
 	// long: a server that fails at once is not idle. What is left of them at a
@@ -39,14 +41,15 @@ type speed struct {
 	lifetime atomic.Int64  // how long an answer takes
 }
 
-// learn takes note of an attempt that ended now. typical is the median of all
-// servers, 0 if it is not known.
-func (s *speed) learn(l timeLesson, took, now, typical time.Duration) {
+// learn takes note of an attempt that ended now. sinceHeard is how long ago the
+// server was last heard, typical the median of all servers, 0 if it is not
+// known.
+func (s *speed) learn(l timeLesson, took, sinceHeard, now, typical time.Duration) {
 	switch {
 	case l == exact, l == atLeast && took > s.answers(now, typical):
 		s.answered(took+time.Duration(s.inVain.Load()), now, typical)
-	case l == inVain:
-		s.inVain.Add(int64(took))
+	case l == inVain: // several at a time count once
+		s.inVain.Store(int64(min(time.Duration(s.inVain.Load())+took, sinceHeard)))
 	}
 	s.at.Store(int64(now))
 }
@@ -75,8 +78,8 @@ func (s *speed) answers(now, typical time.Duration) time.Duration {
 // been waited for an answer lately, and the oldest attempt is waiting still.
 func (s *speed) latency(now, typical time.Duration) time.Duration {
 	inVain := time.Duration(s.inVain.Load()) >> s.halvings(now)
-	if oldest := time.Duration(s.oldest.Load()); oldest > 0 {
-		inVain = max(inVain, now-oldest)
+	if asked := time.Duration(s.asked.Load()); asked > 0 {
+		inVain = max(inVain, now-asked)
 	}
 	return max(s.answers(now, typical), inVain)
 }
@@ -84,7 +87,7 @@ func (s *speed) latency(now, typical time.Duration) time.Duration {
 // halvings returns how many half-lives have gone by without an attempt. Other
 // goroutines may have looked at the clock after this one did.
 func (s *speed) halvings(now time.Duration) time.Duration {
-	if s.oldest.Load() > 0 {
+	if s.busy.Load() {
 		return 0
 	}
 	return min(max(now-time.Duration(s.at.Load()), 0)/speedHalfLife, 62)
@@ -113,6 +116,20 @@ func (s *speed) errorsLeft(now time.Duration) float64 {
 	}
 	age := max(now-time.Duration(s.errorsAt.Load()), 0)
 	return math.Float64frombits(bits) * math.Exp(-float64(age)/float64(max(s.lifetime.Load(), 1)))
+}
+
+// triedAfter is how long a server is left alone that is waited for.
+const triedAfter = time.Second
+
+// due tells whether it is time to try a server again of which nobody knows
+// whether it hangs: calls wait for it, and others have avoided it for a while.
+func (s *speed) due(now time.Duration) bool {
+	return s.asked.Load() > 0 && now-time.Duration(s.begun.Load()) >= triedAfter
+}
+
+// expected returns how long an answer may well take.
+func (s *speed) expected(now, typical time.Duration) time.Duration {
+	return maxOverTypical * max(s.answers(now, typical), typical)
 }
 
 // forget is for a server that has been out and is well again: what it was like

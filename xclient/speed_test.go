@@ -29,7 +29,7 @@ func TestSpeed(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var s speed
 			for _, c := range tt.calls {
-				s.learn(exact, c.took, c.at, 0)
+				s.learn(exact, c.took, 0, c.at, 0)
 			}
 			if got := s.latency(tt.now, 0); got != tt.want {
 				t.Errorf("latency is %v, want %v", got, tt.want)
@@ -42,5 +42,5 @@ func TestSpeed(t *testing.T) {
 func (s *Server) took(d time.Duration) {
 	s.record.mu.Lock()
 	defer s.record.mu.Unlock()
-	s.record.speed.learn(exact, d, sinceStart(), s.typical())
+	s.record.speed.learn(exact, d, 0, sinceStart(), s.typical())
 }

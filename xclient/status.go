@@ -21,16 +21,16 @@ const (
 
 // A ServerStatus is what an XClient believes of a server.
 type ServerStatus struct {
-	Endpoint Endpoint      `json:"endpoint"` // not to be changed
-	State    ServerState   `json:"state"`
-	Until    time.Time     `json:"until,omitzero"`    // when an ejection ends
-	Why      string        `json:"why,omitempty"`     // the reason for the latest ejection, or the error of the last dial
-	InFlight int           `json:"in_flight"`         // calls, also those that wait for a connection
-	Oldest   time.Duration `json:"oldest,omitempty"`  // for how long the oldest of them has been waiting for its answer
-	Latency  time.Duration `json:"latency,omitempty"` // see Server.Latency
-	Answers  int           `json:"answers"`           // in the last five to ten seconds
-	Failures int           `json:"failures"`          // the same
-	Row      int           `json:"row"`               // failures since the last answer
+	Endpoint   Endpoint      `json:"endpoint"` // not to be changed
+	State      ServerState   `json:"state"`
+	Until      time.Time     `json:"until,omitzero"`       // when an ejection ends
+	Why        string        `json:"why,omitempty"`        // the reason for the latest ejection, or the error of the last dial
+	InFlight   int           `json:"in_flight"`            // calls, also those that wait for a connection
+	Unanswered time.Duration `json:"unanswered,omitempty"` // for how long calls have been waiting with no answer to any
+	Latency    time.Duration `json:"latency,omitempty"`    // see Server.Latency
+	Answers    int           `json:"answers"`              // in the last five to ten seconds
+	Failures   int           `json:"failures"`             // the same
+	Row        int           `json:"row"`                  // failures since the last answer
 }
 
 // Servers tells what the XClient believes of each server that it knows of, by
@@ -53,8 +53,8 @@ func (xc *XClient) Servers() []ServerStatus {
 func (s *Server) statusLocked(now time.Duration) ServerStatus {
 	st := ServerStatus{Endpoint: *s.Endpoint(), InFlight: s.InFlight(), Latency: s.Latency()}
 	st.Answers, st.Failures, st.Row = s.record.shares(now)
-	if oldest := time.Duration(s.record.speed.oldest.Load()); oldest > 0 {
-		st.Oldest = now - oldest
+	if asked := time.Duration(s.record.speed.asked.Load()); asked > 0 {
+		st.Unanswered = now - asked
 	}
 	h := &s.health
 	switch {

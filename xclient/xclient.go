@@ -3,7 +3,6 @@ package xclient
 import (
 	"context"
 	"io"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -325,6 +324,9 @@ func (xc *XClient) choose(ctx context.Context, a *attempts, serviceMethod string
 	if err != nil {
 		return nil, nil, err
 	}
+	if s := v.due(ctx, a); s != nil {
+		return v, s, nil
+	}
 	var s *Server
 	for range maxPicks {
 		if s = v.pick(ctx); s == nil {
@@ -337,13 +339,7 @@ func (xc *XClient) choose(ctx context.Context, a *attempts, serviceMethod string
 			a.add(s) // ConsistentHash looks further
 		}
 	}
-	first := rand.N(len(v.servers))
-	for i := range v.servers {
-		if s := v.servers[(first+i)%len(v.servers)]; v.suits(ctx, s, a) {
-			return v, s, nil
-		}
-	}
-	return v, s, nil
+	return v, v.fallback(ctx, s, a), nil
 }
 
 var errNoPick = notSent(geerpc.CodeInternal, "rpc xclient: the Balancer picked none of the servers")
