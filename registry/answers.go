@@ -25,6 +25,10 @@ const (
 	// answer fits into a connection's buffers.
 	maxDelta = 128 << 10
 
+	// maxDeltas limits those of them that are kept for others who ask: who has been
+	// cut off for a while asks for changes since a time of its own.
+	maxDeltas = 4 << 20
+
 	minDelta = 16 // changes that are told as such, however short the list
 )
 
@@ -33,10 +37,11 @@ var errPages = errors.New("rpc registry: too many pages are being read")
 // answers are what readers get, made once for all who ask. The zero value is
 // ready.
 type answers struct {
-	mu     sync.Mutex  // guards what follows; held while an answer is made
-	lists  []*fullList // the latest is the last; the others are being read
-	deltas map[uint64][]byte
-	to     uint64 // the index that the deltas lead to
+	mu     sync.Mutex        // guards what follows; held while an answer is made
+	lists  []*fullList       // the latest is the last; the others are being read
+	deltas map[uint64][]byte // by the index that they begin with; nil: too much
+	sum    int               // of their bytes
+	to     uint64            // the index that they lead to
 }
 
 // A fullList is all servers at one time, in the forms that programs ask for.
@@ -64,7 +69,7 @@ func (r *GeeRegistry) take(reader *http.ResponseController, fresh bool) *fullLis
 	defer a.mu.Unlock()
 	l := a.latest()
 	if l == nil || l.index < index || fresh && time.Since(l.made) > maxListAge {
-		if l == nil || a.reading()+size <= maxAnswerBytes || time.Since(l.made) > minAnswerTime {
+		if l == nil || a.reading()+size <= maxAnswerBytes || time.Since(l.made) >= minAnswerTime {
 			a.makeRoom(size)
 			l = makeList(r.copy())
 			a.lists = append(a.lists, l)
@@ -173,40 +178,67 @@ func (r *GeeRegistry) changes(since uint64) ([]byte, uint64) {
 	a := &r.answers
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delta, ok := r.delta(since)
-	if !ok {
+	if text, there := a.deltas[since]; there && a.to == r.index() {
+		return text, a.to
+	}
+	delta, known := r.delta(since)
+	if !known {
 		return nil, 0
 	}
-	if a.to != delta.Index || a.deltas == nil {
+	a.forget(delta.Index)
+	if a.deltas == nil {
 		a.to, a.deltas = delta.Index, make(map[uint64][]byte)
 	}
-	text := a.deltas[since]
-	if text == nil {
-		if text = encode(delta); len(text) > maxDelta {
-			return nil, 0
-		}
+	var text []byte
+	if delta.Since != 0 {
+		text = encode(delta)
+	}
+	if a.sum+len(text) <= maxDeltas {
 		a.deltas[since] = text
+		a.sum += len(text)
 	}
 	return text, delta.Index
 }
 
-// delta returns what has changed since an index.
-func (r *GeeRegistry) delta(since uint64) (answer, bool) {
+// forget lets go of the changes that lead to another index than that of now. mu
+// is held.
+func (a *answers) forget(now uint64) {
+	if a.to != now {
+		a.deltas, a.sum = nil, 0
+	}
+}
+
+// delta returns what has changed since an index, if that is known. If it is so
+// much that the list is told instead, Since is zero, and nothing has been copied.
+func (r *GeeRegistry) delta(since uint64) (delta answer, known bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	a := answer{Index: r.watch.indexLocked(), Since: since}
-	addrs, ok := r.watch.sinceLocked(since)
-	if !ok {
+	a := answer{Index: r.watch.indexLocked()}
+	addrs, known := r.watch.sinceLocked(since)
+	if !known {
 		return a, false
 	}
 	addrs = slices.Clone(addrs)
 	slices.Sort(addrs)
-	for _, addr := range slices.Compact(addrs) {
+	addrs = slices.Compact(addrs)
+	listed, bytes := 0, 0
+	for _, addr := range addrs {
+		bytes += len(addr) + len(`"",`)
+		if s := r.servers[addr]; s != nil {
+			bytes += s.bytes
+			listed++
+		}
+	}
+	if bytes > maxDelta || 2*listed > len(r.servers)+minDelta {
+		return a, true
+	}
+	a.Since = since
+	for _, addr := range addrs {
 		if s := r.servers[addr]; s != nil {
 			a.Servers = append(a.Servers, *s)
 		} else {
 			a.Gone = append(a.Gone, addr)
 		}
 	}
-	return a, 2*len(a.Servers) <= len(r.servers)+minDelta
+	return a, true
 }

@@ -246,7 +246,7 @@ func (r *GeeRegistry) showJSON(w http.ResponseWriter, req *http.Request, query u
 	}
 	reader := http.NewResponseController(w)
 	list := r.take(reader, wait == 0)
-	if wait > 0 && list.index == index && r.index() != index { // it is told for a while, see take
+	if now := r.index(); wait > 0 && list.index <= index && index <= now && list.index < now { // it is told for a while, see take
 		r.answers.leave(reader, list)
 		sleep(req.Context(), min(minAnswerTime-time.Since(list.made), wait-time.Since(begin)))
 		list = r.take(reader, false)

@@ -76,6 +76,15 @@ func (s *ServerItem) meet(before *ServerItem, now time.Time, expire bool) {
 	}
 }
 
+// again returns what was said before as said again, by an instance.
+func (s *ServerItem) again(name string, now time.Time, timeout time.Duration) *ServerItem {
+	a := *s
+	a.instance, a.known, a.Silent, a.spared = name, nil, false, false
+	a.heard(now, timeout)
+	a.meet(s, now, timeout > 0)
+	return &a
+}
+
 // without returns the instances that remain when one leaves: those that were
 // heard since it came. One that was not has died without a goodbye, and its
 // address was taken over.

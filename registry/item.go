@@ -74,7 +74,8 @@ type ServerItem struct {
 	// TTL is for how long the server is kept when nothing more is heard of it,
 	// in JSON in nanoseconds: three of its intervals, or New's timeout if it has
 	// announced none. Callers keep it for as long when its registry was restarted
-	// and doesn't know it yet. Zero: for ever.
+	// and doesn't know it yet. Zero: for ever. A registry whose timeout is zero or
+	// less has nobody expire, whatever the TTL.
 	TTL time.Duration `json:"ttl,omitempty"`
 
 	// Silent marks a server that has missed its beats, so that it is probably

@@ -201,6 +201,83 @@ func TestF217_Changes(t *testing.T) {
 	}
 }
 
+// TestF216_ChangesAreBounded: callers that know lists of different times are told
+// different changes, of which few are kept. What is too much to be told as changes
+// is not written first.
+func TestF216_ChangesAreBounded(t *testing.T) {
+	r := New(0)
+	say := "k=" + strings.Repeat("v", 80)
+	put := func(i, weight int) {
+		request(r, http.MethodPost, defaultPath, serverHeader, fmt.Sprintf("tcp@10.0.%d.%d:9999", i/250, i%250), versionHeader, "1", metadataHeader, say, weightHeader, fmt.Sprint(weight))
+	}
+	for i := range 2000 {
+		put(i, 1)
+	}
+	for w := range 16 {
+		for i := range 450 {
+			put(i, w+2)
+		}
+	}
+	index := indexOf(r)
+	for since := index - 2000; since <= index; since++ {
+		text, to := r.changes(since)
+		again, _ := r.changes(since)
+		if to != index || text == nil || string(again) != string(text) {
+			t.Fatalf("%d to %d: %d and %d bytes", since, to, len(text), len(again))
+		}
+	}
+	sum := 0
+	for _, text := range r.answers.deltas {
+		sum += len(text)
+	}
+	if sum > maxDeltas || sum < maxDeltas/2 {
+		t.Errorf("changes of %d bytes are kept", sum)
+	}
+	put(1, 1)
+	r.tell()
+	if n := len(r.answers.deltas); n > 0 {
+		t.Errorf("%d are kept that nobody asks for any more", n)
+	}
+	index = indexOf(r)
+	for i := range 1500 {
+		put(i, 19)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range 20 {
+		if text, _ := r.changes(index); text != nil {
+			t.Fatalf("%d bytes", len(text))
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if each := (after.TotalAlloc - before.TotalAlloc) / 20; each > 64<<10 {
+		t.Errorf("%d bytes for nothing, each time", each)
+	}
+}
+
+// TestF216_OlderThanKnown: a list that is told for a while is not told at once to
+// one who knows a later one, from changes.
+func TestF216_OlderThanKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, change := large(t)
+		for range 2 { // not read
+			change()
+			r.take(http.NewResponseController(&lateReader{ResponseRecorder: httptest.NewRecorder()}), false)
+		}
+		change()
+		change()
+		knows := indexOf(r)
+		for i := range 400 { // more than is told as changes
+			request(r, http.MethodPost, defaultPath, serverHeader, fmt.Sprintf("tcp@10.0.%d.%d:9999", i/250, i%250), versionHeader, "1", metadataHeader, "k="+strings.Repeat("w", 560))
+		}
+		time.Sleep(time.Second)
+		resp := request(r, http.MethodGet, fmt.Sprintf("/?format=json&changes=1&wait=30s&index=%d", knows))
+		if l := read(t, resp); l.Index < knows {
+			t.Errorf("it knows %d, and is told %d", knows, l.Index)
+		}
+	})
+}
+
 // TestF217_Limits are fields.
 func TestF217_Limits(t *testing.T) {
 	r := New(0)

@@ -36,7 +36,10 @@
 // is another one after each change and after a restart. X-Geerpc-Index has it
 // too, for languages whose JSON doesn't hold so many. With ?index=N&wait=30s
 // that GET is a watch: it is answered a moment after the index is not N any
-// more, and when the time is over, 60 seconds at most. A browser gets a page,
+// more, and when the time is over, 60 seconds at most. With ?index=N&changes=1
+// the answer may be what has changed since N: it has since, which is N, then, the
+// servers that are new or say something else, and gone, the addresses of those that
+// have left. A browser gets a page,
 // and curl, or whatever else accepts all or asks for ?format=text, an address a
 // line. HEAD is answered as GET, without the body.
 //
@@ -90,8 +93,8 @@ var (
 //
 // The servers and watches are limited, and so is what the servers say of
 // themselves, to 12 MiB; more are refused with status 503 until others have gone.
-// Answers that are being read take no more than 32 MiB: of those who take too
-// long, the ones with the oldest list are cut off.
+// Lists that are being read take no more than 32 MiB: of those who take too
+// long, the ones with the oldest list are cut off. Changes are told up to 128 KiB.
 type GeeRegistry struct {
 	// Token, if not empty, must come with every POST and DELETE, as
 	// "Authorization: Bearer" and the token; others are answered 401. It is as
@@ -181,7 +184,8 @@ func (r *GeeRegistry) put(item *ServerItem) error {
 	return err
 }
 
-// putLocked reports whether the server was there before. It locks r itself.
+// putLocked reports whether the server was there before. It locks r itself. A
+// beat that says more than there is room for is refused, but its server is alive.
 func (r *GeeRegistry) putLocked(item *ServerItem) (known bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -198,8 +202,11 @@ func (r *GeeRegistry) putLocked(item *ServerItem) (known bool, err error) {
 	news := before == nil || !before.same(item)
 	if !news {
 		item.bytes = before.bytes
-	} else if err := r.measureLocked(item, before); err != nil {
-		return before != nil, err
+	} else if err = r.measureLocked(item, before); err != nil {
+		if before == nil {
+			return false, err
+		}
+		item, news = before.again(item.instance, now, r.timeout), before.Silent
 	}
 	if before != nil {
 		item.Since = before.Since
@@ -212,7 +219,7 @@ func (r *GeeRegistry) putLocked(item *ServerItem) (known bool, err error) {
 		r.changedLocked(item.Addr)
 	}
 	r.sweepSoonLocked()
-	return before != nil, nil
+	return before != nil, err
 }
 
 // measureLocked adds to the sum what an item has more in the list than the one

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -54,6 +55,37 @@ func TestF57_ListIsBounded(t *testing.T) {
 		time.Sleep(time.Minute) // all expire
 		if sum := checkListBytes(t, r); sum != 0 {
 			t.Errorf("an empty list has %d bytes", sum)
+		}
+	})
+}
+
+// TestF57_MoreToSayOnAFullList: a server that has more to say than there is room
+// for is refused, and stays on the list with what it said before.
+func TestF57_MoreToSayOnAFullList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := New(time.Minute)
+		r.Grace = -1
+		put := func(services, interval string) int {
+			return request(r, http.MethodPost, defaultPath, serverHeader, "tcp@a:1", intervalHeader, interval, versionHeader, "1", servicesHeader, services).StatusCode
+		}
+		put("A", "10s")
+		r.mu.Lock()
+		others := maxListBytes - 1 - r.bytes
+		r.bytes += others
+		r.mu.Unlock()
+		for range 6 {
+			time.Sleep(20 * time.Second)
+			if got := put("A,B", "20s"); got != http.StatusServiceUnavailable {
+				t.Error(got)
+			}
+			l := r.Servers()
+			if len(l) != 1 || l[0].Silent || !slices.Equal(l[0].Services, []string{"A"}) || !l[0].Since.Before(l[0].LastBeat) || len(l[0].known) != 1 {
+				t.Fatalf("%+v", l)
+			}
+		}
+		time.Sleep(time.Minute)
+		if l := r.Servers(); len(l) != 0 || r.bytes != others {
+			t.Errorf("%+v, %d bytes more", l, r.bytes-others)
 		}
 	})
 }

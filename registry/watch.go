@@ -77,12 +77,15 @@ func (r *GeeRegistry) changedLocked(addr string) {
 // tell wakes those who watch.
 func (r *GeeRegistry) tell() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.watch.collecting = false
 	if r.watch.told != nil {
 		close(r.watch.told)
 		r.watch.told = nil
 	}
+	r.mu.Unlock()
+	r.answers.mu.Lock()
+	defer r.answers.mu.Unlock()
+	r.answers.forget(r.index())
 }
 
 // wait returns when the list is another than that of index, has been for a

@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -237,5 +239,32 @@ func TestCalledWrongly(t *testing.T) {
 				t.Error("it has begun to serve")
 			}
 		})
+	}
+}
+
+// TestF216_BodyThatNeverComes, on whatever path: the connection is closed in time.
+func TestF216_BodyThatNeverComes(t *testing.T) {
+	at, _, stop := start(t)
+	defer stop()
+	u, err := url.Parse(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var conns []net.Conn
+	for _, line := range []string{"GET /healthz", "GET /", "GET /nowhere", "POST /healthz"} {
+		conn, err := net.Dial("tcp", u.Host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: registry\r\nContent-Length: 10\r\n\r\n", line)
+		conns = append(conns, conn)
+	}
+	deadline := time.Now().Add(bodyTimeout + 10*time.Second)
+	for _, conn := range conns {
+		conn.SetReadDeadline(deadline)
+		if got, err := io.ReadAll(conn); err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
 	}
 }

@@ -28,6 +28,7 @@ const (
 	writeTimeout   = 30 * time.Second
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 64 << 10
+	bodyTimeout    = 5 * time.Second // for a body, which nobody needs
 	stopTimeout    = 5 * time.Second // for the requests under way when the process is told to end
 
 	healthPath = "/healthz"
@@ -132,7 +133,7 @@ func reachable(addr net.Addr) string {
 func serveRegistry(ctx context.Context, lis net.Listener, path string, r *registry.GeeRegistry, logger *slog.Logger) error {
 	var fresh freshConns
 	server := &http.Server{
-		Handler:           registryMux(path, r),
+		Handler:           limitBody(registryMux(path, r)),
 		ReadHeaderTimeout: headerTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
@@ -170,6 +171,17 @@ func registryMux(path string, r *registry.GeeRegistry) *http.ServeMux {
 		mux.Handle("GET /{$}", http.RedirectHandler(path, http.StatusFound)) // for people
 	}
 	return mux
+}
+
+// limitBody limits the time for the body of a request. No handler reads one, but the
+// http.Server does before it goes on, and has no limit of its own for that.
+func limitBody(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.ContentLength != 0 {
+			http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+		}
+		h.ServeHTTP(w, req)
+	})
 }
 
 // freshConns are the connections on which no request has come yet. To
