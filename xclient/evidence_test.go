@@ -226,7 +226,7 @@ func TestD202_Refuser(t *testing.T) {
 				c := crowd{xc: xc, every: 5 * time.Millisecond, context: deadline(time.Second)}
 				c.call(10 * time.Second)
 				failed := c.failed.Load()
-				calls := c.call(30 * time.Second)
+				calls := c.call(15 * time.Second)
 				c.wg.Wait()
 				t.Logf("%d calls failed in the first 10 s, %d of %d after that", failed, c.failed.Load()-failed, calls)
 				if 100*(c.failed.Load()-failed) > calls {

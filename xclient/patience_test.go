@@ -3,6 +3,7 @@ package xclient
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -95,10 +96,8 @@ func TestD205_ProbationEnds(t *testing.T) {
 		t.Run(b.name, func(t *testing.T) {
 			inBubble(t, 4, Config{Balancer: b.Balancer}, func(t *testing.T, xc *XClient, _ *world, actors []*actor) {
 				forever, cancel := context.WithCancel(context.Background())
-				n := 0
-				c := crowd{xc: xc, every: 20 * time.Millisecond, context: func() (context.Context, context.CancelFunc) {
-					n++
-					return WithHashKey(forever, fmt.Sprint(n)), func() {}
+				c := crowd{xc: xc, every: 50 * time.Millisecond, context: func() (context.Context, context.CancelFunc) {
+					return WithHashKey(forever, fmt.Sprint(rand.IntN(1000))), func() {}
 				}}
 				c.call(2 * time.Second)
 				ejectNow(t, xc, actors[0].addr)
@@ -109,9 +108,9 @@ func TestD205_ProbationEnds(t *testing.T) {
 				}
 				actors[0].plays(takes(10 * time.Millisecond))
 				before = actors[0].calls.Load()
-				c.call(5 * time.Minute)
-				if got := actors[0].calls.Load() - before; got < 100 {
-					t.Errorf("it has been well for five minutes, and got %d calls", got)
+				c.call(3 * time.Minute)
+				if got := actors[0].calls.Load() - before; got < 30 {
+					t.Errorf("it has been well for three minutes, and got %d calls", got)
 				}
 				cancel()
 				c.wg.Wait()
