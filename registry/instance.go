@@ -24,10 +24,12 @@ const (
 // port with it. Servers of GeeRPC's original version have no name, and count as
 // one instance.
 type instance struct {
-	name    string
-	since   time.Time // of its first beat
-	heard   time.Time // when it last beat
-	expires time.Time
+	name     string
+	since    time.Time // of its first beat
+	heard    time.Time // when it last beat
+	interval time.Duration
+	late     time.Time // these are as those of its item, if it was the only one
+	expires  time.Time
 }
 
 // newInstance returns the name of a registration that begins.
@@ -51,7 +53,7 @@ func parseInstance(h http.Header) (string, error) {
 // latest to come speaks for the address: if another one beat, the item says
 // again what the latest has said.
 func (s *ServerItem) meet(before *ServerItem, now time.Time, expire bool) {
-	this := instance{s.instance, now, now, s.expires}
+	this := instance{s.instance, now, now, s.interval, s.late, s.expires}
 	if before == nil {
 		s.known = []instance{this}
 		return
@@ -71,8 +73,24 @@ func (s *ServerItem) meet(before *ServerItem, now time.Time, expire bool) {
 	if len(s.known) > maxInstances {
 		s.known = slices.Delete(s.known, 0, 1)
 	}
+	s.settle()
 	if s.known[len(s.known)-1].name != this.name {
 		s.Weight, s.Legacy, s.Services, s.Metadata, s.TTL = before.Weight, before.Legacy, before.Services, before.Metadata, before.TTL
+	}
+}
+
+// settle has the item live for as long as any of its instances. The interval is
+// the latest's.
+func (s *ServerItem) settle() {
+	s.interval = s.known[len(s.known)-1].interval
+	s.late, s.expires = time.Time{}, time.Time{}
+	for _, i := range s.known {
+		if i.late.After(s.late) {
+			s.late = i.late
+		}
+		if i.expires.After(s.expires) {
+			s.expires = i.expires
+		}
 	}
 }
 
@@ -86,15 +104,15 @@ func (s *ServerItem) again(name string, now time.Time, timeout time.Duration) *S
 }
 
 // without returns the instances that remain when one leaves: those that were
-// heard since it came. One that was not has died without a goodbye, and its
-// address was taken over.
-func (s *ServerItem) without(name string) (rest []instance) {
+// heard since it came, or whose next beat is not overdue. One that was not has
+// died without a goodbye, and its address was taken over.
+func (s *ServerItem) without(name string, now time.Time) (rest []instance) {
 	i := slices.IndexFunc(s.known, func(i instance) bool { return i.name == name })
 	if i < 0 {
 		return s.known
 	}
 	for j, other := range s.known {
-		if j > i || j < i && other.heard.After(s.known[i].since) {
+		if j > i || j < i && (other.heard.After(s.known[i].since) || now.Before(other.late)) {
 			rest = append(rest, other)
 		}
 	}

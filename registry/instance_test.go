@@ -34,13 +34,15 @@ func TestF214_Goodbye(t *testing.T) {
 		{"both beat, the old one leaves", []instanceStep{
 			{post, "old", 0, there}, {post, "new", time.Second, there}, {post, "old", 9 * time.Second, there}, {del, "old", time.Second, there}, {del, "new", 0, ""}}},
 		{"the old one was killed", []instanceStep{
-			{post, "old", 0, there}, {post, "new", time.Second, there}, {del, "new", time.Second, ""}}},
+			{post, "old", 0, there}, {post, "new", time.Second, there}, {post, "new", 10 * time.Second, there}, {del, "new", 5 * time.Second, ""}}},
+		{"the new one leaves before the old one's next beat", []instanceStep{
+			{post, "old", 0, there}, {post, "new", time.Second, there}, {del, "new", time.Second, there}, {post, "old", 8 * time.Second, there}, {del, "old", 0, ""}}},
 		{"an old beat arrives behind the goodbye", []instanceStep{
 			{post, "one", 0, there}, {del, "one", time.Second, ""}, {post, "one", time.Second, ""}, {post, "two", 0, there}}},
 		{"the first beat arrives behind the goodbye", []instanceStep{
 			{del, "one", 0, ""}, {post, "one", time.Second, ""}}},
 		{"a server of GeeRPC's is taken over", []instanceStep{
-			{post, "", 0, there}, {post, "new", time.Second, there}, {del, "other", 0, there}, {del, "new", time.Second, ""}}},
+			{post, "", 0, there}, {post, "new", time.Second, there}, {del, "other", 0, there}, {del, "new", 15 * time.Second, ""}}},
 		{"a goodbye without a name", []instanceStep{
 			{post, "new", 0, there}, {del, "", time.Second, ""}}},
 		{"the old one expires, the new one goes on", []instanceStep{
@@ -59,6 +61,41 @@ func TestF214_Goodbye(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestF214_IntervalsDiffer: an instance that beats once in a minute lives as long
+// as it said, whatever another one of its address says, and leaves.
+func TestF214_IntervalsDiffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := New(5 * time.Minute)
+		r.Grace = -1
+		beat := func(method, name, interval string, after time.Duration) {
+			request(r, method, defaultPath, serverHeader, "tcp@a:1", instanceHeader, name, intervalHeader, interval)
+			time.Sleep(after)
+		}
+		check := func(silent bool) {
+			t.Helper()
+			if l := r.Servers(); len(l) != 1 || l[0].Silent != silent {
+				t.Fatalf("%+v", l)
+			}
+		}
+		beat(http.MethodPost, "old", "1m", 59*time.Second)
+		beat(http.MethodPost, "new", "1s", time.Second)
+		beat(http.MethodPost, "old", "1m", time.Second)
+		beat(http.MethodPost, "new", "1s", 10*time.Second) // and then it dies
+		check(false)
+		beat(http.MethodPost, "newer", "1s", 0)
+		beat(http.MethodDelete, "newer", "", 50*time.Second)
+		check(false)
+		time.Sleep(32 * time.Second)
+		check(true)
+		beat(http.MethodPost, "old", "1m", 0)
+		check(false)
+		time.Sleep(3*time.Minute + 2*time.Second)
+		if l := r.Servers(); len(l) > 0 {
+			t.Errorf("%+v", l)
+		}
+	})
 }
 
 // TestF214_LatestSpeaks: two that share an address and say different things

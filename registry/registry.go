@@ -266,7 +266,7 @@ func (r *GeeRegistry) removeInstance(addr, name string, now time.Time) bool {
 	}
 	var rest []instance
 	if name != "" {
-		rest = s.without(name)
+		rest = s.without(name, now)
 	}
 	if len(rest) == 0 {
 		r.forgetLocked(s)
@@ -275,6 +275,7 @@ func (r *GeeRegistry) removeInstance(addr, name string, now time.Time) bool {
 	if len(rest) < len(s.known) {
 		left := *s
 		left.known = rest
+		left.settle()
 		r.servers[addr] = &left
 	}
 	return false
