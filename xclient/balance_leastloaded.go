@@ -71,7 +71,7 @@ func (p *leastLoadedPicker) busier(i, j int) bool {
 
 func (p *leastLoadedPicker) latency(i int, now time.Duration) time.Duration {
 	s := p.servers[i]
-	return s.record.speed.latency(now, s.typical())
+	return s.record.speed.latency(now, s.usual())
 }
 
 // load returns how busy a server would be with one more call.

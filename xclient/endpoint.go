@@ -3,6 +3,7 @@ package xclient
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -40,6 +41,9 @@ type Endpoint struct {
 func (e *Endpoint) offers(service string) bool {
 	return len(e.Services) == 0 || slices.Contains(e.Services, service)
 }
+
+// offer returns what is the same for endpoints with the same services.
+func (e *Endpoint) offer() string { return strings.Join(e.Services, "\n") }
 
 // A List is what a Discovery knows at one time. It and all that it holds are
 // not to be changed.

@@ -36,7 +36,6 @@ type fleet struct {
 
 	current atomic.Pointer[snapshot]
 	changes atomic.Uint64 // of the servers' health; current is up to date if it is of this count
-	typical atomic.Int64  // the median latency of the servers that have answered, in nanoseconds
 
 	mu      sync.Mutex // guards what follows
 	servers map[string]*Server

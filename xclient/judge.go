@@ -13,7 +13,7 @@ func (f *fleet) judge() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := sinceStart()
-	f.typical.Store(int64(f.medianLocked(now)))
+	f.compareLocked(now)
 	if f.ejection.Failures < 0 {
 		return
 	}
@@ -39,20 +39,27 @@ func (f *fleet) judge() {
 	}
 }
 
-// medianLocked returns the median of the averages of the servers that have
-// answered lately, the lower one of two; zero if none has.
-func (f *fleet) medianLocked(now time.Duration) time.Duration {
-	var averages []time.Duration
+// compareLocked tells each server the median of the averages of those that offer
+// the same services and have answered lately, the lower one of two; zero if none
+// has.
+func (f *fleet) compareLocked(now time.Duration) {
+	averages := make(map[string][]time.Duration)
 	for _, s := range f.servers {
 		if average := s.record.speed.answers(now, 0); average > 0 && s.record.speed.halvings(now) == 0 {
-			averages = append(averages, average)
+			key := s.Endpoint().offer()
+			averages[key] = append(averages[key], average)
 		}
 	}
-	if len(averages) == 0 {
-		return 0
+	for _, of := range averages {
+		slices.Sort(of)
 	}
-	slices.Sort(averages)
-	return averages[(len(averages)-1)/2]
+	for _, s := range f.servers {
+		var median time.Duration
+		if of := averages[s.Endpoint().offer()]; len(of) > 0 {
+			median = of[(len(of)-1)/2]
+		}
+		s.typical.Store(int64(median))
+	}
 }
 
 // A server stands out if of this many calls at least this share fails more than

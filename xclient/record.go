@@ -73,6 +73,7 @@ func (r *record) end(place int, e ending) (row int, answered bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	began := r.flights.remove(place)
+	r.speed.busy.Store(!r.flights.none()) // first: what is old counts less
 	if e.probe && began >= r.readmit {
 		r.probes--
 	}

@@ -16,6 +16,7 @@ type Server struct {
 	endpoint atomic.Pointer[Endpoint]
 	inFlight atomic.Int64
 	record   record
+	typical  atomic.Int64 // the median latency of the servers with the same services, in nanoseconds; 0: not known
 	health   health
 
 	rank     uint64        // for the XClient's subset; the lowest come first
@@ -44,11 +45,11 @@ func (s *Server) InFlight() int { return int(s.inFlight.Load()) }
 // the server have shown; zero before the first has ended. It is a moving average
 // of answers, and no less than what has been spent waiting for one since the
 // last, also by calls in flight. No errors lower it, nor do attempts that
-// others outran. It is at most four times the median of all servers, unless
-// there is no answer. While there are no calls it halves every five seconds, so
+// others outran. It is at most four times the median of the servers with
+// the same services, unless there is no answer. While there are no calls it halves every five seconds, so
 // that balancers which shun slow servers try them again.
 func (s *Server) Latency() time.Duration {
-	return s.record.speed.latency(sinceStart(), s.typical())
+	return s.record.speed.latency(sinceStart(), s.usual())
 }
 
 // load returns how many calls are in flight, and how many errors count as much.
@@ -56,14 +57,9 @@ func (s *Server) load(now time.Duration) float64 {
 	return float64(s.inFlight.Load()) + s.record.speed.errorsLeft(now)
 }
 
-// typical returns the median latency of the servers that this is one of, zero
+// usual returns the median latency of the servers that are like this one, zero
 // if it isn't known.
-func (s *Server) typical() time.Duration {
-	if s.health.fleet == nil {
-		return 0
-	}
-	return time.Duration(s.health.fleet.typical.Load())
-}
+func (s *Server) usual() time.Duration { return time.Duration(s.typical.Load()) }
 
 // client returns a client that takes calls, nil if there is none at present.
 // Of several connections it is each one's turn; one that is missing begins to
@@ -142,7 +138,7 @@ func (s *Server) call(ctx context.Context, client *geerpc.Client, serviceMethod 
 		if end.at == 0 {
 			end.at = sinceStart()
 		}
-		end.typical = s.typical()
+		end.typical = s.usual()
 		if end.outcome == lost && !client.IsAvailable() {
 			end.broken = client
 		}

@@ -42,5 +42,5 @@ func TestSpeed(t *testing.T) {
 func (s *Server) took(d time.Duration) {
 	s.record.mu.Lock()
 	defer s.record.mu.Unlock()
-	s.record.speed.learn(exact, d, 0, sinceStart(), s.typical())
+	s.record.speed.learn(exact, d, 0, sinceStart(), s.usual())
 }
