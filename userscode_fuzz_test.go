@@ -122,13 +122,13 @@ func (p *program) stop(server *geerpc.Server, shutdown bool) {
 	start := time.Now()
 	if !shutdown {
 		server.Close()
-		p.within("Server.Close", start, closeGrace)
+		p.within("Server.Close", start, closeGrace+logGrace)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), userShutdown)
 	defer cancel()
 	server.Shutdown(ctx)
-	p.within("Server.Shutdown", start, userShutdown+closeGrace)
+	p.within("Server.Shutdown", start, userShutdown+closeGrace+logGrace)
 }
 
 // client dials, makes its calls and leaves.
