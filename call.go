@@ -368,14 +368,7 @@ func (c *call) apologise(h codec.Header, instead *Error, succeeded bool) {
 	}
 	instead.put(&h)
 	h.Frame().Metadata = nil
-	link := c.conn.link
-	err := errExit // should putError not return
-	defer func() {
-		if err != nil {
-			link.failFor("no way to answer", err)
-		}
-	}()
-	err = link.putError(h)
+	c.conn.link.putLast(h)
 }
 
 // intercepted returns an error that came out of interceptors as one of this
@@ -424,10 +417,10 @@ func asError(err error) *Error {
 
 // unsendable is the answer in place of a reply that could not be sent.
 func unsendable(err error) *Error {
-	if isGuarded(err, codec.ErrDefinitions) {
+	if errors.Is(err, codec.ErrDefinitions) {
 		return newError(CodeResourceExhausted, InMethod, RanYes, "rpc server: reply, for the client's Option.MaxDefinitionBytes", err)
 	}
-	if isGuarded(err, codec.ErrTooLarge) {
+	if errors.Is(err, codec.ErrTooLarge) {
 		return newError(CodeResourceExhausted, InMethod, RanYes, "rpc server: reply, for the client's Option.MaxMessageBytes", err)
 	}
 	return newError(CodeInternal, InMethod, RanYes, "rpc server: encoding the reply", err)

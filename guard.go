@@ -2,7 +2,6 @@ package geerpc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -63,34 +62,6 @@ func panicText(p any) (text string) {
 	}()
 	return fmt.Sprint(p)
 }
-
-// isGuarded is errors.Is for an error that may be a user's. It is none of the
-// targets if its Is or Unwrap panics.
-func isGuarded(err, target error) (is bool) {
-	defer func() {
-		if recover() != nil {
-			is = false
-		}
-	}()
-	return errors.Is(err, target)
-}
-
-// failFor closes the link because of an error that may be a user's, also if that
-// ends our goroutine when it is asked for its text.
-func (l *link) failFor(what string, err error) {
-	why := &guardedError{fmt.Sprintf("%s: %T", what, err), err}
-	defer l.fail(why)
-	why.text = what + ": " + textOf(err)
-}
-
-// A guardedError has the text of an error that may be a user's.
-type guardedError struct {
-	text string
-	err  error
-}
-
-func (e *guardedError) Error() string { return e.text }
-func (e *guardedError) Unwrap() error { return e.err }
 
 // sideBySide calls each f on a goroutine of its own. It returns when all have
 // returned or, with its error, when ctx ends: those that have not are left

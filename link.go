@@ -186,12 +186,25 @@ func (l *link) putError(h codec.Header) error {
 	if l.extended {
 		least = 0
 	}
-	for keep := min(len(h.Error), l.wire.MaxWrite); len(h.Error) > least && isGuarded(err, codec.ErrTooLarge); keep /= 2 {
+	for keep := min(len(h.Error), l.wire.MaxWrite); len(h.Error) > least && errors.Is(err, codec.ErrTooLarge); keep /= 2 {
 		h.ServiceMethod, h.Frame().Metadata = "", nil
 		h.Error = cut(h.Error, max(keep, least))
 		err = l.put(h, nil)
 	}
 	return err
+}
+
+// putLast puts a reply that is an error and has nothing to take its place: if it
+// can't be put, or the codec ends our goroutine, the link fails. The caller would
+// wait for ever.
+func (l *link) putLast(h codec.Header) (err error) {
+	err = errExit // should putError not return
+	defer func() {
+		if err != nil {
+			l.fail(fmt.Errorf("no way to answer: %w", err))
+		}
+	}()
+	return l.putError(h)
 }
 
 // cut returns the first n bytes of text, or fewer lest it end within a rune.
@@ -252,7 +265,7 @@ func (l *link) write(h codec.Header, body any) (err error) {
 		// A codec that was cut short may hold half a message, and send it with
 		// the next; but those that have the whole message at hand drop it.
 		if cut := !returned && !l.whole; cut || err != nil && l.out.Total() != before {
-			l.failFor("message sent in part", err)
+			l.fail(fmt.Errorf("message sent in part: %w", err))
 		}
 		l.header = codec.Header{}
 	}()
@@ -435,20 +448,12 @@ func (l *link) sendBatch(batch []control) {
 	returned = true
 }
 
-// putControl puts a control. If it is an answer that can't be sent, however short,
-// the link fails: the caller would wait for ever.
+// putControl puts a control.
 func (l *link) putControl(c control) error {
-	if c.kind != codec.Reply {
-		return l.write(c.header(), nil)
+	if c.kind == codec.Reply {
+		return l.putLast(c.header())
 	}
-	err := errExit // should putError not return
-	defer func() {
-		if err != nil {
-			l.failFor("no way to answer", err)
-		}
-	}()
-	err = l.putError(c.header())
-	return err
+	return l.write(c.header(), nil)
 }
 
 func (c control) header() (h codec.Header) {

@@ -214,6 +214,21 @@ func TestD202_FastFailer(t *testing.T) {
 	}
 }
 
+// settles has the crowd make calls for ten seconds, and then for so long, in which
+// less than one call in a hundred may fail.
+func (c *crowd) settles(t *testing.T, d time.Duration) {
+	t.Helper()
+	c.call(10 * time.Second)
+	before := c.failed.Load()
+	calls := c.call(d)
+	c.wg.Wait()
+	failed := c.failed.Load() - before
+	t.Logf("%d calls failed in the first 10 s, %d of %d after that", before, failed, calls)
+	if 100*failed > calls {
+		t.Errorf("%d of %d calls failed", failed, calls)
+	}
+}
+
 // TestD202_Refuser: a server whose limiter refuses all calls at once costs less
 // than one call in a hundred, once it is known.
 func TestD202_Refuser(t *testing.T) {
@@ -224,14 +239,7 @@ func TestD202_Refuser(t *testing.T) {
 					return func(ctx context.Context, _ string, _, _ any) error { return fails(code)(ctx) }
 				}}
 				c := crowd{xc: xc, every: 5 * time.Millisecond, context: deadline(time.Second)}
-				c.call(10 * time.Second)
-				failed := c.failed.Load()
-				calls := c.call(15 * time.Second)
-				c.wg.Wait()
-				t.Logf("%d calls failed in the first 10 s, %d of %d after that", failed, c.failed.Load()-failed, calls)
-				if 100*(c.failed.Load()-failed) > calls {
-					t.Errorf("%d of %d calls failed", c.failed.Load()-failed, calls)
-				}
+				c.settles(t, 15*time.Second)
 			})
 		})
 	}
@@ -255,14 +263,7 @@ func TestD202_Deadlocked(t *testing.T) {
 					Option: &geerpc.Option{Dialer: w.DialContext}, Retry: Retry{MaxAttempts: 1}})
 				defer xc.Close()
 				c := crowd{xc: xc, every: 5 * time.Millisecond, context: deadline(500 * time.Millisecond)}
-				c.call(10 * time.Second)
-				failed := c.failed.Load()
-				calls := c.call(20 * time.Second)
-				c.wg.Wait()
-				t.Logf("%d calls failed in the first 10 s, %d of %d after that", failed, c.failed.Load()-failed, calls)
-				if 100*(c.failed.Load()-failed) > calls {
-					t.Errorf("%d of %d calls failed", c.failed.Load()-failed, calls)
-				}
+				c.settles(t, 20*time.Second)
 			})
 		})
 	}

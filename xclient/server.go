@@ -45,9 +45,9 @@ func (s *Server) InFlight() int { return int(s.inFlight.Load()) }
 // the server have shown; zero before the first has ended. It is a moving average
 // of answers, and no less than what has been spent waiting for one since the
 // last, also by calls in flight. No errors lower it, nor do attempts that
-// others outran. It is at most four times the median of the servers with
-// the same services, unless there is no answer. While there are no calls it halves every five seconds, so
-// that balancers which shun slow servers try them again.
+// others outran. It is at most four times the median of the servers with the
+// same services, unless there is no answer. While there are no calls it halves
+// every five seconds, so that balancers which shun slow servers try them again.
 func (s *Server) Latency() time.Duration {
 	return s.record.speed.latency(sinceStart(), s.usual())
 }
