@@ -336,7 +336,7 @@ func (c *call) answer(err error) {
 	defer func() { // also if a reply ends the goroutine that encodes it, or its error panics
 		recover()
 		if instead != nil && link.ctx.Err() == nil {
-			c.apologise(h, instead, err == nil)
+			c.apologise(h, instead.forUnsent(failure), err == nil)
 		}
 	}()
 	if unsent := c.put(h, failure); unsent != nil {
@@ -369,6 +369,16 @@ func (c *call) apologise(h codec.Header, instead *Error, succeeded bool) {
 	instead.put(&h)
 	h.Frame().Metadata = nil
 	c.conn.link.putLast(h)
+}
+
+// forUnsent returns e as the answer in place of a failure that could not be sent,
+// if it was one. If that said that the method has not run, so it is.
+func (e *Error) forUnsent(failure *Error) *Error {
+	if failure == nil || failure.Ran == RanYes {
+		return e
+	}
+	return &Error{Code: failure.Code, Where: failure.Where, Ran: failure.Ran,
+		Message: fmt.Sprintf("%.1024s (%s)", failure.Message, e.Message)}
 }
 
 // intercepted returns an error that came out of interceptors as one of this

@@ -235,15 +235,16 @@ func (c *Client) reply(h *codec.Header) {
 		}
 	}
 	p := c.pending.claim(h.Seq)
-	if p == nil || err != nil {
+	if p == nil {
 		c.link.readBody(nil)
-		if p != nil {
-			p.deliver(md, err)
-		}
+		return
+	}
+	defer func() { p.deliver(md, err) }() // also if the body ends our goroutine
+	if err != nil {
+		c.link.readBody(nil)
 		return
 	}
 	err = errReaderExit
-	defer func() { p.deliver(md, err) }() // also if the reply ends our goroutine
 	if err = c.link.readBody(p.target()); err != nil {
 		err = newError(CodeInternal, InClient, RanYes, "rpc client: reading body", err)
 	}

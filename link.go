@@ -132,8 +132,23 @@ func (l *link) shut(err error) {
 	go func() { // ends with the connection's Close; close waits
 		defer l.shutWG.Done()
 		defer l.reportCause(err)
-		guard(l.report, "the Close of a connection", func() { l.conn.Close() })
+		l.closeConn()
 	}()
+}
+
+// closeConn closes the connection, which may be a user's. crypto/tls writes to
+// what is beneath it first: if that panics, it is still to be closed.
+func (l *link) closeConn() {
+	closed := false
+	defer func() { // also if our goroutine has been ended
+		if above, ok := l.conn.(interface{ NetConn() net.Conn }); ok && !closed {
+			guard(l.report, "the Close of a connection", func() { above.NetConn().Close() })
+		}
+	}()
+	guard(l.report, "the Close of a connection", func() {
+		l.conn.Close()
+		closed = true
+	})
 }
 
 // reportCause has it logged if the connection's code has panicked.

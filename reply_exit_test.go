@@ -2,6 +2,8 @@ package geerpc
 
 import (
 	"context"
+	"encoding/json"
+	"io"
 	"runtime"
 	"testing"
 	"time"
@@ -95,4 +97,40 @@ func closesAtOnce(t *testing.T, e *env) {
 	if d := time.Since(begin); d >= closeGrace {
 		t.Errorf("Close took %v", d)
 	}
+}
+
+// An exitSkipCodec ends the goroutine that skips a body.
+type exitSkipCodec struct{ codec.Extended }
+
+const exitSkip codec.Type = "test/exit-skip"
+
+func init() {
+	inner := codec.Framed(json.Marshal, json.Unmarshal)
+	codec.Register(exitSkip, func(rwc io.ReadWriteCloser) codec.Codec { return exitSkipCodec{inner(rwc).(codec.Extended)} })
+}
+
+func (c exitSkipCodec) Extend() codec.Codec {
+	return exitSkipCodec{c.Extended.Extend().(codec.Extended)}
+}
+
+func (c exitSkipCodec) ReadBody(body any) error {
+	if body == nil {
+		runtime.Goexit()
+	}
+	return c.Extended.ReadBody(body)
+}
+
+// A call whose error came, and the skipping of the body behind it ends the
+// goroutine that reads, has that error; the connection ends.
+func TestE173_BodyOfAnErrorExits(t *testing.T) {
+	client := newEnv(t, "tcp", exitSkip).dial(nil)
+	done := make(chan error, 1)
+	go func() { done <- client.Call(t.Context(), "Arith.Div", Args{1, 0}, new(Reply)) }()
+	select {
+	case err := <-done:
+		wantError(t, err, CodeUnknown, InMethod, RanYes)
+	case <-time.After(patient):
+		t.Error("the call hangs")
+	}
+	eventually(t, "the connection ends", func() bool { return !client.IsAvailable() })
 }

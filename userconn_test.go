@@ -6,6 +6,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,5 +116,43 @@ func TestE169_AddressThatExits(t *testing.T) {
 	case <-conn.closed:
 	case <-time.After(10 * time.Second):
 		t.Error("the connection is not closed")
+	}
+}
+
+// A writePanicConn is a connection of a user's whose Write panics from a moment
+// on, and Close is counted.
+type writePanicConn struct {
+	net.Conn
+	broken *atomic.Bool
+	closed *atomic.Int32
+}
+
+func (c writePanicConn) Write(b []byte) (int, error) {
+	if c.broken.Load() {
+		panic("a panic in Write")
+	}
+	return c.Conn.Write(b)
+}
+
+func (c writePanicConn) Close() error {
+	c.closed.Add(1)
+	return c.Conn.Close()
+}
+
+// crypto/tls says goodbye before it closes a connection, and does not close one
+// that panics at that.
+func TestE172_WritePanicsAtTheEndOfTLS(t *testing.T) {
+	e := newEnv(t, "tls", codec.GobType)
+	var broken atomic.Bool
+	var closed atomic.Int32
+	client := e.dial(&Option{Dialer: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		return writePanicConn{conn, &broken, &closed}, err
+	}})
+	mustAdd(t, client)
+	broken.Store(true)
+	client.Close()
+	if closed.Load() == 0 {
+		t.Error("the connection stays open")
 	}
 }

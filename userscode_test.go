@@ -171,14 +171,21 @@ func (p *program) flawAt(where place) flaw {
 
 // spareTLS takes out what crypto/tls does not outlive: it makes a connection of
 // what Accept returns, even if that is nothing, goes on reading one that returns
-// nothing for ever, closes one on a goroutine of its own, which must not panic,
-// and does not close one whose deadlines panic.
+// nothing for ever, and closes one on a goroutine of its own, which must not
+// panic. It sets a deadline, and complains of a write that is missing, with a
+// mutex held, for which time in the bubble would wait.
 func (p *program) spareTLS() {
 	for where, t := range p.troubles {
 		switch where {
 		case atAccept, atServerRead, atClientRead:
 			t.lasts = t.lasts && t.flaw != returnsNothing
-		case atServerConnClose, atClientConnClose, atServerDeadline, atClientDeadline:
+		case atServerWrite, atClientWrite:
+			t.lasts = true
+		case atServerDeadline, atClientDeadline:
+			if t.flaw == blocks || t.flaw == dawdles {
+				t.flaw = fails
+			}
+		case atServerConnClose, atClientConnClose:
 			if t.flaw == panics || t.flaw == panicsOddly || t.flaw == exits {
 				t.flaw = fails
 			}
