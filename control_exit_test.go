@@ -106,5 +106,5 @@ func TestC149_TimeoutsAnswerEndsTheGoroutine(t *testing.T) {
 	exitAt.Store(&at)
 	ctx, cancel := context.WithTimeout(t.Context(), patient)
 	defer cancel()
-	wantError(t, client.Call(ctx, "Test.Wait", Args{}, nil), CodeInternal, InMethod, RanYes)
+	wantError(t, client.Call(ctx, "Test.Wait", Args{}, nil), CodeDeadlineExceeded, InMethod, RanMaybe)
 }

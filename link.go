@@ -57,7 +57,7 @@ type link struct {
 	muted    bool       // no more are taken: nothing follows what has been sent
 	alive    keepalive
 
-	controlling sync.Mutex // held from taking controls until they are sent
+	controlling chan struct{} // capacity 1: full from when controls are taken until they are sent
 
 	wg     sync.WaitGroup // goroutines that send controls
 	shutWG sync.WaitGroup // the goroutine that closes conn, counted from the start
@@ -85,7 +85,7 @@ type limits struct {
 
 // newLink returns the link over conn.
 func newLink(conn io.ReadWriteCloser, lim limits) *link {
-	l := &link{conn: conn, report: lim.report}
+	l := &link{conn: conn, report: lim.report, controlling: make(chan struct{}, 1)}
 	l.shutWG.Add(1)
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	if lim.flush == 0 {
@@ -412,14 +412,19 @@ func (l *link) answerPing() {
 // sendControls sends what has been posted until nothing is left.
 func (l *link) sendControls() {
 	defer l.wg.Done()
-	for l.sendPosted(true) {
+	for l.sendPosted(l.ctx, true) {
 	}
 }
 
-// sendPosted sends what has been posted, if anything has.
-func (l *link) sendPosted(ours bool) bool {
-	l.controlling.Lock()
-	defer l.controlling.Unlock()
+// sendPosted sends what has been posted, and reports whether anything has. If
+// another goroutine is at it, which a codec may hold up, it waits until ctx ends.
+func (l *link) sendPosted(ctx context.Context, ours bool) bool {
+	select {
+	case l.controlling <- struct{}{}:
+		defer func() { <-l.controlling }()
+	case <-ctx.Done():
+		return false
+	}
 	l.mu.Lock()
 	batch := l.controls
 	l.controls, l.queued = nil, 0
@@ -435,7 +440,7 @@ func (l *link) sendPosted(ours bool) bool {
 
 // drain returns when all that has been sent or posted has left, or ctx ends.
 func (l *link) drain(ctx context.Context) {
-	l.sendPosted(false)
+	l.sendPosted(ctx, false)
 	l.out.Drain(ctx)
 }
 

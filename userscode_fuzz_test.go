@@ -98,7 +98,7 @@ func (p *program) run(s setup, cert tls.Certificate) {
 	<-time.After(5 * time.Second)
 	p.finish(time.Minute)
 	server.Close()
-	<-time.After(time.Minute) // what dawdles comes to its end; time stops with us
+	<-time.After(time.Hour) // what dawdles comes to its end, a log of many lines too; time stops with us
 }
 
 func (p *program) server(s setup) *geerpc.Server {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -58,6 +59,9 @@ type userConn struct {
 }
 
 func newUserConn(p *program, conn net.Conn, first place) *userConn {
+	if p.roomy {
+		conn = newRoomyConn(conn)
+	}
 	return &userConn{Conn: conn, p: p, first: first, closed: make(chan struct{})}
 }
 
@@ -99,6 +103,48 @@ func (c *userConn) SetWriteDeadline(t time.Time) error {
 		return errBroken
 	}
 	return c.Conn.SetWriteDeadline(t)
+}
+
+// A roomyConn takes what is written at once, as a socket does that has room.
+type roomyConn struct {
+	net.Conn
+	queue  chan []byte
+	once   sync.Once
+	closed chan struct{}
+}
+
+func newRoomyConn(conn net.Conn) *roomyConn {
+	c := &roomyConn{Conn: conn, queue: make(chan []byte, 1000), closed: make(chan struct{})}
+	go c.pass() // ends with the connection
+	return c
+}
+
+// pass writes what has been taken.
+func (c *roomyConn) pass() {
+	for {
+		select {
+		case b := <-c.queue:
+			if _, err := c.Conn.Write(b); err != nil {
+				return
+			}
+		case <-c.closed:
+			return
+		}
+	}
+}
+
+func (c *roomyConn) Write(b []byte) (int, error) {
+	select {
+	case c.queue <- slices.Clone(b):
+		return len(b), nil
+	case <-c.closed:
+		return 0, net.ErrClosed
+	}
+}
+
+func (c *roomyConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
 }
 
 // A userLog is where a program's log goes.
