@@ -134,7 +134,7 @@ func TestMaxInFlight_Waiting(t *testing.T) {
 		return func() bool {
 			client.pending.mu.Lock()
 			defer client.pending.mu.Unlock()
-			return client.pending.waiting == n && client.pending.calls == 1
+			return client.pending.waiting == n && len(client.pending.bySeq) == 1
 		}
 	}
 	eventually(t, "slot taken", waiting(0))

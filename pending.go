@@ -5,8 +5,6 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
-
-	"geerpc/internal/wire"
 )
 
 // pending is what waits for a reply.
@@ -29,9 +27,8 @@ type pending interface {
 // limits how many there are. Whoever claims a call owns it: of the reply, the
 // caller's departure and the end of the connection, one gets it.
 //
-// A call comes in when it is sent, by the one whose turn it is. So many callers,
-// on all cores, have little to do with what two change all the time, who sends
-// and who reads.
+// Only the holder of the write turn adds calls, so the goroutine that sends and
+// the one that reads contend for the lock, and not every caller.
 type pendingTable struct {
 	limit   int             // calls in flight; 0: no limit
 	ended   <-chan struct{} // closed when the connection is
@@ -40,28 +37,19 @@ type pendingTable struct {
 	drained func()          // told when, draining, no call is left
 	state   atomic.Uint32   // bits of full, closing, draining and shutdown
 
-	_        [64]byte       // callers read what is above; it stays in their caches
-	mu       sync.Mutex     // guards what follows, and the bit full
-	latest   uint64         // seq given to a call
-	calls    int            // in flight; each holds a slot
-	waiting  int            // goroutines that wait to be let in
-	reserved bool           // slots are for the calls that are queued
-	places   []pendingPlace // a power of two, at least half of them free
-	_        [64]byte       // callers write what may be behind
+	_        [64]byte           // callers read what is above; it stays in their caches
+	mu       sync.Mutex         // guards what follows, and the bit full
+	latest   uint64             // seq given to a call
+	waiting  int                // goroutines that wait to be let in
+	reserved bool               // slots are for the calls that are queued
+	bySeq    map[uint64]pending // calls in flight; nil: the caller has left, the server has not answered
+	most     int                // the most calls in flight since the map was made
+	_        [64]byte           // callers write what may be behind
 }
 
-// A pendingPlace is where a call is. A seq has one place where its call may be,
-// which is faster than a map; when a slow call is in that place, the call that
-// comes takes another seq.
-type pendingPlace struct {
-	seq  uint64  // 0: nowhere
-	call pending // nil: the caller has left, the server not answered
-}
-
-const (
-	firstPlaces = 8   // how many places a table has with its first call
-	keptPlaces  = 128 // how many one without calls may keep
-)
+// keptCalls limits the map that an idle table keeps: a map does not shrink, so
+// one that has held more calls is dropped.
+const keptCalls = 128
 
 // The state of a Client. But for full it only ever gains bits.
 const (
@@ -91,11 +79,11 @@ func (t *pendingTable) over() bool { return t.state.Load()&shutdown != 0 }
 // they don't.
 func (t *pendingTable) isFull() bool { return t.state.Load() == full }
 
-// inFlight returns how many calls are in flight.
+// inFlight returns how many calls are in flight. Each holds a slot.
 func (t *pendingTable) inFlight() int {
-	wire.Lock(&t.mu)
+	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.calls
+	return len(t.bySeq)
 }
 
 // admit waits until a call is let in, unless ctx or the connection ends. The
@@ -203,13 +191,13 @@ func (t *pendingTable) hasRoom() bool {
 	return t.hasRoomLocked()
 }
 
-func (t *pendingTable) hasRoomLocked() bool { return t.limit == 0 || t.calls < t.limit }
+func (t *pendingTable) hasRoomLocked() bool { return t.limit == 0 || len(t.bySeq) < t.limit }
 
 // add takes a slot for a call and gives it its seq, for the one whose turn it
 // is. It fails with errFull if there is no slot, or it is for those that are
 // queued, and this is none of them.
 func (t *pendingTable) add(p pending, queued bool) error {
-	wire.Lock(&t.mu)
+	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.refusal(); err != nil { // under the lock: whoever changes the state looks at the calls afterwards
 		return err
@@ -217,60 +205,25 @@ func (t *pendingTable) add(p pending, queued bool) error {
 	if !t.hasRoomLocked() || t.reserved && !queued {
 		return errFull
 	}
-	if 2*t.calls >= len(t.places) {
-		t.growLocked()
-	}
 	t.latest++
-	for t.at(t.latest).seq != 0 {
-		t.latest++
-	}
 	p.begin(t.latest)
-	*t.at(t.latest) = pendingPlace{t.latest, p}
-	if t.calls++; t.calls == t.limit {
+	if t.bySeq == nil {
+		t.bySeq, t.most = make(map[uint64]pending), 0
+	}
+	t.bySeq[t.latest] = p
+	t.most = max(t.most, len(t.bySeq))
+	if len(t.bySeq) == t.limit {
 		t.state.Or(full)
 	}
 	return nil
 }
 
-// at returns the place for a seq. There must be places.
-func (t *pendingTable) at(seq uint64) *pendingPlace {
-	return &t.places[seq%uint64(len(t.places))]
-}
-
-// growLocked doubles the places. Calls that were apart stay apart.
-func (t *pendingTable) growLocked() {
-	old := t.places
-	t.places = make([]pendingPlace, max(2*len(old), firstPlaces))
-	for _, place := range old {
-		if place.seq != 0 {
-			*t.at(place.seq) = place
-		}
-	}
-}
-
-// getLocked returns the place of a call, or nil if there is no such call. The
-// seq may be a peer's invention, and 0 is what stands in a place without a call.
-func (t *pendingTable) getLocked(seq uint64) *pendingPlace {
-	if t.calls == 0 || seq == 0 {
-		return nil
-	}
-	if place := t.at(seq); place.seq == seq {
-		return place
-	}
-	return nil
-}
-
 // claim takes a call out of the table. It returns nil if its caller has left,
-// or it never was.
-func (t *pendingTable) claim(seq uint64) (p pending) {
-	wire.Lock(&t.mu)
-	place := t.getLocked(seq)
-	if place == nil {
-		t.mu.Unlock()
-		return nil
-	}
-	p = place.call
-	last := t.removeLocked(place)
+// or it never was: the seq may be a peer's invention.
+func (t *pendingTable) claim(seq uint64) pending {
+	t.mu.Lock()
+	p, ok := t.bySeq[seq]
+	last := ok && t.removeLocked(seq)
 	t.mu.Unlock()
 	if last && t.state.Load()&draining != 0 {
 		t.drained()
@@ -278,18 +231,17 @@ func (t *pendingTable) claim(seq uint64) (p pending) {
 	return p
 }
 
-// removeLocked empties the place of a call and reports whether it was the last.
-func (t *pendingTable) removeLocked(place *pendingPlace) (last bool) {
-	*place = pendingPlace{}
-	t.calls--
+// removeLocked removes a call and reports whether it was the last.
+func (t *pendingTable) removeLocked(seq uint64) (last bool) {
+	delete(t.bySeq, seq)
 	if t.state.Load()&full != 0 {
 		signal(t.room)
 		t.letInLocked()
 	}
-	if t.calls == 0 && len(t.places) > keptPlaces {
-		t.places = nil
+	if len(t.bySeq) == 0 && t.most > keptCalls {
+		t.bySeq = nil
 	}
-	return t.calls == 0
+	return len(t.bySeq) == 0
 }
 
 // abandon is for a caller that leaves: it reports false if somebody has
@@ -298,11 +250,10 @@ func (t *pendingTable) removeLocked(place *pendingPlace) (last bool) {
 func (t *pendingTable) abandon(seq uint64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	place := t.getLocked(seq)
-	if place == nil || place.call == nil {
+	if t.bySeq[seq] == nil {
 		return false
 	}
-	place.call = nil
+	t.bySeq[seq] = nil
 	return true
 }
 
@@ -312,8 +263,8 @@ func (t *pendingTable) abandon(seq uint64) bool {
 func (t *pendingTable) copyTarget(seq uint64) *replyCopy {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if place := t.getLocked(seq); place != nil && place.call != nil {
-		if target := place.call.target(); target != nil {
+	if p := t.bySeq[seq]; p != nil {
+		if target := p.target(); target != nil {
 			return copyReply(target)
 		}
 	}
@@ -324,7 +275,7 @@ func (t *pendingTable) copyTarget(seq uint64) *replyCopy {
 func (t *pendingTable) drain() {
 	t.state.Or(draining)
 	t.mu.Lock()
-	none := t.calls == 0
+	none := len(t.bySeq) == 0
 	t.wakeLocked()
 	signal(t.room)
 	t.mu.Unlock()
@@ -338,11 +289,11 @@ func (t *pendingTable) end() (left []pending) {
 	t.state.Or(shutdown)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, place := range t.places {
-		if place.call != nil {
-			left = append(left, place.call)
+	for _, p := range t.bySeq {
+		if p != nil {
+			left = append(left, p)
 		}
 	}
-	t.places, t.calls = nil, 0
+	t.bySeq = nil
 	return left
 }

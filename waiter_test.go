@@ -118,7 +118,7 @@ func TestSlowArgument_OthersLeave(t *testing.T) {
 func (t *pendingTable) waiterOf(seq uint64) *waiter {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.at(seq).call.(*waiter)
+	return t.bySeq[seq].(*waiter)
 }
 
 // A caller does not leave while its arguments are being read.

@@ -3,26 +3,12 @@ package wire
 import (
 	"context"
 	"errors"
-	"sync"
 	"sync/atomic"
 )
 
-// spins is how often a lock is looked at again before the goroutine is parked:
-// what these locks guard takes a microsecond or less, and parking takes more.
+// spins is how often the gate is looked at again before the goroutine is parked:
+// most turns take a microsecond or less, and parking takes more.
 const spins = 100
-
-// Lock locks mu, a lock that is held for a moment only. On its own sync.Mutex
-// does not look again while other goroutines want to run, that is on every
-// busy connection: it parks, and what is woken later runs on a core that has
-// none of its memory at hand.
-func Lock(mu *sync.Mutex) {
-	for range spins {
-		if mu.TryLock() {
-			return
-		}
-	}
-	mu.Lock()
-}
 
 var errGateDone = errors.New("connection is closed")
 
