@@ -35,7 +35,8 @@ type Discovery interface {
 	// Get picks a server. It fails if there is none. Each attempt of a call
 	// asks anew, so it is up to Get whether a call that failed is made on
 	// another server: one that keeps naming a dead one has all attempts, and
-	// all calls, go there.
+	// all calls, go there. An XClient that has ejected the server which Get
+	// names asks again, up to three times.
 	Get(mode SelectMode) (string, error)
 
 	// GetAll returns a list that is the caller's to change. Connections to

@@ -218,3 +218,30 @@ func TestD206_OtherServices(t *testing.T) {
 		}
 	})
 }
+
+// TestD222_FourMethods: a Discovery that has only the four methods goes on naming
+// a server that is ejected. It is asked again.
+func TestD222_FourMethods(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		actors, addrs := cast(t, w, 4)
+		xc := New(&fourMethods{addrs: addrs}, Config{Option: &geerpc.Option{Dialer: w.DialContext}})
+		defer xc.Close()
+		c := crowd{xc: xc, every: 10 * time.Millisecond, context: deadline(10 * time.Second)}
+		c.call(time.Second)
+		ejectNow(t, xc, actors[0].addr)
+		before := actors[0].calls.Load()
+		c.call(time.Second)
+		if n := actors[0].calls.Load() - before; n > 0 {
+			t.Errorf("a server that is ejected gets %d calls", n)
+		}
+		c.call(time.Minute)
+		c.wg.Wait()
+		if n := actors[0].calls.Load() - before; n < 1000 {
+			t.Errorf("it gets %d calls in a minute, with its probation over", n)
+		}
+		if n := c.failed.Load(); n > 0 {
+			t.Errorf("%d calls failed", n)
+		}
+	})
+}

@@ -317,7 +317,7 @@ func (xc *XClient) connected(ctx context.Context, a *attempts, v *view, s *Serve
 // is one, and the view that it is from.
 func (xc *XClient) choose(ctx context.Context, a *attempts, serviceMethod string) (*view, *Server, error) {
 	if xc.fleet.lister == nil {
-		s, err := xc.get()
+		s, err := xc.get(ctx)
 		return &anyView, s, err
 	}
 	v, err := xc.view(ctx, serviceMethod)
@@ -347,8 +347,19 @@ var errNoPick = notSent(geerpc.CodeInternal, "rpc xclient: the Balancer picked n
 // anyView stands for what a Discovery does not tell that picks by itself.
 var anyView = view{others: true, shunned: down}
 
-// get asks a Discovery that has only the four methods for a server.
-func (xc *XClient) get() (*Server, error) {
+// get asks a Discovery that has only the four methods for a server. It asks again
+// when that names a server which should get no call at present, but not for ever:
+// there may be no other.
+func (xc *XClient) get(ctx context.Context) (s *Server, err error) {
+	for range maxPicks {
+		if s, err = xc.getAny(); err != nil || !s.health.is(ejected) && s.admits(ctx) {
+			break
+		}
+	}
+	return s, err
+}
+
+func (xc *XClient) getAny() (*Server, error) {
 	addr, err := xc.d.Get(xc.mode)
 	switch {
 	case err != nil:
