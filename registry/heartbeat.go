@@ -8,13 +8,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"sync"
 	"time"
 
+	"geerpc/internal/backoff"
 	"geerpc/internal/report"
 )
 
@@ -23,10 +22,9 @@ const (
 	// limits it as well, so that a request that hangs never costs a second beat.
 	beatLimit = 5 * time.Second
 
-	// After a beat that failed the next one comes sooner: after a second, and
-	// then 1.6 times as long each time, until that is the interval.
-	firstRetry  = time.Second
-	retryGrowth = 1.6
+	// firstRetry is how soon the next beat comes after one that failed. It backs
+	// off from there to the interval.
+	firstRetry = time.Second
 
 	// A connection is kept from beat to beat, for so long: behind the registry's
 	// name there may be another one by then, while the old one lives on. It is no
@@ -205,39 +203,23 @@ func (b *beater) run(ctx, beating context.Context) {
 	defer close(b.ended)
 	err := b.beat(beating)
 	close(b.begun)
-	for retry := firstRetry; b.pause(beating, err, &retry); err = b.beat(beating) {
+	for retry := backoff.Backoff(0); b.pause(beating, err, &retry); err = b.beat(beating) {
 	}
 	if b.left = b.send(ctx, http.MethodDelete); b.left != nil {
 		b.reports.Log(b.Logger, slog.LevelWarn, "rpc registry: not deregistered, the registry forgets the server in time", "err", b.left)
 	}
 }
 
-// pause waits for the next beat: not as long after one that failed. It returns
-// false, at once, when beating has ended.
-func (b *beater) pause(beating context.Context, err error, retry *time.Duration) bool {
-	pause := jittered(b.Interval, 0.1)
+// pause waits for the next heartbeat: not as long after one that failed. It
+// returns false, at once, when beating has ended.
+func (b *beater) pause(beating context.Context, err error, retry *backoff.Backoff) bool {
+	pause := backoff.Vary(b.Interval, 10) // servers that were started together must not beat together
 	if err == nil {
-		*retry = firstRetry
-	} else if *retry < b.Interval {
-		pause = min(pause, jittered(*retry, 0.2))
-		*retry = time.Duration(float64(*retry) * retryGrowth)
+		*retry = 0
+	} else if sooner := retry.Next(firstRetry, b.Interval); *retry < backoff.Backoff(b.Interval) {
+		pause = min(pause, sooner)
 	}
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return beating.Err() == nil
-	case <-beating.Done():
-		return false
-	}
-}
-
-// jittered returns about d, give or take a part of it, different each time so
-// that servers that were started together don't beat together.
-func jittered(d time.Duration, part float64) time.Duration {
-	spread := time.Duration(part * float64(d))
-	low := d - spread
-	return low + rand.N(min(2*spread, math.MaxInt64-1-low)+1)
+	return backoff.Sleep(beating, pause)
 }
 
 // beat registers the server, and returns what that failed with.

@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -14,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"geerpc/internal/backoff"
 	"geerpc/internal/page"
 )
 
@@ -248,7 +248,7 @@ func (r *GeeRegistry) showJSON(w http.ResponseWriter, req *http.Request, query u
 	list := r.take(reader, wait == 0)
 	if now := r.index(); wait > 0 && list.index <= index && index <= now && list.index < now { // it is told for a while, see take
 		r.answers.leave(reader, list)
-		sleep(req.Context(), min(minAnswerTime-time.Since(list.made), wait-time.Since(begin)))
+		backoff.Sleep(req.Context(), min(minAnswerTime-time.Since(list.made), wait-time.Since(begin)))
 		list = r.take(reader, false)
 	}
 	defer r.answers.leave(reader, list)
@@ -259,16 +259,6 @@ func showObject(w http.ResponseWriter, text []byte, index uint64) {
 	w.Header().Set(indexHeader, strconv.FormatUint(index, 10))
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.Write(text)
-}
-
-// sleep ends early with ctx.
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }
 
 // parseWatch returns what a watch knows already and how long it wants to wait;

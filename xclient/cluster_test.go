@@ -252,24 +252,6 @@ func TestGoawayBeforeTheCallIsSent(t *testing.T) {
 	}
 }
 
-// TestBackoff grows by 1.6 from 100 ms to the most, and varies by a fifth.
-func TestBackoff(t *testing.T) {
-	want := 100 * time.Millisecond
-	var b backoff
-	seen := make(map[time.Duration]bool)
-	for i := range 20 {
-		got := b.next(maxDialPause)
-		if got < want*4/5 || got > want*6/5 {
-			t.Errorf("pause %d is %s, want about %s", i, got, want)
-		}
-		seen[got*100/want] = true
-		want = min(want*8/5, maxDialPause)
-	}
-	if len(seen) < 5 {
-		t.Error("the pauses don't vary")
-	}
-}
-
 // TestD39_ThousandClientsReconnect when their server dies: at first each when
 // it has a call, which waits for nothing but the dial, and later at random times.
 func TestD39_ThousandClientsReconnect(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"geerpc"
+	"geerpc/internal/backoff"
 	"geerpc/internal/report"
 )
 
@@ -142,7 +143,7 @@ type connection struct {
 	mu      sync.Mutex // guards what follows
 	dial    *dial      // under way
 	err     error      // why the last dial failed; nil when the next one begins
-	backoff backoff
+	backoff backoff.Backoff
 	next    *time.Timer   // begins the next dial after one that failed
 	failed  time.Duration // when err was set, as sinceStart tells
 	made    time.Duration // when the latest client was, the same
@@ -193,7 +194,7 @@ func (c *connection) lost(client *geerpc.Client) {
 		return
 	}
 	if c.backoff == 0 { // it may be chance
-		c.backoff = backoff(minPause)
+		c.backoff = backoff.Backoff(minPause)
 		c.dialLocked(rand.N(minPause))
 		return
 	}
@@ -226,7 +227,7 @@ func (c *connection) pauseLocked(err error) {
 	c.err, c.failed = err, sinceStart()
 	if !c.retired && c.ctx.Err() == nil {
 		c.server.unreachable(err)
-		c.next = time.AfterFunc(c.backoff.next(maxDialPause), c.again) // retire stops it
+		c.next = time.AfterFunc(c.backoff.Next(minPause, maxDialPause), c.again) // retire stops it
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"geerpc"
+	"geerpc/internal/backoff"
 	"geerpc/internal/report"
 )
 
@@ -20,6 +21,10 @@ import (
 // watched is used before the registry is asked again, where nothing else is
 // said.
 const DefaultUpdateTimeout = 10 * time.Second
+
+// minPause is about how long it takes until what failed is tried again for the
+// first time.
+const minPause = 100 * time.Millisecond
 
 var (
 	_ Discovery = (*GeeRegistryDiscovery)(nil)
@@ -205,7 +210,7 @@ func (d *GeeRegistryDiscovery) Wait(ctx context.Context) error {
 		if geerpc.CodeOf(err) != geerpc.CodeUnavailable {
 			return err
 		}
-		if !sleep(ctx, minPause) {
+		if !backoff.Sleep(ctx, minPause) {
 			return notSent(geerpc.CodeOf(ctx.Err()), "rpc discovery: waiting for a server: %w: %w", ctx.Err(), err)
 		}
 	}

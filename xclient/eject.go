@@ -6,6 +6,8 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
+
+	"geerpc/internal/backoff"
 )
 
 // The defaults of an Ejection.
@@ -159,12 +161,12 @@ func (f *fleet) ejectLocked(s *Server, reason string) {
 	if state&probation == 0 { // it has been well since the last time
 		h.pause = 0
 	}
-	h.pause = min(max(doubled(h.pause), f.ejection.Pause), f.ejection.MaxPause)
+	h.pause = min(max(backoff.Double(h.pause), f.ejection.Pause), f.ejection.MaxPause)
 	h.reason = reason
 	h.state.Or(ejected)
 	h.state.And(^uint32(probation))
 	f.changes.Add(1)
-	pause := vary(h.pause)
+	pause := backoff.Vary(h.pause, 5)
 	h.until = sinceStart() + min(pause, math.MaxInt64/2)
 	f.tell(s, slog.LevelWarn, "ejected", "for", pause.Round(time.Millisecond), "reason", reason)
 	h.back = time.AfterFunc(pause, func() { f.spawn(func() { f.readmit(s) }) }) // the fleet's close stops it, or waits

@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"geerpc/internal/backoff"
 )
 
 const (
@@ -50,7 +52,7 @@ type follower struct {
 
 	watching bool // the last answer was good, and has an index to wait with
 	plain    bool // it was an error: what is asked next is what anybody would answer
-	failed   backoff
+	failed   backoff.Backoff
 	quick    pace
 	wait     time.Duration // for which the source is asked to hold its answer back
 	cuts     int           // in a row
@@ -72,13 +74,13 @@ func (w *watch) follow(s *source) {
 	w.d.state.Lock()
 	pause := time.Until(s.notBefore)
 	w.d.state.Unlock()
-	for first := true; w.sleep(pause); first = false {
+	for first := true; backoff.Sleep(w.ctx, pause); first = false {
 		q := f.question()
 		begin := time.Now()
 		a, err := s.ask(w.ctx, f.client, q)
 		took := time.Since(begin)
 		if f.crowded(q, err, took) || f.cut(q, err, took) {
-			pause = jitter(watchGap)
+			pause = backoff.Jitter(watchGap)
 			continue
 		}
 		before, noted := w.note(s, a, err, first)
@@ -169,7 +171,7 @@ func (f *follower) pause(q question, a answer, err error, took time.Duration) ti
 	f.crowdedFor = 0
 	if err != nil {
 		f.early = 0
-		return f.failed.next(maxAskPause)
+		return f.failed.Next(minPause, maxAskPause)
 	}
 	f.d.state.Lock()
 	empty := len(f.source.servers) == 0
@@ -186,13 +188,13 @@ func (f *follower) pause(q question, a answer, err error, took time.Duration) ti
 		f.failed = 0
 		return min(f.d.timeout, earlyPause)
 	case q.wait > 0 && f.early > 0:
-		return f.failed.next(maxAskPause)
+		return f.failed.Next(minPause, maxAskPause)
 	case a.restarted(q.index): // or there are two behind one name, which take turns
-		return f.failed.next(maxAskPause)
+		return f.failed.Next(minPause, maxAskPause)
 	case q.wait > 0: // it can be watched
 		f.failed = 0
 	case crowdedFor > 0:
-		return vary(crowdedFor)
+		return backoff.Vary(crowdedFor, 5)
 	}
 	return f.quick.next()
 }
@@ -214,7 +216,7 @@ func (p *pace) next() time.Duration {
 	p.last = now
 	p.left = max(p.left-1, -1)
 	if p.left < 0 {
-		return vary(pacedGap)
+		return backoff.Vary(pacedGap, 5)
 	}
-	return jitter(watchGap)
+	return backoff.Jitter(watchGap)
 }

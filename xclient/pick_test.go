@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"geerpc"
+	"geerpc/internal/backoff"
 )
 
 // slowDialer has dials to some servers take a while.
 func (w *world) slowDialer(after map[string]time.Duration) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, name string) (net.Conn, error) {
-		if !sleep(ctx, after[name]) {
+		if !backoff.Sleep(ctx, after[name]) {
 			return nil, ctx.Err()
 		}
 		return w.DialContext(ctx, network, name)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"geerpc"
+	"geerpc/internal/backoff"
 )
 
 // failed returns an error as calls fail with.
@@ -59,7 +60,7 @@ func (s *script) call(ctx context.Context, _ string, _, reply any) error {
 	if l.do != nil {
 		l.do()
 	}
-	if l.after > 0 && !sleep(ctx, l.after) {
+	if l.after > 0 && !backoff.Sleep(ctx, l.after) {
 		return &geerpc.Error{Code: geerpc.CodeOf(ctx.Err()), Where: geerpc.OnLink, Ran: geerpc.RanMaybe}
 	}
 	if into := geerpc.ReplyMetadataTarget(ctx); into != nil {

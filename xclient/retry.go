@@ -3,10 +3,10 @@ package xclient
 import (
 	"context"
 	"math"
-	"math/rand/v2"
 	"time"
 
 	"geerpc"
+	"geerpc/internal/backoff"
 )
 
 // The defaults of a Retry.
@@ -100,12 +100,12 @@ func (r *retrier) call(ctx context.Context, serviceMethod string, args, reply an
 func (r *retrier) repeat(ctx context.Context, err error, again func() error) error {
 	var t tally
 	t.add(err)
-	backoff := r.Backoff
+	longest := r.Backoff
 	for t.attempts < r.MaxAttempts && repeatable(ctx, err) {
 		var pause time.Duration
 		if t.attempts > 1 || ranOf(err) != geerpc.RanNever {
-			pause = jitter(backoff)
-			backoff = min(doubled(backoff), r.MaxBackoff)
+			pause = backoff.Jitter(longest)
+			longest = min(backoff.Double(longest), r.MaxBackoff)
 		}
 		if !timeFor(ctx, pause) || !r.budget.spend() {
 			break
@@ -144,31 +144,8 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// jitter returns a random time between half of d and d.
-func jitter(d time.Duration) time.Duration {
-	if d <= 0 {
-		return 0
-	}
-	return d/2 + rand.N(d-d/2+1)
-}
-
 // timeFor tells whether there is time left after a pause.
 func timeFor(ctx context.Context, pause time.Duration) bool {
 	deadline, ok := ctx.Deadline()
 	return !ok || time.Until(deadline) > pause
-}
-
-// sleep reports false if ctx ends before it does.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -3,6 +3,8 @@ package xclient
 import (
 	"sync"
 	"time"
+
+	"geerpc/internal/backoff"
 )
 
 // After an outage the pauses between failed dials have grown to half a minute.
@@ -52,7 +54,7 @@ func (f *fleet) reviveAll() {
 	begun, paused := time.Now(), f.paused()
 	for _, c := range paused {
 		c.dialNow(0)
-		if !sleep(f.ctx, revivePace) {
+		if !backoff.Sleep(f.ctx, revivePace) {
 			return
 		}
 	}

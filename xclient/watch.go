@@ -112,18 +112,6 @@ func (w *watch) tick() {
 	}
 }
 
-// sleep returns false, at once, when the watch has ended.
-func (w *watch) sleep(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return w.ctx.Err() == nil
-	case <-w.ctx.Done():
-		return false
-	}
-}
-
 // note takes over what a source has answered, unless the watch has ended, and
 // returns what was wrong with the source before.
 func (w *watch) note(s *source, a answer, err error, first bool) (before error, noted bool) {
