@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"geerpc/codec"
+	"geerpc/internal/replycopy"
 	"geerpc/internal/report"
 	"geerpc/internal/wire"
 )
@@ -255,13 +256,13 @@ func (c *Client) reply(h *codec.Header) {
 // body goes into a copy first.
 func (c *Client) slowReply(h *codec.Header) {
 	err := replyError(h, c.link.extended)
-	var reply *replyCopy
+	var reply *replycopy.Copy
 	if err == nil {
 		reply = c.pending.copyTarget(h.Seq)
 	}
 	if reply == nil {
 		c.link.readBody(nil)
-	} else if bad := c.link.readBody(reply.target()); bad != nil {
+	} else if bad := c.link.readBody(reply.Target()); bad != nil {
 		err = newError(CodeInternal, InClient, RanYes, "rpc client: reading body", bad)
 	}
 	p := c.pending.claim(h.Seq)
@@ -269,7 +270,7 @@ func (c *Client) slowReply(h *codec.Header) {
 		return
 	}
 	if err == nil && reply != nil {
-		reply.merge()
+		reply.Merge()
 	}
 	p.deliver(nil, err)
 }

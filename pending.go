@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+
+	"geerpc/internal/replycopy"
 )
 
 // pending is what waits for a reply.
@@ -260,12 +262,12 @@ func (t *pendingTable) abandon(seq uint64) bool {
 // copyTarget copies what the reply of a call is decoded into. It returns nil if
 // nobody waits for the call, or its caller wants no reply. The lock keeps the
 // caller from leaving, and from using the reply, while it is copied.
-func (t *pendingTable) copyTarget(seq uint64) *replyCopy {
+func (t *pendingTable) copyTarget(seq uint64) *replycopy.Copy {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if p := t.bySeq[seq]; p != nil {
 		if target := p.target(); target != nil {
-			return copyReply(target)
+			return replycopy.Of(target)
 		}
 	}
 	return nil

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"geerpc/internal/replycopy"
 )
 
 var (
@@ -70,7 +72,7 @@ const maxKept = 256
 // isCopied tells whether a method that takes a value of a type has nothing but a
 // copy of it, and the value is small enough to be kept. What leads to other
 // memory may lead into the value itself: a slice of an array that is in it.
-func isCopied(t reflect.Type) bool { return t.Size() <= maxKept && !leads(t) }
+func isCopied(t reflect.Type) bool { return t.Size() <= maxKept && !replycopy.Leads(t) }
 
 // newArgs returns a pointer to decode the arguments into, and the arguments.
 func (m *method) newArgs() (argp, argv reflect.Value) {

@@ -1,18 +1,17 @@
-package geerpc
+package replycopy
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"io"
 	"math/big"
 	"reflect"
 	"sync"
 	"testing"
 	"time"
-
-	"geerpc/codec"
 )
+
+// Reply is a part of replies.
+type Reply struct{ C int }
 
 // Wide is a reply with a field of each kind.
 type Wide struct {
@@ -72,21 +71,21 @@ func TestC109_AsIfInPlace(t *testing.T) {
 		}
 		got, gotInto := preset()
 		link, same, first, entries := got.Link, got.Same, got.Links[0], got.Map
-		c := copyReply(got)
-		if !reflect.DeepEqual(c.target(), got) && message == "{}" {
-			c.target().(*Wide).Hidden.cache = got.Hidden.cache // the one thing that is not copied
-			if !reflect.DeepEqual(c.target(), got) {
-				t.Errorf("the copy is %+v", c.target())
+		c := Of(got)
+		if !reflect.DeepEqual(c.Target(), got) && message == "{}" {
+			c.Target().(*Wide).Hidden.cache = got.Hidden.cache // the one thing that is not copied
+			if !reflect.DeepEqual(c.Target(), got) {
+				t.Errorf("the copy is %+v", c.Target())
 			}
 		}
-		c = copyReply(got)
-		if err := json.Unmarshal([]byte(message), c.target()); err != nil {
+		c = Of(got)
+		if err := json.Unmarshal([]byte(message), c.Target()); err != nil {
 			t.Fatal(err)
 		}
 		if before, _ := preset(); !reflect.DeepEqual(got, before) {
 			t.Errorf("%s: the reply was touched while it was decoded: %+v", message, got)
 		}
-		c.merge()
+		c.Merge()
 		if !reflect.DeepEqual(got, want) || !reflect.DeepEqual(gotInto, wantInto) {
 			t.Errorf("%s: %+v, %+v, want %+v, %+v", message, got, gotInto, want, wantInto)
 		}
@@ -115,11 +114,11 @@ func TestC109_TopLevel(t *testing.T) {
 	for message, pairs := range cases {
 		for _, p := range pairs {
 			err := json.Unmarshal([]byte(message), p.same)
-			c := copyReply(p.reply)
-			if again := json.Unmarshal([]byte(message), c.target()); (again == nil) != (err == nil) {
+			c := Of(p.reply)
+			if again := json.Unmarshal([]byte(message), c.Target()); (again == nil) != (err == nil) {
 				t.Errorf("%s into a %T: %v, in place %v", message, p.reply, again, err)
 			}
-			c.merge()
+			c.Merge()
 			if !reflect.DeepEqual(p.reply, p.same) {
 				t.Errorf("%s into a %T: %v, want %v", message, p.reply, reflect.ValueOf(p.reply).Elem(), reflect.ValueOf(p.same).Elem())
 			}
@@ -134,103 +133,15 @@ func TestC109_DeepReply(t *testing.T) {
 	for range 100_000 {
 		first = &Wide{Link: first}
 	}
-	c := copyReply(first)
+	c := Of(first)
 	n := 0
-	for w := c.target().(*Wide); w != nil; w = w.Link {
+	for w := c.Target().(*Wide); w != nil; w = w.Link {
 		n++
 	}
-	if n > maxCopyDepth {
+	if n > maxDepth {
 		t.Errorf("%d are copied", n)
 	}
-	c.merge()
-}
-
-// A wholeJSON codec is a codec of the user's own: a line of JSON for the header
-// and one for the body, of which it may wait for the second.
-type wholeJSON struct {
-	io.Closer
-	in  *json.Decoder
-	out *json.Encoder
-	buf bytes.Buffer
-	w   io.Writer
-}
-
-const wholeJSONType codec.Type = "test/whole-json"
-
-func init() {
-	codec.Register(wholeJSONType, func(rwc io.ReadWriteCloser) codec.Codec {
-		c := &wholeJSON{Closer: rwc, in: json.NewDecoder(rwc), w: rwc}
-		c.out = json.NewEncoder(&c.buf)
-		return c
-	})
-}
-
-func (c *wholeJSON) ReadHeader(h *codec.Header) error { return c.in.Decode(h) }
-
-func (c *wholeJSON) ReadBody(body any) error {
-	if body == nil {
-		body = new(any)
-	}
-	return c.in.Decode(body)
-}
-
-func (c *wholeJSON) Write(h *codec.Header, body any) error {
-	c.buf.Reset()
-	if err := c.out.Encode(h); err != nil {
-		return err
-	}
-	if err := c.out.Encode(body); err != nil {
-		return err
-	}
-	_, err := c.w.Write(c.buf.Bytes())
-	return err
-}
-
-// Partial is what a server sends of a Preset.
-type (
-	Partial struct{ Map map[string]int }
-	Preset  struct {
-		Limit int
-		Map   map[string]int
-		Link  *Reply
-	}
-)
-
-// TestC109_OwnCodec: what stands in a reply and is not sent remains, whichever
-// codec decodes it, and errors leave all of it alone.
-func TestC109_OwnCodec(t *testing.T) {
-	for _, transport := range transports {
-		for _, c := range []codec.Type{codec.GobType, codec.JsonType, framedJSON, wholeType, wholeJSONType} {
-			t.Run(transport+"/"+string(c), func(t *testing.T) {
-				e := newEnv(t, transport, c)
-				RegisterFunc(e.Server, "Test.Partial", func(_ context.Context, n int) (Partial, error) {
-					if n == 0 {
-						return Partial{}, Errorf(CodeNotFound, "no")
-					}
-					return Partial{map[string]int{"new": n}}, nil
-				})
-				client, link, entries := e.dial(nil), &Reply{5}, map[string]int{"old": 1}
-				reply := Preset{Limit: 3, Map: entries, Link: link}
-				for n := range 3 {
-					err := client.Call(context.Background(), "Test.Partial", n, &reply)
-					if (err == nil) != (n > 0) {
-						t.Error(err)
-					}
-					want := map[string]int{"old": 1}
-					if n > 0 {
-						want["new"] = n
-					}
-					if reply.Limit != 3 || reply.Link != link || link.C != 5 || !reflect.DeepEqual(entries, want) || !reflect.DeepEqual(reply.Map, want) {
-						t.Errorf("%d: %+v, the map %v, the link %v", n, reply, entries, *link)
-					}
-				}
-				call := <-client.Go("Test.Partial", 7, &reply, nil).Done
-				if call.Error != nil || reply.Limit != 3 || entries["new"] != 7 {
-					t.Errorf("Go: %+v, %v", reply, call.Error)
-				}
-			})
-		}
-	}
+	c.Merge()
 }
 
 // FuzzReplyCopy compares decoding into a copy with decoding in place.
@@ -244,9 +155,9 @@ func FuzzReplyCopy(f *testing.F) {
 			return
 		}
 		got, _ := preset()
-		c := copyReply(got)
-		json.Unmarshal(message, c.target())
-		c.merge()
+		c := Of(got)
+		json.Unmarshal(message, c.Target())
+		c.Merge()
 		var a, b bytes.Buffer
 		want.Link, got.Link, want.Same, got.Same = nil, nil, nil, nil // which lead to themselves
 		json.NewEncoder(&a).Encode(want)
@@ -255,4 +166,53 @@ func FuzzReplyCopy(f *testing.F) {
 			t.Errorf("%s: %s, want %s", message, &b, &a)
 		}
 	})
+}
+
+// A lockedReply is a reply with a lock of its caller's.
+type lockedReply struct {
+	mu    sync.Mutex
+	Value int
+}
+
+// A reply that is merged leaves what is not exported alone, if decoding has not
+// changed it: here a mutex for which somebody has begun to wait meanwhile.
+func TestC155_MutexInTheReply(t *testing.T) {
+	var reply lockedReply
+	reply.mu.Lock()
+	c := Of(&reply)
+	got := make(chan int, 1)
+	go func() { // waits until the reply is there
+		reply.mu.Lock()
+		defer reply.mu.Unlock()
+		got <- reply.Value
+	}()
+	time.Sleep(10 * time.Millisecond) // it waits by then, most likely
+	c.Target().(*lockedReply).Value = 7
+	c.Merge()
+	reply.mu.Unlock()
+	select {
+	case v := <-got:
+		if v != 7 {
+			t.Errorf("the value is %d", v)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the mutex has forgotten who waits for it")
+	}
+}
+
+// A hiddenReply decodes itself.
+type hiddenReply struct {
+	n     int
+	Value int
+}
+
+// What decoding has changed of what is not exported is merged.
+func TestC155_HiddenFieldsThatWereDecoded(t *testing.T) {
+	reply := hiddenReply{n: 1, Value: 2}
+	c := Of(&reply)
+	*c.Target().(*hiddenReply) = hiddenReply{n: 3, Value: 4}
+	c.Merge()
+	if want := (hiddenReply{n: 3, Value: 4}); reply != want {
+		t.Errorf("%+v, want %+v", reply, want)
+	}
 }
