@@ -2,8 +2,6 @@ package geerpc
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +13,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/token"
 	"geerpc/internal/wire"
 )
 
@@ -285,7 +284,7 @@ func (c *conn) judge(h *hello) *Error {
 	if h.Version > protocolVersion {
 		return refuse(CodeUnimplemented, "protocol version %d, this server speaks %d", h.Version, protocolVersion)
 	}
-	if s.Token != "" && !sameToken(h.Token, s.Token) {
+	if s.Token != "" && !token.Equal(h.Token, s.Token) {
 		return refuse(CodeUnauthenticated, "the token is missing or wrong")
 	}
 	if len(s.Codecs) > 0 && !slices.Contains(s.Codecs, h.CodecType) {
@@ -309,10 +308,4 @@ func handleTimeout(mine, theirs time.Duration) time.Duration {
 		return theirs
 	}
 	return mine
-}
-
-// sameToken takes as long for any token of the same length.
-func sameToken(got, want string) bool {
-	a, b := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(want))
-	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }

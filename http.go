@@ -4,10 +4,9 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
-	"sync"
 	"time"
 
+	"geerpc/internal/defaultmux"
 	"geerpc/internal/wire"
 )
 
@@ -49,7 +48,8 @@ func (s *Server) HandleHTTP() {
 }
 
 func (s *Server) handle(path string, h http.Handler) {
-	if takePath(path, h) {
+	err := defaultmux.Handle(path, h)
+	if err == nil {
 		return
 	}
 	logger := s.Logger
@@ -57,30 +57,7 @@ func (s *Server) handle(path string, h http.Handler) {
 		logger = slog.Default() // silence would leave requests misrouted
 	}
 	logger.Error("rpc server: HandleHTTP: another handler has the path and goes on getting its requests; "+
-		"put this Server on a mux or a path of its own, with Handle(path, server) and server.DebugHandler()", "path", path)
-}
-
-// taking is held while a path is looked at and taken, for http.Handle panics
-// when it is taken in between.
-var taking sync.Mutex
-
-// takePath puts h at a path of the default mux. It reports false if another
-// handler is there, or a pattern that the mux can't tell from the path.
-func takePath(path string, h http.Handler) (ok bool) {
-	taking.Lock()
-	defer taking.Unlock()
-	defer func() {
-		if recover() != nil { // Handle panics
-			ok = false
-		}
-	}()
-	mux := http.DefaultServeMux
-	taken, pattern := mux.Handler(&http.Request{Method: http.MethodGet, URL: &url.URL{Path: path}})
-	if pattern != path {
-		mux.Handle(path, h)
-		return true
-	}
-	return taken == h
+		"put this Server on a mux or a path of its own, with Handle(path, server) and server.DebugHandler()", "path", path, "err", err)
 }
 
 // HandleHTTP is Server.HandleHTTP for the DefaultServer.

@@ -1,8 +1,6 @@
 package registry
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +12,9 @@ import (
 	"time"
 
 	"geerpc/internal/backoff"
+	"geerpc/internal/defaultmux"
 	"geerpc/internal/page"
+	"geerpc/internal/token"
 )
 
 const (
@@ -43,13 +43,8 @@ func HandleHTTP() { DefaultGeeRegister.HandleHTTP(defaultPath) }
 // does no harm. A path that somebody else has taken is left as it is, and that
 // is logged to slog.Default; http.Handle puts the registry on any other mux.
 func (r *GeeRegistry) HandleHTTP(path string) {
-	mux := http.DefaultServeMux
-	taken, pattern := mux.Handler(&http.Request{Method: http.MethodGet, URL: &url.URL{Path: path}})
-	switch {
-	case pattern != path:
-		mux.Handle(path, r)
-	case taken != http.Handler(r):
-		slog.Error("rpc registry: HandleHTTP: the path is taken, and requests to it go elsewhere; put this registry on a mux of its own with mux.Handle(path, registry)", "path", path)
+	if err := defaultmux.Handle(path, r); err != nil {
+		slog.Error("rpc registry: HandleHTTP: the path is taken, and requests to it go elsewhere; put this registry on a mux of its own with mux.Handle(path, registry)", "path", path, "err", err)
 	}
 }
 
@@ -135,28 +130,27 @@ func (r *GeeRegistry) change(req *http.Request) error {
 	return r.put(item)
 }
 
-// authorized reports whether a request may write. How long it takes says
-// nothing about the tokens.
+// authorized reports whether a request may write. It compares all tokens, so
+// that how long it takes says nothing about them.
 func (r *GeeRegistry) authorized(header string) bool {
-	var good []string
+	var tokens []string
 	if r.Token != "" {
-		good = append(good, r.Token)
+		tokens = append(tokens, r.Token)
 	}
 	if r.Tokens != nil {
-		good = append(good, r.Tokens()...)
-	} else if len(good) == 0 {
+		tokens = append(tokens, r.Tokens()...)
+	} else if len(tokens) == 0 {
 		return true
 	}
-	scheme, token, _ := strings.Cut(header, " ")
-	got, matches := sha256.Sum256([]byte(strings.TrimSpace(token))), 0
-	for _, token := range good {
-		if token == "" {
-			continue // it would let everybody write
+	scheme, got, _ := strings.Cut(header, " ")
+	got = strings.TrimSpace(got)
+	matches := false
+	for _, want := range tokens {
+		if want != "" { // an empty one would let everybody write
+			matches = token.Equal(got, want) || matches
 		}
-		want := sha256.Sum256([]byte(token))
-		matches |= subtle.ConstantTimeCompare(got[:], want[:])
 	}
-	return matches == 1 && strings.EqualFold(scheme, "Bearer")
+	return matches && strings.EqualFold(scheme, "Bearer")
 }
 
 // show answers with the list, in the form for whoever asks: a program of ours,

@@ -249,3 +249,23 @@ func TestA22_HandleHTTPTwice(t *testing.T) {
 		t.Errorf("the other registry has %q", got)
 	}
 }
+
+// TestA22_RegistryConflict: a pattern that the default mux can't tell from the
+// path is reported as a path that is taken, and doesn't panic.
+func TestA22_RegistryConflict(t *testing.T) {
+	before, output := slog.Default(), log.Writer()
+	mux := http.DefaultServeMux
+	defer func() {
+		http.DefaultServeMux = mux
+		slog.SetDefault(before)
+		log.SetOutput(output) // SetDefault redirects it
+	}()
+	http.DefaultServeMux = http.NewServeMux()
+	http.HandleFunc("POST /{x}/", func(http.ResponseWriter, *http.Request) {})
+	var logged strings.Builder
+	slog.SetDefault(slog.New(slog.NewTextHandler(&logged, nil)))
+	New(0).HandleHTTP(defaultPath)
+	if text := logged.String(); !strings.Contains(text, "the path is taken") || !strings.Contains(text, "conflict") {
+		t.Errorf("logged: %q", text)
+	}
+}
