@@ -92,6 +92,7 @@ func TestLayersRule(t *testing.T) {
 		{"codec", "geerpc/codec", false, true}, // codec/codectest
 		{"internal", "geerpc/codec", false, false},
 		{"xclient", "geerpc/registry", false, false},
+		{"xclient", "geerpc/xclient/internal/attempt", false, true},
 		{"registry", "geerpc", false, true},
 		{"cmd", "geerpc/xclient", false, true},
 		{"geerpc", "geerpc/xclient", false, false},

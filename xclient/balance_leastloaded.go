@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"geerpc/xclient/internal/attempt"
 )
 
 // LeastLoaded returns a Balancer that takes two servers at random and picks the
@@ -58,8 +60,8 @@ func (p *leastLoadedPicker) Pick(context.Context) *Server {
 
 // busier tells whether server i has more load than server j.
 func (p *leastLoadedPicker) busier(i, j int) bool {
-	now := sinceStart()
-	if tryI, tryJ := p.servers[i].record.speed.due(now), p.servers[j].record.speed.due(now); tryI != tryJ {
+	now := attempt.Now()
+	if tryI, tryJ := p.servers[i].record.DueForTrial(now), p.servers[j].record.DueForTrial(now); tryI != tryJ {
 		return tryJ
 	}
 	a, b := p.latency(i, now), p.latency(j, now)
@@ -71,7 +73,7 @@ func (p *leastLoadedPicker) busier(i, j int) bool {
 
 func (p *leastLoadedPicker) latency(i int, now time.Duration) time.Duration {
 	s := p.servers[i]
-	return s.record.speed.latency(now, s.usual())
+	return s.record.Latency(now, s.usual())
 }
 
 // load returns how busy a server would be with one more call.

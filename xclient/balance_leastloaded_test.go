@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"geerpc/xclient/internal/attempt"
 )
 
 func TestLeastLoaded_OfTwo(t *testing.T) {
@@ -78,4 +80,11 @@ func TestLeastLoaded_TriesSlowServersAgain(t *testing.T) {
 			t.Error("one call that took less is not enough for a server to be back")
 		}
 	})
+}
+
+// took has the server answer a call in that time.
+func (s *Server) took(d time.Duration) {
+	now := attempt.Now()
+	a := s.record.Begin(now-d, false)
+	s.record.End(a, attempt.Ending{Outcome: attempt.Replied, At: now, Median: s.usual()})
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"geerpc/xclient/internal/attempt"
 )
 
 // How each balancer does when one server of ten takes ten times as long as the
@@ -94,14 +96,14 @@ func (s *simulation) run() {
 
 // call makes a call as an XClient does.
 func (s *simulation) call(server *Server) {
-	begin := sinceStart()
+	begin := attempt.Now()
 	inFlight := int(server.inFlight.Add(1))
 	h := s.hosts[server]
 	h.workers <- struct{}{}
 	time.Sleep(exponential(h.time))
 	<-h.workers
 	server.inFlight.Add(-1)
-	took := sinceStart() - begin
+	took := attempt.Now() - begin
 	server.took(took)
 
 	s.mu.Lock()

@@ -4,6 +4,8 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
+
+	"geerpc/xclient/internal/attempt"
 )
 
 const (
@@ -28,7 +30,7 @@ type budget struct {
 // A budgetCount counts what came in one second. When it is used for another
 // one, some of what comes at the same moment may be lost.
 type budgetCount struct {
-	second atomic.Int64 // as sinceStart tells
+	second atomic.Int64 // by attempt.Now
 	calls  atomic.Int64
 	spent  atomic.Int64 // on further attempts
 }
@@ -44,7 +46,7 @@ func newBudget(share, floor float64) *budget {
 
 // now returns the count of this second.
 func (b *budget) now() *budgetCount {
-	second := int64(sinceStart() / time.Second)
+	second := int64(attempt.Now() / time.Second)
 	count := &b.seconds[second%budgetWindow]
 	if last := count.second.Load(); last != second && count.second.CompareAndSwap(last, second) {
 		count.calls.Store(0)
@@ -77,7 +79,7 @@ func (b *budget) left() float64 {
 	if b.share < 0 {
 		return math.Inf(1)
 	}
-	second := int64(sinceStart() / time.Second)
+	second := int64(attempt.Now() / time.Second)
 	var calls, spent int64
 	for i := range b.seconds {
 		if count := &b.seconds[i]; second-count.second.Load() < budgetWindow {

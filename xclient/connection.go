@@ -12,6 +12,7 @@ import (
 	"geerpc"
 	"geerpc/internal/backoff"
 	"geerpc/internal/report"
+	"geerpc/xclient/internal/attempt"
 )
 
 // maxDialPause limits the pause between dials that fail.
@@ -145,7 +146,7 @@ type connection struct {
 	err     error      // why the last dial failed; nil when the next one begins
 	backoff backoff.Backoff
 	next    *time.Timer   // begins the next dial after one that failed
-	failed  time.Duration // when err was set, as sinceStart tells
+	failed  time.Duration // when err was set, by attempt.Now
 	made    time.Duration // when the latest client was, the same
 	lastUse time.Duration // when closeIdle last knew of one, the same
 	retired bool          // the server has left the list
@@ -188,7 +189,7 @@ func (c *connection) lost(client *geerpc.Client) {
 	}
 	c.shutDown(client)
 	c.server.review()
-	if c.proven.Load() || sinceStart()-c.made >= provenAge {
+	if c.proven.Load() || attempt.Now()-c.made >= provenAge {
 		c.backoff = 0
 		c.dialLocked(rand.N(minPause))
 		return
@@ -201,30 +202,9 @@ func (c *connection) lost(client *geerpc.Client) {
 	c.pauseLocked(notSent(geerpc.CodeUnavailable, "rpc xclient: %s has hung up before it answered a call", c.server.Endpoint().Addr))
 }
 
-// callOn makes a call over one of the server's clients. An answer proves that
-// the connection is worth having.
-func (s *Server) callOn(ctx context.Context, client *geerpc.Client, serviceMethod string, args, reply any) error {
-	err := s.call(ctx, client, serviceMethod, args, reply)
-	if err != nil && !answered(err) {
-		return err
-	}
-	for _, c := range s.conns {
-		if c.client.Load() == client && !c.proven.Load() {
-			c.proven.Store(true)
-		}
-	}
-	return err
-}
-
-// answered tells whether an error is what a server has answered.
-func answered(err error) bool {
-	var e *geerpc.Error
-	return errors.As(err, &e) && (e.Where == geerpc.InServer || e.Where == geerpc.InMethod)
-}
-
 // pauseLocked puts the next dial off, as the last one has failed with err.
 func (c *connection) pauseLocked(err error) {
-	c.err, c.failed = err, sinceStart()
+	c.err, c.failed = err, attempt.Now()
 	if !c.retired && c.ctx.Err() == nil {
 		c.server.unreachable(err)
 		c.next = time.AfterFunc(c.backoff.Next(minPause, maxDialPause), c.again) // retire stops it
@@ -298,7 +278,7 @@ func (c *connection) dialed(d *dial) {
 	case c.retired:
 		c.shutDown(d.client)
 	default:
-		c.made = sinceStart()
+		c.made = attempt.Now()
 		c.proven.Store(false)
 		c.client.Store(d.client)
 		c.server.review()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"geerpc/internal/backoff"
+	"geerpc/xclient/internal/attempt"
 )
 
 // The defaults of an Ejection.
@@ -93,10 +94,10 @@ const (
 type health struct {
 	fleet  *fleet // nil: it is nobody's
 	state  atomic.Uint32
-	probed atomic.Int64 // when it last got a call on probation, as sinceStart tells
+	probed atomic.Int64 // when it last got a call on probation, by attempt.Now
 
 	pause  time.Duration // of the latest ejection; guarded by the fleet's mu
-	until  time.Duration // when that ends, as sinceStart tells; the same
+	until  time.Duration // when that ends, by attempt.Now; the same
 	reason string        // for it; the same
 	back   *time.Timer   // ends the ejection; the same
 }
@@ -132,8 +133,8 @@ func (f *fleet) suspect(s *Server, row int) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	now := sinceStart()
-	if !onProbation && !f.pollSince(s.record.rowBegan(), now) {
+	now := attempt.Now()
+	if !onProbation && !f.pollSince(s.record.FailingSince(), now) {
 		return // what the others did before says nothing of what they do now
 	}
 	if onProbation || byChance(f.othersLocked(s, now), row) < maxChance {
@@ -167,7 +168,7 @@ func (f *fleet) ejectLocked(s *Server, reason string) {
 	h.state.And(^uint32(probation))
 	f.changes.Add(1)
 	pause := backoff.Vary(h.pause, 5)
-	h.until = sinceStart() + min(pause, math.MaxInt64/2)
+	h.until = attempt.Now() + min(pause, math.MaxInt64/2)
 	f.tell(s, slog.LevelWarn, "ejected", "for", pause.Round(time.Millisecond), "reason", reason)
 	h.back = time.AfterFunc(pause, func() { f.spawn(func() { f.readmit(s) }) }) // the fleet's close stops it, or waits
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"geerpc"
+	"geerpc/xclient/internal/attempt"
 )
 
 // flaky is an interceptor of attempts that fail on some servers.
@@ -228,7 +229,7 @@ func TestEjection_ServerHasLeft(t *testing.T) {
 	d.Update(addrs[1:])
 	load(xc, 1, 0)
 	for range 10 {
-		s.note(s.record.begin(sinceStart(), false), ending{outcome: lost, at: sinceStart()})
+		s.judge(s.record.End(s.record.Begin(attempt.Now(), false), attempt.Ending{Outcome: attempt.Lost, At: attempt.Now()}))
 	}
 	if xc.fleet.out != 0 || s.health.back != nil {
 		t.Errorf("%d servers are ejected, a timer runs: %v", xc.fleet.out, s.health.back != nil)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"geerpc"
+	"geerpc/xclient/internal/attempt"
 )
 
 // sweepInterval is how often the servers are compared with the list when no
@@ -275,7 +276,7 @@ type snapshot struct {
 	balancer Balancer
 	subset   subset
 	changes  uint64          // of the fleet, when it was made
-	made     time.Duration   // when, as sinceStart tells
+	made     time.Duration   // when, by attempt.Now
 	known    map[string]bool // services that a server is known to offer
 
 	mu    sync.Mutex // held to add a view
@@ -296,11 +297,11 @@ const (
 // ripe tells whether it is time for another snapshot of the same list.
 func (snap *snapshot) ripe() bool {
 	n := len(snap.servers)
-	return n <= fewServers || sinceStart()-snap.made >= time.Duration(n)*renewInterval
+	return n <= fewServers || attempt.Now()-snap.made >= time.Duration(n)*renewInterval
 }
 
 func newSnapshot(list *List, servers map[string]*Server, balancer Balancer) *snapshot {
-	snap := &snapshot{list: list, balancer: balancer, made: sinceStart(), known: make(map[string]bool)}
+	snap := &snapshot{list: list, balancer: balancer, made: attempt.Now(), known: make(map[string]bool)}
 	for i := range list.Endpoints {
 		e := &list.Endpoints[i]
 		if s := servers[e.Addr]; s != nil && s.Endpoint() == e { // and not a second entry of the address

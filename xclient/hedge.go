@@ -80,10 +80,10 @@ func (h *hedger) call(ctx context.Context, serviceMethod string, args, reply any
 	h.budget.pay()
 	attempts, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	ended := make(chan attempt)
+	ended := make(chan hedged)
 	r := race{caller: ctx, cancel: cancel}
 	begin := func() {
-		a := attempt{copied: target.copy(attempts)}
+		a := hedged{copied: target.copy(attempts)}
 		go detached(func() error { // ends when the attempt is received below
 			return h.next(a.ctx, serviceMethod, args, a.reply)
 		}, func(err error) {
@@ -102,7 +102,7 @@ func (h *hedger) call(ctx context.Context, serviceMethod string, args, reply any
 
 // watch begins the attempts after the first, and returns when all have ended:
 // nobody touches the caller's arguments any more.
-func (h *hedger) watch(r *race, begin func(), ended <-chan attempt) {
+func (h *hedger) watch(r *race, begin func(), ended <-chan hedged) {
 	timer := time.NewTimer(h.Delay)
 	defer timer.Stop()
 	for r.running > 0 {
@@ -118,8 +118,8 @@ func (h *hedger) watch(r *race, begin func(), ended <-chan attempt) {
 	}
 }
 
-// An attempt is one of several of the same call.
-type attempt struct {
+// A hedged is one attempt at a call, with its own copy of the reply.
+type hedged struct {
 	copied
 	err error
 }
@@ -133,11 +133,11 @@ type race struct {
 	cancel  context.CancelCauseFunc // ends the attempts that are running
 	running int
 	tally   tally
-	last    attempt // to end or, if decided, the one that counts
+	last    hedged // to end or, if decided, the one that counts
 	decided bool
 }
 
-func (r *race) end(a attempt) {
+func (r *race) end(a hedged) {
 	r.running--
 	r.tally.add(a.err)
 	if r.decided {

@@ -1,6 +1,10 @@
 package xclient
 
-import "time"
+import (
+	"time"
+
+	"geerpc/xclient/internal/attempt"
+)
 
 // DefaultIdleTimeout is the IdleTimeout of an XClient with a Subset.
 const DefaultIdleTimeout = 5 * time.Minute
@@ -37,7 +41,7 @@ func (c *connection) closeIdle(limit time.Duration) {
 	busy := c.used.Swap(false) || c.server.inFlight.Load() > 0
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := sinceStart()
+	now := attempt.Now()
 	if busy {
 		c.lastUse = now
 	}

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"geerpc/xclient/internal/attempt"
 )
 
 // judge looks at all servers together, once in a while: at how fast they are as
@@ -12,7 +14,7 @@ import (
 func (f *fleet) judge() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	now := sinceStart()
+	now := attempt.Now()
 	f.compareLocked(now)
 	if f.ejection.Failures < 0 {
 		return
@@ -45,7 +47,7 @@ func (f *fleet) judge() {
 func (f *fleet) compareLocked(now time.Duration) {
 	averages := make(map[string][]time.Duration)
 	for _, s := range f.servers {
-		if average := s.record.speed.answers(now, 0); average > 0 && s.record.speed.halvings(now) == 0 {
+		if average := s.record.CurrentAverage(now); average > 0 {
 			key := s.Endpoint().offer()
 			averages[key] = append(averages[key], average)
 		}
@@ -88,11 +90,11 @@ func (f *fleet) outlierLocked(s *Server, now time.Duration) string {
 
 // silentLocked returns why the server is to be ejected for giving no answers.
 func (f *fleet) silentLocked(s *Server, now time.Duration) string {
-	attempts, waited := s.record.silence(now)
+	attempts, waited := s.record.Silence(now)
 	if f.ejection.Silence < 0 || attempts < f.ejection.Failures && !(attempts > 0 && s.health.is(probation)) {
 		return ""
 	}
-	if waited < max(f.ejection.Silence, 4*s.record.speed.answers(now, 0)) {
+	if waited < max(f.ejection.Silence, 4*s.record.Average(now)) {
 		return ""
 	}
 	return fmt.Sprintf("%d calls without an answer for %s", attempts, waited.Round(time.Millisecond))

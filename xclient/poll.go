@@ -42,7 +42,7 @@ func (f *fleet) pollLocked(now time.Duration) *poll {
 	p := poll{at: now, shares: make(map[*Server]share, len(f.servers))}
 	for _, s := range f.servers {
 		var sh share
-		if sh.answers, sh.failures, sh.row = s.record.shares(now); sh.answers+sh.failures == 0 {
+		if sh.answers, sh.failures, sh.row = s.record.Recent(now); sh.answers+sh.failures == 0 {
 			continue
 		}
 		p.shares[s] = sh

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"geerpc/xclient/internal/attempt"
 )
 
 const (
@@ -35,8 +37,8 @@ func (f *fleet) readmit(s *Server) {
 		return // it has left
 	}
 	f.out--
-	now := sinceStart()
-	s.record.readmitted(now)
+	now := attempt.Now()
+	s.record.StartProbation(now)
 	h.probed.Store(int64(now - probeInterval)) // the first may come now
 	h.state.Or(probation)
 	h.state.And(^uint32(ejected))
@@ -68,11 +70,12 @@ func (s *Server) admits(ctx context.Context) bool {
 	if !s.health.is(probation) {
 		return true
 	}
-	probing, latest := s.record.probing(sinceStart())
-	if probing || s.InFlight() > 0 && !soon(ctx) && sinceStart()-latest < probeDrought {
+	probes, latest := s.record.Probes()
+	age := attempt.Now() - latest
+	if probes > 0 && age < probeDeadline || s.InFlight() > 0 && !soon(ctx) && age < probeDrought {
 		return false
 	}
-	now, last := int64(sinceStart()), s.health.probed.Load()
+	now, last := int64(attempt.Now()), s.health.probed.Load()
 	return now-last >= int64(probeInterval) && s.health.probed.CompareAndSwap(last, now)
 }
 
@@ -85,7 +88,7 @@ func soon(ctx context.Context) bool {
 // passed is for a server that has answered.
 func (s *Server) passed() {
 	if s.health.is(probation) && s.health.state.And(^uint32(probation))&probation != 0 {
-		s.record.recovered()
+		s.record.EndProbation()
 		s.health.change(true)
 		s.health.fleet.tell(s, slog.LevelInfo, "ready again")
 	}

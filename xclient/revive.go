@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"geerpc/internal/backoff"
+	"geerpc/xclient/internal/attempt"
 )
 
 // After an outage the pauses between failed dials have grown to half a minute.
@@ -122,7 +123,7 @@ func (s *Server) dialNow(lasted time.Duration) {
 func (c *connection) dialNow(lasted time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err == nil || c.retired || c.ctx.Err() != nil || sinceStart()-c.failed < lasted {
+	if c.err == nil || c.retired || c.ctx.Err() != nil || attempt.Now()-c.failed < lasted {
 		return
 	}
 	c.next.Stop()

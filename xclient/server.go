@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"geerpc"
+	"geerpc/xclient/internal/attempt"
 )
 
 // A Server is one of the servers that an XClient calls, as Balancers see it.
 type Server struct {
 	endpoint atomic.Pointer[Endpoint]
 	inFlight atomic.Int64
-	record   record
+	record   attempt.Record
 	typical  atomic.Int64 // the median latency of the servers with the same services, in nanoseconds; 0: not known
 	health   health
 
@@ -49,12 +50,12 @@ func (s *Server) InFlight() int { return int(s.inFlight.Load()) }
 // same services, unless there is no answer. While there are no calls it halves
 // every five seconds, so that balancers which shun slow servers try them again.
 func (s *Server) Latency() time.Duration {
-	return s.record.speed.latency(sinceStart(), s.usual())
+	return s.record.Latency(attempt.Now(), s.usual())
 }
 
 // load returns how many calls are in flight, and how many errors count as much.
 func (s *Server) load(now time.Duration) float64 {
-	return float64(s.inFlight.Load()) + s.record.speed.errorsLeft(now)
+	return float64(s.inFlight.Load()) + s.record.ErrorsInFlight(now)
 }
 
 // usual returns the median latency of the servers that are like this one, zero
@@ -127,36 +128,47 @@ func (s *Server) isConnected() bool {
 	return slices.ContainsFunc(s.conns, func(c *connection) bool { return c.client.Load() != nil })
 }
 
-// call makes a call over one of the server's clients, and takes note of it.
+// call makes a call over one of the server's clients, and records how it ended.
 func (s *Server) call(ctx context.Context, client *geerpc.Client, serviceMethod string, args, reply any) (err error) {
 	s.inFlight.Add(1)
-	begin, probe := sinceStart(), s.health.is(probation)
-	place := s.record.begin(begin, probe)
-	end := ending{outcome: noEvidence, probe: probe} // unless the call returns
+	a := s.record.Begin(attempt.Now(), s.health.is(probation))
+	end := attempt.Ending{Outcome: attempt.NoEvidence} // unless the call returns
 	defer func() {
 		s.inFlight.Add(-1)
-		if end.at == 0 {
-			end.at = sinceStart()
+		if end.At == 0 {
+			end.At = attempt.Now()
 		}
-		end.typical = s.usual()
-		if end.outcome == lost && !client.IsAvailable() {
-			end.broken = client
+		end.Median = s.usual()
+		if end.Outcome == attempt.Lost && !client.IsAvailable() {
+			end.Broken = client
 		}
-		s.note(place, end)
+		conclusion := s.record.End(a, end)
+		if conclusion.Heard {
+			s.prove(client)
+		}
+		s.judge(conclusion)
 	}()
 	err = client.Call(ctx, serviceMethod, args, reply)
-	end.at = sinceStart()
-	end.outcome = outcomeOf(ctx, err, end.at-begin)
+	end.At = attempt.Now()
+	end.Outcome = attempt.OutcomeOf(ctx, err, end.At-a.Began)
 	return err
 }
 
-// note draws conclusions from how the attempt in a place ended.
-func (s *Server) note(place int, end ending) {
-	row, answered := s.record.end(place, end)
+// prove notes that a client has been worth connecting for.
+func (s *Server) prove(client *geerpc.Client) {
+	for _, c := range s.conns {
+		if c.client.Load() == client && !c.proven.Load() {
+			c.proven.Store(true)
+		}
+	}
+}
+
+// judge acts on what an attempt has shown.
+func (s *Server) judge(c attempt.Conclusion) {
 	switch {
-	case answered:
+	case c.Success:
 		s.passed()
-	case row > 0 && s.health.fleet != nil:
-		s.health.fleet.suspect(s, row)
+	case c.Failures > 0 && s.health.fleet != nil:
+		s.health.fleet.suspect(s, c.Failures)
 	}
 }

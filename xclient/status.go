@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"geerpc/xclient/internal/attempt"
 )
 
 // A ServerState is whether a server gets calls, and why not.
@@ -40,7 +42,7 @@ func (xc *XClient) Servers() []ServerStatus {
 	f := &xc.fleet
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	now := sinceStart()
+	now := attempt.Now()
 	all := make([]ServerStatus, 0, len(f.servers))
 	for _, s := range f.servers {
 		all = append(all, s.statusLocked(now))
@@ -52,9 +54,9 @@ func (xc *XClient) Servers() []ServerStatus {
 // statusLocked returns what is known of a server. The fleet's mu is held.
 func (s *Server) statusLocked(now time.Duration) ServerStatus {
 	st := ServerStatus{Endpoint: *s.Endpoint(), InFlight: s.InFlight(), Latency: s.Latency()}
-	st.Answers, st.Failures, st.Row = s.record.shares(now)
-	if asked := time.Duration(s.record.speed.asked.Load()); asked > 0 {
-		st.Unanswered = now - asked
+	st.Answers, st.Failures, st.Row = s.record.Recent(now)
+	if since := s.record.WaitingSince(); since > 0 {
+		st.Unanswered = now - since
 	}
 	h := &s.health
 	switch {

@@ -216,7 +216,7 @@ func (xc *XClient) attempt(ctx context.Context, serviceMethod string, args, repl
 		if err != nil {
 			return err
 		}
-		err = s.callOn(ctx, client, serviceMethod, args, reply)
+		err = s.call(ctx, client, serviceMethod, args, reply)
 		if err == nil || n >= maxPicks || !xc.mayTryOn(ctx, serviceMethod, client, err) {
 			return err
 		}
@@ -393,7 +393,7 @@ func (xc *XClient) call(ctx context.Context, s *Server, serviceMethod string, ar
 				return err
 			}
 		}
-		err := s.callOn(ctx, client, serviceMethod, args, reply)
+		err := s.call(ctx, client, serviceMethod, args, reply)
 		if err == nil || n >= maxPicks || !drained(ctx, client, err) {
 			return err
 		}
