@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync/atomic"
+
+	"geerpc/xclient/internal/hashring"
 )
 
 // hashLoad is how much more than its share of the calls in flight a server
@@ -36,7 +38,7 @@ func ConsistentHash() Balancer { return consistentHash{} }
 // WithHashKey returns a context with the key by which ConsistentHash picks the
 // server of calls that are made with it.
 func WithHashKey(ctx context.Context, key string) context.Context {
-	return context.WithValue(ctx, hashKey{}, hashString(key))
+	return context.WithValue(ctx, hashKey{}, hashring.Hash(key))
 }
 
 // hashKey is the key of a context's value, which is a uint64.
@@ -45,14 +47,18 @@ type hashKey struct{}
 type consistentHash struct{}
 
 func (consistentHash) Picker(servers []*Server) Picker {
-	p := &hashPicker{servers: servers, ring: newRing(servers)}
+	onRing := make([]hashring.Server, len(servers))
+	for i, s := range servers {
+		onRing[i] = hashring.Server{Addr: s.Endpoint().Addr, Weight: weightOf(s)}
+	}
+	p := &hashPicker{servers: servers, ring: hashring.New(onRing)}
 	p.count()
 	return p
 }
 
 type hashPicker struct {
 	servers  []*Server
-	ring     *ring
+	ring     *hashring.Ring
 	picks    atomic.Int64
 	inFlight atomic.Int64 // on all servers, when last counted
 }
@@ -66,15 +72,16 @@ func (p *hashPicker) Pick(ctx context.Context) *Server {
 		key = rand.Uint64()
 	}
 	tried := attemptsOf(ctx)
-	perPoint := p.perPoint()
-	best := p.ring.find(key, func(o *owner) bool {
-		full := float64(o.server.InFlight()) >= perPoint*o.points
-		return full || tried != nil && tried.has(o.server)
+	limit := p.limit()
+	best := p.ring.Find(key, func(i int) bool {
+		s := p.servers[i]
+		full := float64(s.InFlight()) >= limit*p.ring.Share(i)
+		return full || tried != nil && tried.has(s)
 	})
-	if best == nil { // all have been tried
-		best = p.ring.find(key, func(*owner) bool { return false })
+	if best < 0 { // all have been tried
+		best = p.ring.Find(key, func(int) bool { return false })
 	}
-	return best.server
+	return p.servers[best]
 }
 
 // count counts the calls in flight. That takes O(n), which is why only every
@@ -87,11 +94,10 @@ func (p *hashPicker) count() {
 	p.inFlight.Store(int64(sum))
 }
 
-// perPoint returns how many calls in flight a server may have for each of its
-// points: hashLoad times the average, including the picks that have been made
-// since the last count, of which there are less than servers. So there is
-// always room somewhere.
-func (p *hashPicker) perPoint() float64 {
-	inFlight := p.inFlight.Load() + int64(len(p.servers))
-	return hashLoad * float64(inFlight) / float64(len(p.ring.points))
+// limit returns how many calls a server may have in flight that has the whole
+// ring: hashLoad times those in flight, including the picks that have been made
+// since the last count, of which there are fewer than servers. As it is more
+// than all calls, there is always room on some server.
+func (p *hashPicker) limit() float64 {
+	return hashLoad * float64(p.inFlight.Load()+int64(len(p.servers)))
 }

@@ -6,11 +6,16 @@ import (
 	"time"
 
 	"geerpc"
+	"geerpc/xclient/internal/budget"
 )
 
 // DefaultHedgeAttempts is how often at most a Hedge makes a call, unless told
 // otherwise.
 const DefaultHedgeAttempts = 2
+
+// hedgeFloor is how many further attempts in ten seconds are allowed in any case:
+// fewer than with Retry, as slowness is less of a reason than failure.
+const hedgeFloor = 10
 
 // A Hedge cuts off the slow end of calls that are marked with Idempotent: when
 // one has had no answer for a while it is made again, on another server if
@@ -49,10 +54,10 @@ type Hedge struct {
 // Intercept implements the policy as a geerpc.Interceptor. All calls through
 // what it returns, which is safe for concurrent use, share one budget.
 func (h Hedge) Intercept(next geerpc.CallFunc) geerpc.CallFunc {
-	return h.intercept(next, newBudget(defaultBudget, hedgeFloor))
+	return h.intercept(next, budget.New(budget.DefaultShare, hedgeFloor))
 }
 
-func (h Hedge) intercept(next geerpc.CallFunc, b *budget) geerpc.CallFunc {
+func (h Hedge) intercept(next geerpc.CallFunc, b *budget.Budget) geerpc.CallFunc {
 	if h.Max == 0 {
 		h.Max = DefaultHedgeAttempts
 	}
@@ -66,7 +71,7 @@ func (h Hedge) intercept(next geerpc.CallFunc, b *budget) geerpc.CallFunc {
 type hedger struct {
 	Hedge
 	next   geerpc.CallFunc
-	budget *budget
+	budget *budget.Budget
 }
 
 func (h *hedger) call(ctx context.Context, serviceMethod string, args, reply any) error {
@@ -77,7 +82,7 @@ func (h *hedger) call(ctx context.Context, serviceMethod string, args, reply any
 	if err != nil {
 		return err
 	}
-	h.budget.pay()
+	h.budget.AddCall()
 	attempts, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	ended := make(chan hedged)
@@ -110,7 +115,7 @@ func (h *hedger) watch(r *race, begin func(), ended <-chan hedged) {
 		case a := <-ended:
 			r.end(a)
 		case <-timer.C:
-			if begun := r.running + r.tally.attempts; !r.decided && begun < h.Max && h.budget.spend() {
+			if begun := r.running + r.tally.attempts; !r.decided && begun < h.Max && h.budget.Spend() {
 				begin()
 				timer.Reset(h.Delay)
 			}

@@ -7,6 +7,7 @@ import (
 
 	"geerpc"
 	"geerpc/internal/backoff"
+	"geerpc/xclient/internal/budget"
 )
 
 // The defaults of a Retry.
@@ -15,6 +16,9 @@ const (
 	DefaultBackoff     = 50 * time.Millisecond
 	DefaultMaxBackoff  = time.Second
 )
+
+// retryFloor is how many further attempts in ten seconds are allowed in any case.
+const retryFloor = 100
 
 // A Retry makes calls again that have failed, where that is safe and may help.
 //
@@ -56,10 +60,10 @@ type Retry struct {
 // Intercept implements the policy as a geerpc.Interceptor. All calls through
 // what it returns, which is safe for concurrent use, share one budget.
 func (r Retry) Intercept(next geerpc.CallFunc) geerpc.CallFunc {
-	return r.intercept(next, newBudget(r.Budget, retryFloor))
+	return r.intercept(next, budget.New(r.Budget, retryFloor))
 }
 
-func (r Retry) intercept(next geerpc.CallFunc, b *budget) geerpc.CallFunc {
+func (r Retry) intercept(next geerpc.CallFunc, b *budget.Budget) geerpc.CallFunc {
 	if r.MaxAttempts == 0 {
 		r.MaxAttempts = DefaultMaxAttempts
 	}
@@ -83,11 +87,11 @@ func (r Retry) intercept(next geerpc.CallFunc, b *budget) geerpc.CallFunc {
 type retrier struct {
 	Retry
 	next   geerpc.CallFunc
-	budget *budget
+	budget *budget.Budget
 }
 
 func (r *retrier) call(ctx context.Context, serviceMethod string, args, reply any) error {
-	r.budget.pay()
+	r.budget.AddCall()
 	err := r.next(ctx, serviceMethod, args, reply)
 	if err == nil {
 		return nil
@@ -107,7 +111,7 @@ func (r *retrier) repeat(ctx context.Context, err error, again func() error) err
 			pause = backoff.Jitter(longest)
 			longest = min(backoff.Double(longest), r.MaxBackoff)
 		}
-		if !timeFor(ctx, pause) || !r.budget.spend() {
+		if !timeFor(ctx, pause) || !r.budget.Spend() {
 			break
 		}
 		if cause := wait(ctx, pause); cause != nil {

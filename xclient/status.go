@@ -110,9 +110,8 @@ type Counters struct {
 
 // Counters returns the counters since the XClient was made.
 func (xc *XClient) Counters() Counters {
-	r, h := xc.retries, xc.hedges
-	return Counters{
-		Retries: r.made.Load(), RetriesRefused: r.refused.Load(), RetriesLeft: r.left(),
-		Hedges: h.made.Load(), HedgesRefused: h.refused.Load(), HedgesLeft: h.left(),
-	}
+	c := Counters{RetriesLeft: xc.retries.Left(), HedgesLeft: xc.hedges.Left()}
+	c.Retries, c.RetriesRefused = xc.retries.Counts()
+	c.Hedges, c.HedgesRefused = xc.hedges.Counts()
+	return c
 }

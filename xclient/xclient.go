@@ -9,6 +9,7 @@ import (
 
 	"geerpc"
 	"geerpc/internal/report"
+	"geerpc/xclient/internal/budget"
 )
 
 // A Config is how an XClient works. The zero Config is a good one.
@@ -86,8 +87,8 @@ type XClient struct {
 	mode    SelectMode
 	timeout time.Duration
 	do      geerpc.CallFunc // pick and call, in all policies
-	retries *budget
-	hedges  *budget
+	retries *budget.Budget
+	hedges  *budget.Budget
 }
 
 var (
@@ -122,7 +123,7 @@ func newXClient(d Discovery, mode SelectMode, c Config) *XClient {
 		d = noDiscovery{}
 	}
 	xc := &XClient{d: d, mode: mode, timeout: c.Timeout,
-		retries: newBudget(c.Retry.Budget, retryFloor), hedges: newBudget(defaultBudget, hedgeFloor)}
+		retries: budget.New(c.Retry.Budget, retryFloor), hedges: budget.New(budget.DefaultShare, hedgeFloor)}
 	f := &xc.fleet
 	f.opt = *opt
 	logBadURLs(d, opt.Logger)
