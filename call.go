@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/usercode"
 )
 
 // A call is a request that a server has taken on: it holds a slot of its
@@ -216,7 +217,7 @@ func (c *call) panicked(p any) error {
 	if !c.neverBegins() {
 		return c.conn.server.panicked(c.serviceMethod, p)
 	}
-	text := panicText(p)
+	text := usercode.PanicText(p)
 	c.conn.server.report(slog.LevelError, "rpc server: interceptor panicked",
 		"method", c.serviceMethod, "panic", text, "stack", string(debug.Stack()))
 	return &Error{Code: CodeInternal, Where: InServer, Ran: RanNever,
@@ -225,7 +226,7 @@ func (c *call) panicked(p any) error {
 
 // panicked is called by who has recovered from a method's panic.
 func (s *Server) panicked(serviceMethod string, p any) error {
-	text := panicText(p)
+	text := usercode.PanicText(p)
 	s.report(slog.LevelError, "rpc server: method panicked",
 		"method", serviceMethod, "panic", text, "stack", string(debug.Stack()))
 	return &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,

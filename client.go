@@ -14,7 +14,7 @@ import (
 	"geerpc/codec"
 	"geerpc/internal/replycopy"
 	"geerpc/internal/report"
-	"geerpc/internal/wire"
+	"geerpc/internal/usercode"
 )
 
 // A Client is one connection to a server. It may be used by any number of
@@ -174,7 +174,7 @@ func (c *Client) finish(err error) {
 	defer c.senders.release()
 	defer c.link.close()
 	defer func() { c.terminate(c.link.cause()) }()
-	c.link.fail(wire.Foreign(err))
+	c.link.fail(usercode.Error(err))
 }
 
 // readAll reads until the connection ends, and returns why it did.

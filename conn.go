@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"geerpc/codec"
-	"geerpc/internal/wire"
+	"geerpc/internal/usercode"
 )
 
 // A conn is a connection being served. One goroutine at a time reads it and
@@ -161,7 +161,7 @@ func (c *conn) end(err error) {
 	if err != io.EOF || c.link.extended {
 		// It is gone, or broken. (On the plain layout the end of the stream
 		// only means that there are no more requests.)
-		c.link.fail(wire.Foreign(err))
+		c.link.fail(usercode.Error(err))
 		c.server.lost(c)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"geerpc/internal/usercode"
 	"geerpc/internal/wire"
 )
 
@@ -151,7 +152,7 @@ type quietConn struct{ net.Conn }
 
 // Close closes the connection.
 func (c quietConn) Close() (err error) {
-	defer wire.Recover("the connection's Close", &err)
+	defer usercode.Recover("the connection's Close", &err)
 	return c.Conn.Close()
 }
 

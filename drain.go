@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/usercode"
 )
 
 // discardTime is how long a plain client's bytes are read and dropped once the
@@ -103,7 +104,7 @@ const lingerTime = time.Minute
 func (c *conn) hangUp() {
 	told := false
 	if half, ok := c.link.conn.(interface{ CloseWrite() error }); ok {
-		guard(c.link.report, "the CloseWrite of a connection", func() { told = half.CloseWrite() == nil })
+		usercode.Guard(c.link.report, "the CloseWrite of a connection", func() { told = half.CloseWrite() == nil })
 	}
 	var enough <-chan time.Time
 	if patience := c.lingers(told); patience > 0 {

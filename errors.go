@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"geerpc/codec"
+	"geerpc/internal/usercode"
 )
 
 // A Code says what went wrong, in the terms, and with the numbers, of gRPC
@@ -193,7 +194,7 @@ var ErrServerClosed = errors.New("rpc server: server closed")
 
 // newError returns an Error with err as its cause and the text "what: err".
 func newError(code Code, where Where, ran Ran, what string, err error) *Error {
-	return &Error{Code: code, Message: what + ": " + textOf(err), Where: where, Ran: ran, cause: err}
+	return &Error{Code: code, Message: what + ": " + usercode.ErrorText(err), Where: where, Ran: ran, cause: err}
 }
 
 // contextError returns the Error of a call whose context has ended.

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"geerpc/codec"
+	"geerpc/internal/usercode"
 	"geerpc/internal/wire"
 )
 
@@ -27,7 +28,7 @@ func (c *Client) greet(ctx context.Context) error {
 	}
 	ctx, cancel := limitHandshake(ctx)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { c.link.fail(wire.Foreign(context.Cause(ctx))) })
+	stop := context.AfterFunc(ctx, func() { c.link.fail(usercode.Error(context.Cause(ctx))) })
 	if c.opt.Legacy {
 		err = c.greetLegacy(ctx)
 	} else {

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"geerpc/codec"
+	"geerpc/internal/usercode"
 	"geerpc/internal/wire"
 )
 
@@ -39,7 +40,7 @@ type link struct {
 	in   *wire.Reader
 	out  *wire.Writer
 	// report has a message logged, without waiting.
-	report reportFunc
+	report usercode.Reporter
 
 	codec    codec.Codec
 	whole    bool // the codec has the whole message at hand when it returns a header
@@ -80,7 +81,7 @@ type limits struct {
 	maxRead        int           // bytes in a message; 0: no limit
 	maxDefinitions int           // bytes of gob type definitions that the peer may send; 0: no limit
 	flush          time.Duration // 0: no limit
-	report         reportFunc
+	report         usercode.Reporter
 }
 
 // newLink returns the link over conn.
@@ -142,10 +143,10 @@ func (l *link) closeConn() {
 	closed := false
 	defer func() { // also if our goroutine has been ended
 		if above, ok := l.conn.(interface{ NetConn() net.Conn }); ok && !closed {
-			guard(l.report, "the Close of a connection", func() { above.NetConn().Close() })
+			usercode.Guard(l.report, "the Close of a connection", func() { above.NetConn().Close() })
 		}
 	}()
-	guard(l.report, "the Close of a connection", func() {
+	usercode.Guard(l.report, "the Close of a connection", func() {
 		l.conn.Close()
 		closed = true
 	})
@@ -153,8 +154,8 @@ func (l *link) closeConn() {
 
 // reportCause has it logged if the connection's code has panicked.
 func (l *link) reportCause(err error) {
-	guard(l.report, "an error of a connection", func() { // which may be a user's
-		var p *wire.PanicError
+	usercode.Guard(l.report, "an error of a connection", func() { // which may be a user's
+		var p *usercode.PanicError
 		if errors.As(err, &p) {
 			l.reportPanic(p)
 		}
@@ -173,7 +174,7 @@ func (l *link) close() {
 	l.out.Wait()
 	l.shutWG.Wait()
 	if l.codec != nil {
-		guard(l.report, "the Close of a codec", func() { l.codec.Close() })
+		usercode.Guard(l.report, "the Close of a codec", func() { l.codec.Close() })
 	}
 }
 
@@ -272,10 +273,10 @@ func (l *link) write(h codec.Header, body any) (err error) {
 	before, returned := l.out.Total(), false
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("encoding %T panicked: %.256s", body, wire.PanicText(p))
+			err = fmt.Errorf("encoding %T panicked: %.256s", body, usercode.PanicText(p))
 		}
 		if err != nil { // whoever asks what it is may hold the gate, or read for all calls
-			err = wire.Foreign(err)
+			err = usercode.Error(err)
 		}
 		// A codec that was cut short may hold half a message, and send it with
 		// the next; but those that have the whole message at hand drop it.
@@ -332,13 +333,13 @@ func (l *link) ready() bool {
 func (l *link) readBody(body any) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("decoding into %T panicked: %.256s", body, wire.PanicText(p))
+			err = fmt.Errorf("decoding into %T panicked: %.256s", body, usercode.PanicText(p))
 			if !l.whole {
 				l.fail(err)
 			}
 		}
 	}()
-	return wire.Foreign(l.codec.ReadBody(body))
+	return usercode.Error(l.codec.ReadBody(body))
 }
 
 // errReaderExit is why a link fails, a client's or a server's, whose reader a

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net"
 	"sync/atomic"
+
+	"geerpc/internal/usercode"
 )
 
 // A listener is one that Serve was given. It is closed once, whoever comes
@@ -11,13 +13,13 @@ import (
 // another's by then.
 type listener struct {
 	net.Listener
-	report  reportFunc
+	report  usercode.Reporter
 	closing atomic.Bool
 	closed  chan struct{} // closed when its Close has returned
 	err     error         // of that; set before
 }
 
-func newListener(lis net.Listener, report reportFunc) *listener {
+func newListener(lis net.Listener, report usercode.Reporter) *listener {
 	return &listener{Listener: lis, report: report, closed: make(chan struct{})}
 }
 
@@ -37,7 +39,7 @@ func (l *listener) Close() error {
 	if l.closing.CompareAndSwap(false, true) {
 		defer close(l.closed)
 		l.err = errors.New("rpc server: the listener's Close did not return")
-		guard(l.report, "the Close of a listener", func() { l.err = l.Listener.Close() })
+		usercode.Guard(l.report, "the Close of a listener", func() { l.err = l.Listener.Close() })
 		return l.err
 	}
 	<-l.closed

@@ -8,7 +8,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"geerpc/internal/wire"
+	"geerpc/internal/usercode"
 )
 
 // A connectFunc makes the connection of a Client, up to the handshake. It
@@ -84,7 +84,7 @@ func (c *Client) run(ctx context.Context, connect connectFunc, o *opening) {
 			return
 		}
 		if c.link != nil {
-			c.link.fail(wire.Foreign(err))
+			c.link.fail(usercode.Error(err))
 		}
 		o.report(err)
 		if c.link != nil {
@@ -107,7 +107,7 @@ var errOpenExit error = &Error{Code: CodeInternal, Where: InClient, Ran: RanNeve
 func (c *Client) establish(ctx context.Context, connect connectFunc) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			text := panicText(p)
+			text := usercode.PanicText(p)
 			c.report(slog.LevelError, "rpc client: connecting panicked", "panic", text, "stack", string(debug.Stack()))
 			err = &Error{Code: CodeInternal, Where: InClient, Ran: RanNever,
 				Message: "rpc client: connecting panicked: " + text}

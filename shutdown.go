@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"geerpc/internal/report"
+	"geerpc/internal/usercode"
 )
 
 // closeGrace is how long Close waits for methods to notice that their context
@@ -183,7 +184,7 @@ func (s *connSet) stop(closed bool) ([]*listener, []*conn) {
 
 // runHooks calls what Shutdown is to call first, once, and returns when all
 // have returned, the server is stopped or, with its error, ctx has ended.
-func (s *connSet) runHooks(ctx context.Context, report reportFunc) error {
+func (s *connSet) runHooks(ctx context.Context, report usercode.Reporter) error {
 	s.mu.Lock()
 	first := !s.hooking
 	s.hooking = true
@@ -196,7 +197,7 @@ func (s *connSet) runHooks(ctx context.Context, report reportFunc) error {
 			calls[i] = func() { f(ctx) }
 		}
 		go func() { // ends with the hooks
-			sideBySide(context.Background(), report, "a function passed to OnShutdown", calls)
+			usercode.SideBySide(context.Background(), report, "a function passed to OnShutdown", calls)
 			s.hooked.send()
 		}()
 	}
@@ -299,5 +300,5 @@ func (s *Server) end(ctx context.Context, listeners []*listener, conns []*conn, 
 	for _, c := range conns {
 		ends = append(ends, func() { endConn(c) })
 	}
-	sideBySide(ctx, s.report, "the Close of a connection", ends)
+	usercode.SideBySide(ctx, s.report, "the Close of a connection", ends)
 }

@@ -9,6 +9,8 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
+
+	"geerpc/internal/usercode"
 )
 
 const (
@@ -115,9 +117,9 @@ func (r *Reader) fill(n int) error {
 
 // read calls the connection's Read, which may be anybody's.
 func (r *Reader) read(p []byte) (n int, err error) {
-	defer Recover("the connection's Read", &err)
+	defer usercode.Recover("the connection's Read", &err)
 	n, err = r.src.Read(p)
-	return n, Foreign(err)
+	return n, usercode.Error(err)
 }
 
 // makeRoom leaves at least one free byte behind those buffered. It moves or

@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"geerpc/internal/usercode"
 )
 
 const (
@@ -18,6 +20,12 @@ const (
 	maxWrite   = 256 << 10 // bytes in one system call on a socket
 	maxUnsent  = 64 << 10  // bytes that a socket's kernel may hold back: a ping behind more would be late
 	smallWrite = 16 << 10  // bytes in one write elsewhere, where a write in progress shows nothing of it
+)
+
+// Errors of connections whose Write does not do as it should.
+var (
+	errExited = errors.New("the connection's Write ended the goroutine that called it")
+	errCount  = errors.New("the connection's Write returned an invalid count")
 )
 
 // ErrFlushTimeout means that the peer took no byte for the Writer's limit.
@@ -171,11 +179,11 @@ func (s *sink) writeConn(p []byte) (n int, err error) {
 			s.fail(err)
 		}
 	}()
-	defer Recover("the connection's Write", &err)
+	defer usercode.Recover("the connection's Write", &err)
 	if n, err = s.conn.Write(p); n < 0 || n > len(p) {
 		return 0, errCount
 	}
-	return n, Foreign(err)
+	return n, usercode.Error(err)
 }
 
 // setDeadline limits what is written to the socket from now on.

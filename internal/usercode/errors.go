@@ -1,4 +1,4 @@
-package wire
+package usercode
 
 import (
 	"context"
@@ -9,47 +9,59 @@ import (
 	"time"
 )
 
-// textTime is how long code that is not ours has to say what it is.
+// textTime is how long a value has to return its text.
 const textTime = time.Second
 
-// A ForeignError stands for an error of code that is not ours: of a connection,
-// a codec or a value. Its text has been taken once. To ask whether it is another
-// error, or what type it has, still runs that code, but a panic there means no.
-type ForeignError struct {
+// A stand-in is in place of an error that is a user's. Its text has been taken
+// once. Asking whether it is another error, or what type it has, still runs the
+// user's code, but a panic there means no.
+type standIn struct {
 	text string
 	err  error
 }
 
-// Foreign returns what stands for err: err itself if it is known to be harmless.
-func Foreign(err error) error {
+// Error returns an error that can be used without care in place of err: err
+// itself if it is known to be harmless.
+func Error(err error) error {
 	switch err {
 	case nil, io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, context.Canceled, context.DeadlineExceeded:
 		return err
 	}
 	switch err.(type) {
-	case *ForeignError, *PanicError:
+	case *standIn, *PanicError:
 		return err
 	}
-	return &ForeignError{Text(err, "Error", err.Error), err}
+	return &standIn{Text(err, "Error", err.Error), err}
 }
 
 // Error returns the text that has been taken.
-func (e *ForeignError) Error() string { return e.text }
+func (e *standIn) Error() string { return e.text }
 
 // Is reports whether the error that e stands for is target.
-func (e *ForeignError) Is(target error) (is bool) {
+func (e *standIn) Is(target error) (is bool) {
 	defer func() { recover() }()
 	return errors.Is(e.err, target)
 }
 
 // As finds the first error of target's type in what e stands for.
-func (e *ForeignError) As(target any) (found bool) {
+func (e *standIn) As(target any) (found bool) {
 	defer func() { recover() }()
 	return errors.As(e.err, target)
 }
 
-// Text returns what a method of v says, which may panic, end its goroutine or
-// not return: so it has one of its own, and a second.
+// ErrorText returns the text of an error, at once: unlike Text it does not survive
+// an Error method that ends its goroutine, or does not return.
+func ErrorText(err error) (text string) {
+	defer func() {
+		if p := recover(); p != nil {
+			text = fmt.Sprintf("%T, whose Error method panicked: %.256s", err, PanicText(p))
+		}
+	}()
+	return err.Error()
+}
+
+// Text returns what a method of v says. The method may panic, end its goroutine or
+// not return, so it is called on a goroutine of its own, and has a second.
 func Text(v any, method string, say func() string) string {
 	said := make(chan string, 1)
 	go func() { // ends with say; nobody waits for longer than textTime
@@ -70,15 +82,4 @@ func Text(v any, method string, say func() string) string {
 	case <-late.C:
 		return fmt.Sprintf("%T, whose %s method does not return", v, method)
 	}
-}
-
-// PanicText returns the text of what code that is not ours has panicked with.
-func PanicText(p any) string {
-	switch p := p.(type) {
-	case string:
-		return p
-	case error:
-		return Text(p, "Error", func() string { return fmt.Sprintf("%.1024v", p) })
-	}
-	return Text(p, "String", func() string { return fmt.Sprintf("%.1024v", p) })
 }
