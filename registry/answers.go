@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"geerpc/internal/registryapi"
 )
 
 const (
@@ -136,13 +138,8 @@ func makeList(servers []ServerItem, index uint64) *fullList {
 	}
 }
 
-// An answer is the list, or what has changed, as JSON.
-type answer struct {
-	Index   uint64       `json:"index"`
-	Since   uint64       `json:"since,omitempty"` // 0: the servers are all that there are
-	Gone    []string     `json:"gone,omitempty"`
-	Servers []ServerItem `json:"servers"`
-}
+// An answer is the list, or what has changed.
+type answer = registryapi.List[ServerItem]
 
 // encode returns an answer as JSON: strings, numbers and times, so it can't fail.
 // It makes no second copy, as json.Marshal does.

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"geerpc/internal/registryapi"
 )
 
 // benchServers is how many are registered: the registry is made for 10,000,
@@ -29,7 +31,7 @@ func filled(b *testing.B) (*GeeRegistry, []*http.Request) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		beats[i] = httptest.NewRequest(http.MethodPost, defaultPath, nil)
+		beats[i] = httptest.NewRequest(http.MethodPost, registryapi.DefaultPath, nil)
 		beats[i].Header = h
 		r.ServeHTTP(httptest.NewRecorder(), beats[i])
 	}
@@ -123,7 +125,7 @@ func BenchmarkWatch(b *testing.B) {
 			weight := 1
 			change := func() {
 				weight = 3 - weight
-				request(r, http.MethodPost, defaultPath, serverHeader, "tcp@changing:1", weightHeader, fmt.Sprint(weight))
+				request(r, http.MethodPost, registryapi.DefaultPath, registryapi.ServerHeader, "tcp@changing:1", registryapi.WeightHeader, fmt.Sprint(weight))
 			}
 			for b.Loop() {
 				change()
@@ -142,6 +144,6 @@ func BenchmarkWatch(b *testing.B) {
 func watchAgain(r *GeeRegistry, index uint64) uint64 {
 	w := httptest.NewRecorder()
 	r.ServeHTTP(w, httptest.NewRequest(http.MethodGet, fmt.Sprintf("/?format=json&wait=60s&index=%d", index), nil))
-	fmt.Sscan(w.Header().Get(indexHeader), &index)
+	fmt.Sscan(w.Header().Get(registryapi.IndexHeader), &index)
 	return index
 }

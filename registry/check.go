@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"net/url"
 	"strings"
 	"unicode"
+
+	"geerpc/internal/registryapi"
 )
 
 var errNoRegistry = errors.New("rpc registry: Config.Registries is empty")
@@ -32,7 +33,7 @@ func (c *Config) mistake() error {
 	}
 	switch {
 	case c.Addr == "":
-		return errors.New("rpc registry: Config.Addr is empty, " + wantAddress)
+		return errors.New("rpc registry: Config.Addr is empty, " + registryapi.WantAddress)
 	case c.Weight > maxWeight:
 		return fmt.Errorf("rpc registry: Config.Weight is %d, the most is %d", c.Weight, maxWeight)
 	case strings.ContainsFunc(c.Token, unicode.IsControl):
@@ -42,7 +43,7 @@ func (c *Config) mistake() error {
 		return err
 	}
 	if _, err := unspecified(c.Addr); err != nil {
-		return fmt.Errorf("rpc registry: Config.Addr is %q, %s: %w", c.Addr, wantAddress, err)
+		return fmt.Errorf("rpc registry: Config.Addr is %q, %s: %w", c.Addr, registryapi.WantAddress, err)
 	}
 	return nil
 }
@@ -81,25 +82,14 @@ func unspecified(addr string) (bool, error) {
 	return host == "" || ip.Unmap().IsUnspecified(), nil
 }
 
-// checkURL tells what is wrong with the URL of a registry, without the URL,
+// checkURL returns what is wrong with the URL of a registry, without the URL,
 // which may have a password.
 func checkURL(text string) error {
 	if strings.Contains(text, ",") {
 		return errors.New("there is a comma in it")
 	}
-	u, err := url.Parse(text)
-	bad := (*url.Error)(nil)
-	switch {
-	case errors.As(err, &bad):
-		return bad.Err
-	case err != nil:
-		return err
-	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("the scheme is %.64q", u.Scheme)
-	case u.Host == "":
-		return errors.New("there is no host")
-	}
-	return nil
+	_, err := registryapi.ParseURL(text)
+	return err
 }
 
 // checkServices tells whether a registry would not take these names.

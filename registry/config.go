@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"geerpc/internal/registryapi"
 )
 
 // DefaultInterval is the time between two heartbeats where none is given.
@@ -87,12 +89,12 @@ func (c *Config) header() (http.Header, error) {
 	for key, value := range c.Metadata {
 		metadata.Set(key, value)
 	}
-	set(versionHeader, version)
-	set(serverHeader, c.Addr)
-	set(intervalHeader, c.Interval.String())
-	set(servicesHeader, strings.Join(c.Services, ","))
-	set(weightHeader, strconv.Itoa(max(c.Weight, 1)))
-	set(metadataHeader, metadata.Encode())
+	set(registryapi.VersionHeader, registryapi.Version)
+	set(registryapi.ServerHeader, c.Addr)
+	set(registryapi.IntervalHeader, c.Interval.String())
+	set(registryapi.ServicesHeader, strings.Join(c.Services, ","))
+	set(registryapi.WeightHeader, strconv.Itoa(max(c.Weight, 1)))
+	set(registryapi.MetadataHeader, metadata.Encode())
 	if c.Token != "" {
 		set("Authorization", "Bearer "+c.Token)
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"geerpc/internal/backoff"
+	"geerpc/internal/registryapi"
 	"geerpc/internal/report"
 )
 
@@ -273,7 +274,7 @@ func (b *beater) send(ctx context.Context, method string) error {
 func reason(resp *http.Response) string {
 	nowhere := resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusMethodNotAllowed
 	if nowhere && resp.Request.Method == http.MethodPost { // no registry says so
-		return "is the path /_geerpc_/registry?"
+		return registryapi.PathHint
 	}
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxReasonBytes))
 	text = bytes.TrimPrefix(bytes.TrimSpace(text), fmt.Append(nil, resp.StatusCode, " "))
@@ -298,7 +299,7 @@ func (b *beater) request(ctx context.Context, method string) (*http.Request, err
 	if req.Header, err = c.header(); err != nil {
 		return nil, err
 	}
-	req.Header.Set(instanceHeader, b.instance)
+	req.Header.Set(registryapi.InstanceHeader, b.instance)
 	req.Header["Idempotency-Key"] = nil // not sent: a beat on a connection that has just been closed is sent again
 	req.Close = method != http.MethodPost || time.Since(b.connected) > renewAfter-b.Interval
 	if req.Close {

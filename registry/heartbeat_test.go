@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"geerpc"
+	"geerpc/internal/registryapi"
 )
 
 // body counts how many response bodies are open.
@@ -69,7 +70,7 @@ func TestBeatsAreJitteredAndAnnounced(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := &wire{handler: New(time.Minute), fault: func(_ int, req *http.Request) (*http.Response, error) {
-					if got := req.Header.Get(intervalHeader); got != c.want.String() {
+					if got := req.Header.Get(registryapi.IntervalHeader); got != c.want.String() {
 						t.Errorf("announced is %q, want %s", got, c.want)
 					}
 					return nil, nil

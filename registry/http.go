@@ -14,15 +14,11 @@ import (
 	"geerpc/internal/backoff"
 	"geerpc/internal/defaultmux"
 	"geerpc/internal/page"
+	"geerpc/internal/registryapi"
 	"geerpc/internal/token"
 )
 
 const (
-	defaultPath = "/_geerpc_/registry"
-
-	serversHeader = "X-Geerpc-Servers"
-	indexHeader   = "X-Geerpc-Index"
-
 	// A reader has so long to take the answer, unless its http.Server sets a
 	// shorter limit, and the body of a request, which nobody needs, has so long
 	// to come.
@@ -37,7 +33,7 @@ var DefaultGeeRegister = New(DefaultTimeout)
 
 // HandleHTTP puts the DefaultGeeRegister at /_geerpc_/registry of
 // http.DefaultServeMux. It is still necessary to call http.Serve.
-func HandleHTTP() { DefaultGeeRegister.HandleHTTP(defaultPath) }
+func HandleHTTP() { DefaultGeeRegister.HandleHTTP(registryapi.DefaultPath) }
 
 // HandleHTTP puts the registry at path of http.DefaultServeMux. Doing so twice
 // does no harm. A path that somebody else has taken is left as it is, and that
@@ -109,7 +105,7 @@ func (r *GeeRegistry) change(req *http.Request) error {
 		return errToken
 	}
 	if req.Method == http.MethodDelete {
-		addr := req.Header.Get(serverHeader)
+		addr := req.Header.Get(registryapi.ServerHeader)
 		if err := checkAddress(addr); err != nil {
 			return err
 		}
@@ -189,7 +185,7 @@ func (r *GeeRegistry) showHeader(w http.ResponseWriter) {
 	reader := http.NewResponseController(w)
 	list := r.take(reader, false)
 	defer r.answers.leave(reader, list)
-	w.Header().Set(serversHeader, list.addrs)
+	w.Header().Set(registryapi.ServersHeader, list.addrs)
 	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusOK)
 	reader.Flush()
@@ -220,10 +216,14 @@ func (r *GeeRegistry) showText(w http.ResponseWriter) {
 // showJSON answers with the list as JSON, or with what has changed: at once, or
 // when it is another one.
 func (r *GeeRegistry) showJSON(w http.ResponseWriter, req *http.Request, query url.Values) {
-	index, wait, err := parseWatch(query)
+	watch, err := registryapi.ParseWatch(query)
+	if err != nil {
+		refuse(w, registryError(err))
+		return
+	}
+	index, wait := watch.Index, min(watch.Wait, maxWait)
 	begin := time.Now()
-	if err == nil && wait > 0 {
-		wait = min(wait, maxWait)
+	if wait > 0 {
 		limitWriting(w, req, wait)
 		err = r.wait(req.Context(), index, wait)
 	}
@@ -232,7 +232,7 @@ func (r *GeeRegistry) showJSON(w http.ResponseWriter, req *http.Request, query u
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if query.Has("index") && query.Get("changes") != "" {
+	if watch.Changes {
 		if text, to := r.changes(index); text != nil {
 			showObject(w, text, to)
 			return
@@ -250,24 +250,7 @@ func (r *GeeRegistry) showJSON(w http.ResponseWriter, req *http.Request, query u
 }
 
 func showObject(w http.ResponseWriter, text []byte, index uint64) {
-	w.Header().Set(indexHeader, strconv.FormatUint(index, 10))
+	w.Header().Set(registryapi.IndexHeader, strconv.FormatUint(index, 10))
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.Write(text)
-}
-
-// parseWatch returns what a watch knows already and how long it wants to wait;
-// no time at all if the request is none.
-func parseWatch(query url.Values) (index uint64, wait time.Duration, err error) {
-	if !query.Has("index") {
-		return 0, 0, nil
-	}
-	if index, err = strconv.ParseUint(query.Get("index"), 10, 64); err != nil {
-		return 0, 0, fmt.Errorf("rpc registry: index %.64q is not a number", query.Get("index"))
-	}
-	if text := query.Get("wait"); text != "" {
-		if wait, err = time.ParseDuration(text); err != nil || wait < 0 {
-			return 0, 0, fmt.Errorf("rpc registry: wait %.64q is not a duration", text)
-		}
-	}
-	return index, wait, nil
 }

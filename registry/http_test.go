@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"geerpc/internal/registryapi"
 )
 
 // TestF56_Token: reading is free, writing is not.
@@ -37,8 +39,8 @@ func TestF56_Token(t *testing.T) {
 			r.Token = token
 			r.Logger = slog.New(slog.NewTextHandler(&logged, nil))
 			r.put(&ServerItem{Addr: "tcp@before:1"})
-			post := request(r, http.MethodPost, defaultPath, serverHeader, "tcp@a:1", "Authorization", c.authorization)
-			del := request(r, http.MethodDelete, defaultPath, serverHeader, "tcp@before:1", "Authorization", c.authorization)
+			post := request(r, http.MethodPost, registryapi.DefaultPath, registryapi.ServerHeader, "tcp@a:1", "Authorization", c.authorization)
+			del := request(r, http.MethodDelete, registryapi.DefaultPath, registryapi.ServerHeader, "tcp@before:1", "Authorization", c.authorization)
 			want, wantList := http.StatusOK, "tcp@a:1"
 			if !c.ok {
 				want, wantList = http.StatusUnauthorized, "tcp@before:1"
@@ -118,8 +120,8 @@ func TestForms(t *testing.T) {
 		if got := resp.Header.Get("Content-Type"); got != c.want || resp.StatusCode != http.StatusOK {
 			t.Errorf("%s: %s, %q, want %q", c.name, resp.Status, got, c.want)
 		}
-		if old := resp.Header.Get(serversHeader) == "tcp@a:1,tcp@b:2"; old != (c.want == "") {
-			t.Errorf("%s: header %q", c.name, resp.Header.Get(serversHeader))
+		if old := resp.Header.Get(registryapi.ServersHeader) == "tcp@a:1,tcp@b:2"; old != (c.want == "") {
+			t.Errorf("%s: header %q", c.name, resp.Header.Get(registryapi.ServersHeader))
 		}
 		body, _ := io.ReadAll(resp.Body)
 		if text := string(body); c.want == "" && text != "" || c.want == textType && text != "tcp@a:1\ntcp@b:2\n" {
@@ -148,7 +150,7 @@ func TestHead(t *testing.T) {
 		}
 		body, _ := io.ReadAll(resp.Body)
 		resp.Body.Close()
-		if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != c.kind || resp.Header.Get(serversHeader) != c.header || len(body) > 0 {
+		if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != c.kind || resp.Header.Get(registryapi.ServersHeader) != c.header || len(body) > 0 {
 			t.Errorf("%q: %s, %v, body %q", c.query, resp.Status, resp.Header, body)
 		}
 	}
@@ -170,7 +172,7 @@ func TestOldCallerKeepsItsConnection(t *testing.T) {
 	defer web.Close()
 	for range 10 {
 		resp, err := web.Client().Get(web.URL)
-		if err != nil || resp.Header.Get(serversHeader) != "tcp@a:1" {
+		if err != nil || resp.Header.Get(registryapi.ServersHeader) != "tcp@a:1" {
 			t.Fatal(resp, err)
 		}
 	}
@@ -187,11 +189,11 @@ func TestE218_Browsers(t *testing.T) {
 			r := New(0)
 			ask(r, http.MethodPost, "tcp@before:1", "")
 			for method, addr := range map[string]string{http.MethodPost: "tcp@evil:1", http.MethodDelete: "tcp@before:1"} {
-				if resp := request(r, method, defaultPath, serverHeader, addr, header, value); resp.StatusCode != http.StatusForbidden || list(r) != "tcp@before:1" {
+				if resp := request(r, method, registryapi.DefaultPath, registryapi.ServerHeader, addr, header, value); resp.StatusCode != http.StatusForbidden || list(r) != "tcp@before:1" {
 					t.Errorf("%s with %s: %s gets %s, list %q", method, header, value, resp.Status, list(r))
 				}
 			}
-			if resp := request(r, http.MethodGet, defaultPath, "Accept", "text/html", header, value); resp.StatusCode != http.StatusOK {
+			if resp := request(r, http.MethodGet, registryapi.DefaultPath, "Accept", "text/html", header, value); resp.StatusCode != http.StatusOK {
 				t.Errorf("the page with %s: %s", header, resp.Status)
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"geerpc/internal/registryapi"
 )
 
 const (
@@ -38,12 +40,12 @@ func newInstance() string { return rand.Text() }
 // parseInstance returns the name of the instance in a request, "" if there is
 // none.
 func parseInstance(h http.Header) (string, error) {
-	name := h.Get(instanceHeader)
+	name := h.Get(registryapi.InstanceHeader)
 	if name == "" {
 		return "", nil
 	}
 	if len(name) > maxInstanceBytes {
-		return "", fmt.Errorf("rpc registry: %s of %d bytes, allowed are %d", instanceHeader, len(name), maxInstanceBytes)
+		return "", fmt.Errorf("rpc registry: %s of %d bytes, allowed are %d", registryapi.InstanceHeader, len(name), maxInstanceBytes)
 	}
 	return name, checkWord("instance", name)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"geerpc"
+	"geerpc/internal/registryapi"
 )
 
 // An instanceStep is a request of an instance, and the list after it.
@@ -53,7 +54,7 @@ func TestF214_Goodbye(t *testing.T) {
 				r := New(time.Minute)
 				for i, s := range c.steps {
 					time.Sleep(s.after)
-					request(r, s.method, defaultPath, serverHeader, there, intervalHeader, "10s", instanceHeader, s.name)
+					request(r, s.method, registryapi.DefaultPath, registryapi.ServerHeader, there, registryapi.IntervalHeader, "10s", registryapi.InstanceHeader, s.name)
 					if got := list(r); got != s.want {
 						t.Fatalf("after step %d, %s %s: %q, want %q", i, s.method, s.name, got, s.want)
 					}
@@ -70,7 +71,7 @@ func TestF214_IntervalsDiffer(t *testing.T) {
 		r := New(5 * time.Minute)
 		r.Grace = -1
 		beat := func(method, name, interval string, after time.Duration) {
-			request(r, method, defaultPath, serverHeader, "tcp@a:1", instanceHeader, name, intervalHeader, interval)
+			request(r, method, registryapi.DefaultPath, registryapi.ServerHeader, "tcp@a:1", registryapi.InstanceHeader, name, registryapi.IntervalHeader, interval)
 			time.Sleep(after)
 		}
 		check := func(silent bool) {
@@ -104,7 +105,7 @@ func TestF214_LatestSpeaks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := New(time.Minute)
 		beat := func(name, weight string) {
-			request(r, http.MethodPost, defaultPath, serverHeader, "tcp@a:1", intervalHeader, "10s", instanceHeader, name, weightHeader, weight)
+			request(r, http.MethodPost, registryapi.DefaultPath, registryapi.ServerHeader, "tcp@a:1", registryapi.IntervalHeader, "10s", registryapi.InstanceHeader, name, registryapi.WeightHeader, weight)
 			time.Sleep(5 * time.Second)
 		}
 		beat("old", "1")
@@ -132,14 +133,14 @@ func TestF214_Bounds(t *testing.T) {
 	r := New(0)
 	for _, name := range []string{"a b", "a,b", fmt.Sprintf("%065d", 0)} {
 		for _, method := range []string{http.MethodPost, http.MethodDelete} {
-			if resp := request(r, method, defaultPath, serverHeader, "tcp@a:1", instanceHeader, name); resp.StatusCode != http.StatusBadRequest {
+			if resp := request(r, method, registryapi.DefaultPath, registryapi.ServerHeader, "tcp@a:1", registryapi.InstanceHeader, name); resp.StatusCode != http.StatusBadRequest {
 				t.Errorf("%s %q: %s", method, name, resp.Status)
 			}
 		}
 	}
 	for i := range 2 * maxDeparted {
-		request(r, http.MethodPost, defaultPath, serverHeader, "tcp@a:1", instanceHeader, fmt.Sprint(i))
-		request(r, http.MethodDelete, defaultPath, serverHeader, "tcp@b:1", instanceHeader, fmt.Sprint("b", i))
+		request(r, http.MethodPost, registryapi.DefaultPath, registryapi.ServerHeader, "tcp@a:1", registryapi.InstanceHeader, fmt.Sprint(i))
+		request(r, http.MethodDelete, registryapi.DefaultPath, registryapi.ServerHeader, "tcp@b:1", registryapi.InstanceHeader, fmt.Sprint("b", i))
 	}
 	if n, gone := len(r.Servers()[0].known), len(r.departed.until); n > maxInstances || gone > maxDeparted || len(r.departed.order) != gone {
 		t.Errorf("%d instances, %d departed", n, gone)
@@ -215,8 +216,8 @@ func TestF2202_SenderHasGone(t *testing.T) {
 	r := New(0)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	req := httptest.NewRequestWithContext(ctx, http.MethodPost, defaultPath, nil)
-	req.Header.Set(serverHeader, "tcp@a:1")
+	req := httptest.NewRequestWithContext(ctx, http.MethodPost, registryapi.DefaultPath, nil)
+	req.Header.Set(registryapi.ServerHeader, "tcp@a:1")
 	w := httptest.NewRecorder()
 	r.ServeHTTP(w, req)
 	if got := list(r); got != "" || w.Code != http.StatusServiceUnavailable {

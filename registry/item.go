@@ -2,7 +2,6 @@ package registry
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -13,24 +12,12 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
-)
 
-// The headers of a registration; the package comment has the protocol.
-const (
-	serverHeader   = "X-Geerpc-Server"
-	intervalHeader = "X-Geerpc-Interval"
-	versionHeader  = "X-Geerpc-Version"
-	servicesHeader = "X-Geerpc-Services"
-	weightHeader   = "X-Geerpc-Weight"
-	metadataHeader = "X-Geerpc-Metadata"
-	instanceHeader = "X-Geerpc-Instance"
-
-	version = "1" // of our servers
+	"geerpc/internal/registryapi"
 )
 
 // The limits on what a server may say of itself.
 const (
-	maxAddressBytes  = 255
 	maxServices      = 100
 	maxServicesBytes = 8 << 10
 	maxWeight        = 1_000_000 // so that sums of weights don't overflow
@@ -96,22 +83,22 @@ type ServerItem struct {
 
 // parseItem reads a registration. The error says what is wrong with it.
 func parseItem(h http.Header) (*ServerItem, error) {
-	s := &ServerItem{Addr: h.Get(serverHeader), Weight: 1}
+	s := &ServerItem{Addr: h.Get(registryapi.ServerHeader), Weight: 1}
 	err := checkAddress(s.Addr)
 	if err == nil {
-		s.interval, err = parseInterval(h.Get(intervalHeader))
+		s.interval, err = parseInterval(h.Get(registryapi.IntervalHeader))
 	}
 	if err == nil {
-		s.Legacy, err = parseVersion(h.Get(versionHeader))
+		s.Legacy, err = parseVersion(h.Get(registryapi.VersionHeader))
 	}
 	if err == nil {
-		s.Services, err = parseServices(h.Get(servicesHeader))
+		s.Services, err = parseServices(h.Get(registryapi.ServicesHeader))
 	}
-	if text := h.Get(weightHeader); err == nil && text != "" {
-		s.Weight, err = parseInt(weightHeader, text, maxWeight)
+	if text := h.Get(registryapi.WeightHeader); err == nil && text != "" {
+		s.Weight, err = parseInt(registryapi.WeightHeader, text, maxWeight)
 	}
 	if err == nil {
-		s.Metadata, err = parseMetadata(h.Get(metadataHeader))
+		s.Metadata, err = parseMetadata(h.Get(registryapi.MetadataHeader))
 	}
 	if err == nil {
 		s.instance, err = parseInstance(h)
@@ -153,33 +140,16 @@ func (s *ServerItem) same(other *ServerItem) bool {
 		slices.Equal(s.Services, other.Services) && maps.Equal(s.Metadata, other.Metadata)
 }
 
-// wantAddress is what geerpc.XDial takes.
-const wantAddress = "want protocol@host:port, such as tcp@10.0.0.1:9999"
+func checkAddress(addr string) error { return registryError(registryapi.CheckAddress(addr)) }
 
-// checkAddress tells why nobody could ever dial an address, or put it in a list.
-func checkAddress(addr string) error {
-	if addr == "" {
-		return errors.New("rpc registry: no address in " + serverHeader)
-	}
-	if len(addr) > maxAddressBytes {
-		return fmt.Errorf("rpc registry: address of %d bytes, allowed are %d", len(addr), maxAddressBytes)
-	}
-	if protocol, at, _ := strings.Cut(addr, "@"); protocol == "" || at == "" {
-		return fmt.Errorf("rpc registry: address %.64q: %s", addr, wantAddress)
-	}
-	return checkWord("address", addr)
-}
+func checkWord(what, text string) error { return registryError(registryapi.CheckWord(what, text)) }
 
-// checkWord tells whether a text can't be part of a list with commas.
-func checkWord(what, text string) error {
-	unfit := func(c rune) bool { return c == ',' || unicode.IsSpace(c) || unicode.IsControl(c) }
-	if text == "" {
-		return fmt.Errorf("rpc registry: %s without a name", what)
+// registryError adds the prefix of this package to an error, if it is one.
+func registryError(err error) error {
+	if err == nil {
+		return nil
 	}
-	if !utf8.ValidString(text) || strings.ContainsFunc(text, unfit) {
-		return fmt.Errorf("rpc registry: %s %.64q: no commas, blanks and control characters", what, text)
-	}
-	return nil
+	return fmt.Errorf("rpc registry: %w", err)
 }
 
 func parseInterval(text string) (time.Duration, error) {
@@ -188,7 +158,7 @@ func parseInterval(text string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
-		return 0, fmt.Errorf("rpc registry: %s: %.64q is not a positive duration", intervalHeader, text)
+		return 0, fmt.Errorf("rpc registry: %s: %.64q is not a positive duration", registryapi.IntervalHeader, text)
 	}
 	return min(d, maxInterval), nil
 }
@@ -199,7 +169,7 @@ func parseVersion(text string) (legacy bool, err error) {
 	if text == "" {
 		return true, nil
 	}
-	_, err = parseInt(versionHeader, text, maxWeight)
+	_, err = parseInt(registryapi.VersionHeader, text, maxWeight)
 	return false, err
 }
 
@@ -243,7 +213,7 @@ func parseMetadata(text string) (map[string]string, error) {
 	}
 	values, err := url.ParseQuery(text)
 	if err != nil {
-		return nil, fmt.Errorf("rpc registry: %s: %.64q is not the query of a URL", metadataHeader, text)
+		return nil, fmt.Errorf("rpc registry: %s: %.64q is not the query of a URL", registryapi.MetadataHeader, text)
 	}
 	if len(values) > maxMetadata {
 		return nil, fmt.Errorf("rpc registry: %d pairs of metadata, allowed are %d", len(values), maxMetadata)

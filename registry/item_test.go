@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"geerpc/internal/registryapi"
 )
 
 // names returns n services, with commas.
@@ -37,41 +39,41 @@ func TestF57_WhatAServerMaySay(t *testing.T) {
 		ok                  bool
 		check               func(ServerItem) bool
 	}{
-		{"nothing", versionHeader, "", true, func(s ServerItem) bool { return s.Legacy && s.Weight == 1 && s.Services == nil && s.Metadata == nil }},
-		{"version", versionHeader, "1", true, func(s ServerItem) bool { return !s.Legacy }},
-		{"a later version", versionHeader, "2", true, func(s ServerItem) bool { return !s.Legacy }},
-		{"version 0", versionHeader, "0", false, nil},
-		{"no version", versionHeader, "one", false, nil},
-		{"services in order, each once", servicesHeader, "B, A,B", true, func(s ServerItem) bool { return slices.Equal(s.Services, []string{"A", "B"}) }},
-		{"as many services as may be", servicesHeader, names(maxServices), true, func(s ServerItem) bool { return len(s.Services) == maxServices }},
-		{"one more", servicesHeader, names(maxServices + 1), false, nil},
-		{"a service with a long name", servicesHeader, strings.Repeat("x", maxServicesBytes), true, func(s ServerItem) bool { return len(s.Services) == 1 }},
-		{"a longer one", servicesHeader, strings.Repeat("x", maxServicesBytes+1), false, nil},
-		{"a service without a name", servicesHeader, "A,,B", false, nil},
-		{"a blank in a name", servicesHeader, "A B", false, nil},
-		{"a name of no characters", servicesHeader, "A\xff", false, nil},
-		{"weight", weightHeader, "7", true, func(s ServerItem) bool { return s.Weight == 7 }},
-		{"the greatest weight", weightHeader, fmt.Sprint(maxWeight), true, func(s ServerItem) bool { return s.Weight == maxWeight }},
-		{"more weight", weightHeader, fmt.Sprint(maxWeight + 1), false, nil},
-		{"no weight", weightHeader, "0", false, nil},
-		{"negative weight", weightHeader, "-1", false, nil},
-		{"weight in words", weightHeader, "heavy", false, nil},
-		{"metadata", metadataHeader, "zone=b+1&empty=", true, func(s ServerItem) bool {
+		{"nothing", registryapi.VersionHeader, "", true, func(s ServerItem) bool { return s.Legacy && s.Weight == 1 && s.Services == nil && s.Metadata == nil }},
+		{"version", registryapi.VersionHeader, "1", true, func(s ServerItem) bool { return !s.Legacy }},
+		{"a later version", registryapi.VersionHeader, "2", true, func(s ServerItem) bool { return !s.Legacy }},
+		{"version 0", registryapi.VersionHeader, "0", false, nil},
+		{"no version", registryapi.VersionHeader, "one", false, nil},
+		{"services in order, each once", registryapi.ServicesHeader, "B, A,B", true, func(s ServerItem) bool { return slices.Equal(s.Services, []string{"A", "B"}) }},
+		{"as many services as may be", registryapi.ServicesHeader, names(maxServices), true, func(s ServerItem) bool { return len(s.Services) == maxServices }},
+		{"one more", registryapi.ServicesHeader, names(maxServices + 1), false, nil},
+		{"a service with a long name", registryapi.ServicesHeader, strings.Repeat("x", maxServicesBytes), true, func(s ServerItem) bool { return len(s.Services) == 1 }},
+		{"a longer one", registryapi.ServicesHeader, strings.Repeat("x", maxServicesBytes+1), false, nil},
+		{"a service without a name", registryapi.ServicesHeader, "A,,B", false, nil},
+		{"a blank in a name", registryapi.ServicesHeader, "A B", false, nil},
+		{"a name of no characters", registryapi.ServicesHeader, "A\xff", false, nil},
+		{"weight", registryapi.WeightHeader, "7", true, func(s ServerItem) bool { return s.Weight == 7 }},
+		{"the greatest weight", registryapi.WeightHeader, fmt.Sprint(maxWeight), true, func(s ServerItem) bool { return s.Weight == maxWeight }},
+		{"more weight", registryapi.WeightHeader, fmt.Sprint(maxWeight + 1), false, nil},
+		{"no weight", registryapi.WeightHeader, "0", false, nil},
+		{"negative weight", registryapi.WeightHeader, "-1", false, nil},
+		{"weight in words", registryapi.WeightHeader, "heavy", false, nil},
+		{"metadata", registryapi.MetadataHeader, "zone=b+1&empty=", true, func(s ServerItem) bool {
 			return maps.Equal(s.Metadata, map[string]string{"zone": "b 1", "empty": ""})
 		}},
-		{"as many pairs as may be", metadataHeader, pairs(maxMetadata), true, func(s ServerItem) bool { return len(s.Metadata) == maxMetadata }},
-		{"one pair more", metadataHeader, pairs(maxMetadata + 1), false, nil},
-		{"much metadata", metadataHeader, "k=" + strings.Repeat("v", maxMetadataBytes-2), true, func(s ServerItem) bool { return len(s.Metadata["k"]) == maxMetadataBytes-2 }},
-		{"more metadata", metadataHeader, "k=" + strings.Repeat("v", maxMetadataBytes-1), false, nil},
-		{"a key twice", metadataHeader, "k=1&k=2", false, nil},
-		{"no key", metadataHeader, "=1", false, nil},
-		{"no query", metadataHeader, "k=%zz", false, nil},
-		{"a line break", metadataHeader, "k=a%0d%0ab", false, nil},
-		{"no characters", metadataHeader, "k=%ff", false, nil},
+		{"as many pairs as may be", registryapi.MetadataHeader, pairs(maxMetadata), true, func(s ServerItem) bool { return len(s.Metadata) == maxMetadata }},
+		{"one pair more", registryapi.MetadataHeader, pairs(maxMetadata + 1), false, nil},
+		{"much metadata", registryapi.MetadataHeader, "k=" + strings.Repeat("v", maxMetadataBytes-2), true, func(s ServerItem) bool { return len(s.Metadata["k"]) == maxMetadataBytes-2 }},
+		{"more metadata", registryapi.MetadataHeader, "k=" + strings.Repeat("v", maxMetadataBytes-1), false, nil},
+		{"a key twice", registryapi.MetadataHeader, "k=1&k=2", false, nil},
+		{"no key", registryapi.MetadataHeader, "=1", false, nil},
+		{"no query", registryapi.MetadataHeader, "k=%zz", false, nil},
+		{"a line break", registryapi.MetadataHeader, "k=a%0d%0ab", false, nil},
+		{"no characters", registryapi.MetadataHeader, "k=%ff", false, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := New(0)
-			resp := request(r, http.MethodPost, defaultPath, serverHeader, "tcp@a:1", c.header, c.value)
+			resp := request(r, http.MethodPost, registryapi.DefaultPath, registryapi.ServerHeader, "tcp@a:1", c.header, c.value)
 			servers := r.Servers()
 			if !c.ok {
 				if resp.StatusCode != http.StatusBadRequest || len(servers) != 0 {
@@ -91,7 +93,7 @@ func TestF57_WhatAServerMaySay(t *testing.T) {
 func TestServersSayAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := New(time.Minute)
-		request(r, http.MethodPost, defaultPath, serverHeader, "tcp@a:1", versionHeader, "1", servicesHeader, "A", weightHeader, "2", metadataHeader, "k=v")
+		request(r, http.MethodPost, registryapi.DefaultPath, registryapi.ServerHeader, "tcp@a:1", registryapi.VersionHeader, "1", registryapi.ServicesHeader, "A", registryapi.WeightHeader, "2", registryapi.MetadataHeader, "k=v")
 		began := time.Now()
 		time.Sleep(10 * time.Second)
 		ask(r, http.MethodPost, "tcp@a:1", "")
@@ -114,8 +116,8 @@ func FuzzRegistration(f *testing.F) {
 	f.Add("\r\n", "1h", "9", " A , A ", "1000000", "a=1;b=2")
 	f.Fuzz(func(t *testing.T, addr, interval, ver, services, weight, metadata string) {
 		h := make(http.Header)
-		for key, value := range map[string]string{serverHeader: addr, intervalHeader: interval, versionHeader: ver,
-			servicesHeader: services, weightHeader: weight, metadataHeader: metadata} {
+		for key, value := range map[string]string{registryapi.ServerHeader: addr, registryapi.IntervalHeader: interval, registryapi.VersionHeader: ver,
+			registryapi.ServicesHeader: services, registryapi.WeightHeader: weight, registryapi.MetadataHeader: metadata} {
 			h.Set(key, value)
 		}
 		s, err := parseItem(h)
@@ -125,7 +127,7 @@ func FuzzRegistration(f *testing.F) {
 			}
 			return
 		}
-		if s.Addr != addr || strings.ContainsAny(addr, ", \r\n\t\x00") || len(addr) > maxAddressBytes ||
+		if s.Addr != addr || strings.ContainsAny(addr, ", \r\n\t\x00") || len(addr) > registryapi.MaxAddressBytes ||
 			s.Weight < 1 || s.Weight > maxWeight || len(s.Services) > maxServices || len(s.Metadata) > maxMetadata ||
 			s.interval < 0 || s.interval > maxInterval || s.Legacy != (ver == "") {
 			t.Fatalf("taken: %+v", s)

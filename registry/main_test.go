@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"geerpc/internal/leak"
+	"geerpc/internal/registryapi"
 )
 
 func TestMain(m *testing.M) { leak.Main(m) }
@@ -28,12 +29,12 @@ func request(h http.Handler, method, target string, headers ...string) *http.Res
 
 // ask makes a request about a server.
 func ask(h http.Handler, method, addr, interval string) *http.Response {
-	return request(h, method, defaultPath, serverHeader, addr, intervalHeader, interval)
+	return request(h, method, registryapi.DefaultPath, registryapi.ServerHeader, addr, registryapi.IntervalHeader, interval)
 }
 
 // list returns what a registry tells.
 func list(h http.Handler) string {
-	return ask(h, http.MethodGet, "", "").Header.Get(serversHeader)
+	return ask(h, http.MethodGet, "", "").Header.Get(registryapi.ServersHeader)
 }
 
 // heartbeat is Heartbeat over a client of choice.

@@ -10,12 +10,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"geerpc/internal/registryapi"
 )
 
 // getPage returns the page, and its text.
 func getPage(t *testing.T, r *GeeRegistry) (source, text string) {
 	t.Helper()
-	resp := request(r, http.MethodGet, defaultPath, "Accept", "text/html")
+	resp := request(r, http.MethodGet, registryapi.DefaultPath, "Accept", "text/html")
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatal(resp.Status, err)
@@ -33,7 +35,7 @@ func TestPage(t *testing.T) {
 	if _, text := getPage(t, r); !strings.Contains(text, "No server is registered") || !strings.Contains(text, "registry.Serve(server, listener") {
 		t.Errorf("the empty page says\n%s", text)
 	}
-	request(r, http.MethodPost, defaultPath, serverHeader, "tcp@10.0.0.1:9999", versionHeader, "1", servicesHeader, "Arith,Clock", weightHeader, "1234", metadataHeader, "zone=b")
+	request(r, http.MethodPost, registryapi.DefaultPath, registryapi.ServerHeader, "tcp@10.0.0.1:9999", registryapi.VersionHeader, "1", registryapi.ServicesHeader, "Arith,Clock", registryapi.WeightHeader, "1234", registryapi.MetadataHeader, "zone=b")
 	ask(r, http.MethodPost, "tcp@10.0.0.2:9999", "")
 	_, text := getPage(t, r)
 	for _, want := range []string{"Servers2 (1 legacy)", "Silent0", "Services2", "tcp@10.0.0.1:9999", "Arith Clock", "zone=b", "1,234", "tcp@10.0.0.2:9999 legacy", "not said", "0.0 s"} {
@@ -83,7 +85,7 @@ func TestE51_WhatServersSayIsText(t *testing.T) {
 	} {
 		t.Run(evil, func(t *testing.T) {
 			r := New(0)
-			resp := request(r, http.MethodPost, defaultPath, serverHeader, "tcp@"+evil, servicesHeader, evil, metadataHeader, url.Values{evil: {evil}}.Encode())
+			resp := request(r, http.MethodPost, registryapi.DefaultPath, registryapi.ServerHeader, "tcp@"+evil, registryapi.ServicesHeader, evil, registryapi.MetadataHeader, url.Values{evil: {evil}}.Encode())
 			if resp.StatusCode != http.StatusOK {
 				t.Fatal(resp.Status)
 			}

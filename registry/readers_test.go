@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"geerpc/internal/registryapi"
 )
 
 // large returns a registry whose list is about 11.5 MiB of JSON, of 16,384
@@ -22,12 +24,12 @@ func large(t testing.TB) (r *GeeRegistry, change func()) {
 	r.Grace = -1
 	say := "k=" + strings.Repeat("v", 560)
 	for i := range maxServers {
-		request(r, http.MethodPost, defaultPath, serverHeader, fmt.Sprintf("tcp@10.0.%d.%d:9999", i/250, i%250), versionHeader, "1", metadataHeader, say)
+		request(r, http.MethodPost, registryapi.DefaultPath, registryapi.ServerHeader, fmt.Sprintf("tcp@10.0.%d.%d:9999", i/250, i%250), registryapi.VersionHeader, "1", registryapi.MetadataHeader, say)
 	}
 	weight := 1
 	return r, func() {
 		weight = weight%9 + 1
-		resp := request(r, http.MethodPost, defaultPath, serverHeader, "tcp@10.0.0.1:9999", versionHeader, "1", metadataHeader, say, weightHeader, fmt.Sprint(weight))
+		resp := request(r, http.MethodPost, registryapi.DefaultPath, registryapi.ServerHeader, "tcp@10.0.0.1:9999", registryapi.VersionHeader, "1", registryapi.MetadataHeader, say, registryapi.WeightHeader, fmt.Sprint(weight))
 		if resp.StatusCode != http.StatusOK {
 			t.Error(resp.Status)
 		}
@@ -57,7 +59,7 @@ func TestF216_ReadersThatDoNotRead(t *testing.T) {
 		}
 		defer conn.Close()
 		conn.(*net.TCPConn).SetReadBuffer(4 << 10)
-		fmt.Fprintf(conn, "GET %s?format=%s HTTP/1.1\r\nHost: registry\r\n\r\n", defaultPath, []string{"json", "text", "json"}[i%3])
+		fmt.Fprintf(conn, "GET %s?format=%s HTTP/1.1\r\nHost: registry\r\n\r\n", registryapi.DefaultPath, []string{"json", "text", "json"}[i%3])
 		if _, err := io.ReadFull(conn, make([]byte, 12)); err != nil { // it is being answered
 			t.Fatal(err)
 		}
@@ -157,8 +159,8 @@ func TestF217_Changes(t *testing.T) {
 		resp := request(r, http.MethodGet, fmt.Sprintf("/?format=json&changes=1&wait=0s&index=%d", index))
 		text, _ := io.ReadAll(resp.Body)
 		var a answer
-		if err := json.Unmarshal(text, &a); err != nil || resp.Header.Get(indexHeader) != fmt.Sprint(a.Index) || a.Index != indexOf(r) {
-			t.Errorf("%s: %v, index %s", text, err, resp.Header.Get(indexHeader))
+		if err := json.Unmarshal(text, &a); err != nil || resp.Header.Get(registryapi.IndexHeader) != fmt.Sprint(a.Index) || a.Index != indexOf(r) {
+			t.Errorf("%s: %v, index %s", text, err, resp.Header.Get(registryapi.IndexHeader))
 		}
 		if a.Since != 0 && a.Since != index {
 			t.Errorf("since %d, want %d", a.Since, index)
@@ -181,7 +183,7 @@ func TestF217_Changes(t *testing.T) {
 		}
 	}
 	want(index, "gone []")
-	request(r, http.MethodPost, defaultPath, serverHeader, "tcp@a:7", weightHeader, "3")
+	request(r, http.MethodPost, registryapi.DefaultPath, registryapi.ServerHeader, "tcp@a:7", registryapi.WeightHeader, "3")
 	want(index, "gone [] tcp@a:7 3")
 	ask(r, http.MethodDelete, "tcp@a:8", "")
 	ask(r, http.MethodPost, "tcp@b:1", "")
@@ -192,7 +194,7 @@ func TestF217_Changes(t *testing.T) {
 		want(other, "all")
 	}
 	for i := range 3 * maxLog {
-		request(r, http.MethodPost, defaultPath, serverHeader, "tcp@a:7", weightHeader, fmt.Sprint(i%2+1))
+		request(r, http.MethodPost, registryapi.DefaultPath, registryapi.ServerHeader, "tcp@a:7", registryapi.WeightHeader, fmt.Sprint(i%2+1))
 	}
 	want(index, "all")
 	want(indexOf(r)-maxLog, "gone [] tcp@a:7 2")
@@ -208,7 +210,7 @@ func TestF216_ChangesAreBounded(t *testing.T) {
 	r := New(0)
 	say := "k=" + strings.Repeat("v", 80)
 	put := func(i, weight int) {
-		request(r, http.MethodPost, defaultPath, serverHeader, fmt.Sprintf("tcp@10.0.%d.%d:9999", i/250, i%250), versionHeader, "1", metadataHeader, say, weightHeader, fmt.Sprint(weight))
+		request(r, http.MethodPost, registryapi.DefaultPath, registryapi.ServerHeader, fmt.Sprintf("tcp@10.0.%d.%d:9999", i/250, i%250), registryapi.VersionHeader, "1", registryapi.MetadataHeader, say, registryapi.WeightHeader, fmt.Sprint(weight))
 	}
 	for i := range 2000 {
 		put(i, 1)
@@ -268,7 +270,7 @@ func TestF216_OlderThanKnown(t *testing.T) {
 		change()
 		knows := indexOf(r)
 		for i := range 400 { // more than is told as changes
-			request(r, http.MethodPost, defaultPath, serverHeader, fmt.Sprintf("tcp@10.0.%d.%d:9999", i/250, i%250), versionHeader, "1", metadataHeader, "k="+strings.Repeat("w", 560))
+			request(r, http.MethodPost, registryapi.DefaultPath, registryapi.ServerHeader, fmt.Sprintf("tcp@10.0.%d.%d:9999", i/250, i%250), registryapi.VersionHeader, "1", registryapi.MetadataHeader, "k="+strings.Repeat("w", 560))
 		}
 		time.Sleep(time.Second)
 		resp := request(r, http.MethodGet, fmt.Sprintf("/?format=json&changes=1&wait=30s&index=%d", knows))

@@ -58,6 +58,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"geerpc/internal/registryapi"
 	"geerpc/internal/report"
 )
 
@@ -75,16 +76,12 @@ const (
 	// callers the list has to fit into a response header, of which Go's client
 	// takes 10 MiB.
 	maxServers = 16384
-
-	// Our callers read no list of more than 16 MiB, and one that they can't
-	// read is worse than a server that isn't in it.
-	maxListBytes = 12 << 20
 )
 
 var (
 	errFull     = errors.New("rpc registry: too many servers")
 	errDeparted = errors.New("rpc registry: a beat that came after its server's goodbye")
-	errLarge    = fmt.Errorf("rpc registry: the servers say too much of themselves: with this the list would have more than %d MiB", maxListBytes>>20)
+	errLarge    = fmt.Errorf("rpc registry: the servers say too much of themselves: with this the list would have more than %d MiB", registryapi.MaxListBytes>>20)
 )
 
 // A GeeRegistry is a list of servers that are alive, and the http.Handler that
@@ -230,7 +227,7 @@ func (r *GeeRegistry) measureLocked(item, before *ServerItem) error {
 	if before != nil {
 		more -= before.bytes
 	}
-	if r.bytes+more > maxListBytes {
+	if r.bytes+more > registryapi.MaxListBytes {
 		return errLarge
 	}
 	r.bytes += more

@@ -11,11 +11,13 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"geerpc/internal/registryapi"
 )
 
 func TestRegisterListDeregister(t *testing.T) {
 	r := New(0)
-	if got := ask(r, http.MethodGet, "", "").Header; len(got.Values(serversHeader)) != 1 || got.Get(serversHeader) != "" {
+	if got := ask(r, http.MethodGet, "", "").Header; len(got.Values(registryapi.ServersHeader)) != 1 || got.Get(registryapi.ServersHeader) != "" {
 		t.Fatalf("an empty registry answers %v, want an empty list and not none", got)
 	}
 	for _, addr := range []string{"tcp@b:2", "unix@@abstract", "tcp@a:1", "tcp@b:2"} {
@@ -44,7 +46,7 @@ func TestA27_Addresses(t *testing.T) {
 		{"plain", "tcp@10.0.0.1:9999", true},
 		{"ipv6", "tcp@[::1]:9999", true},
 		{"umlaut", "unix@/tmp/ü", true},
-		{"as long as it gets", "tcp@" + strings.Repeat("a", maxAddressBytes-4), true},
+		{"as long as it gets", "tcp@" + strings.Repeat("a", registryapi.MaxAddressBytes-4), true},
 		{"without a port, for a dialer of one's own", "tcp@a", true},
 		{"no protocol", "10.0.0.1:9999", false},
 		{"an empty protocol", "@a:1", false},
@@ -58,7 +60,7 @@ func TestA27_Addresses(t *testing.T) {
 		{"LF", "tcp@a:1\n", false},
 		{"NUL", "tcp@a:1\x00", false},
 		{"no-break space", "tcp@a:1\u00a0", false},
-		{"too long", "tcp@" + strings.Repeat("a", maxAddressBytes-3), false},
+		{"too long", "tcp@" + strings.Repeat("a", registryapi.MaxAddressBytes-3), false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := New(0)
@@ -229,13 +231,13 @@ func TestA22_HandleHTTPTwice(t *testing.T) {
 	if logged.Len() > 0 {
 		t.Errorf("logged without need: %s", &logged)
 	}
-	other.HandleHTTP(defaultPath)
+	other.HandleHTTP(registryapi.DefaultPath)
 	if !strings.Contains(logged.String(), "the path is taken") {
 		t.Errorf("logged of a path that is taken: %q", &logged)
 	}
 	server := httptest.NewServer(nil)
 	defer server.Close()
-	for path, addr := range map[string]string{defaultPath: "tcp@default:1", path: "tcp@other:1"} {
+	for path, addr := range map[string]string{registryapi.DefaultPath: "tcp@default:1", path: "tcp@other:1"} {
 		if reg := Heartbeat(server.URL+path, addr, time.Hour); reg.Err() != nil {
 			t.Fatal(reg.Err())
 		} else {
@@ -264,7 +266,7 @@ func TestA22_RegistryConflict(t *testing.T) {
 	http.HandleFunc("POST /{x}/", func(http.ResponseWriter, *http.Request) {})
 	var logged strings.Builder
 	slog.SetDefault(slog.New(slog.NewTextHandler(&logged, nil)))
-	New(0).HandleHTTP(defaultPath)
+	New(0).HandleHTTP(registryapi.DefaultPath)
 	if text := logged.String(); !strings.Contains(text, "the path is taken") || !strings.Contains(text, "conflict") {
 		t.Errorf("logged: %q", text)
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"geerpc"
+	"geerpc/internal/registryapi"
 )
 
 type Arith struct{}
@@ -261,17 +262,17 @@ func TestServeRefuses(t *testing.T) {
 		{"no host", "", Config{Registries: urls, Addr: "tcp@:9999"}, "Config.Addr"},
 		{"any address, given", "", Config{Registries: urls, Addr: "http@0.0.0.0:9999"}, "Config.Addr"},
 		{"any IPv4 address in IPv6", "", Config{Registries: urls, Addr: "tls@[::ffff:0.0.0.0]:9999"}, "Config.Addr"},
-		{"no protocol", "", Config{Registries: urls, Addr: "10.0.0.1:9999"}, wantAddress},
-		{"an empty protocol", "", Config{Registries: urls, Addr: "@10.0.0.1:9999"}, wantAddress},
-		{"nothing but a protocol", "", Config{Registries: urls, Addr: "unix@"}, wantAddress},
-		{"no port", "", Config{Registries: urls, Addr: "tcp@10.0.0.1"}, wantAddress + ": missing port"},
-		{"no port, with TLS", "", Config{Registries: urls, Addr: "tls@host"}, wantAddress},
-		{"no port, with HTTP", "", Config{Registries: urls, Addr: "http@host"}, wantAddress},
-		{"no port, with HTTPS", "", Config{Registries: urls, Addr: "https@host"}, wantAddress},
-		{"an empty port", "", Config{Registries: urls, Addr: "tcp@host:"}, wantAddress + `: there is no port ""`},
-		{"port 0", "", Config{Registries: urls, Addr: "tcp@host:0"}, wantAddress},
-		{"a port that is too high", "", Config{Registries: urls, Addr: "tcp@host:65536"}, wantAddress},
-		{"IPv6 without brackets", "", Config{Registries: urls, Addr: "tcp@::1:9999"}, wantAddress},
+		{"no protocol", "", Config{Registries: urls, Addr: "10.0.0.1:9999"}, registryapi.WantAddress},
+		{"an empty protocol", "", Config{Registries: urls, Addr: "@10.0.0.1:9999"}, registryapi.WantAddress},
+		{"nothing but a protocol", "", Config{Registries: urls, Addr: "unix@"}, registryapi.WantAddress},
+		{"no port", "", Config{Registries: urls, Addr: "tcp@10.0.0.1"}, registryapi.WantAddress + ": missing port"},
+		{"no port, with TLS", "", Config{Registries: urls, Addr: "tls@host"}, registryapi.WantAddress},
+		{"no port, with HTTP", "", Config{Registries: urls, Addr: "http@host"}, registryapi.WantAddress},
+		{"no port, with HTTPS", "", Config{Registries: urls, Addr: "https@host"}, registryapi.WantAddress},
+		{"an empty port", "", Config{Registries: urls, Addr: "tcp@host:"}, registryapi.WantAddress + `: there is no port ""`},
+		{"port 0", "", Config{Registries: urls, Addr: "tcp@host:0"}, registryapi.WantAddress},
+		{"a port that is too high", "", Config{Registries: urls, Addr: "tcp@host:65536"}, registryapi.WantAddress},
+		{"IPv6 without brackets", "", Config{Registries: urls, Addr: "tcp@::1:9999"}, registryapi.WantAddress},
 		{"a comma in a service", "", Config{Registries: urls, Services: []string{"A,B"}}, "commas"},
 		{"a blank in an address", "", Config{Registries: urls, Addr: "tcp@ :1"}, "blanks"},
 		{"too much weight", "", Config{Registries: urls, Weight: maxWeight + 1}, "rpc registry: Config.Weight is 1000001, the most is 1000000"},
@@ -343,7 +344,7 @@ func TestServicesThatCannotBeTold(t *testing.T) {
 
 // TestRegisterWithoutAddress, which Serve takes from its listener.
 func TestRegisterWithoutAddress(t *testing.T) {
-	const want = "rpc registry: Config.Addr is empty, " + wantAddress
+	const want = "rpc registry: Config.Addr is empty, " + registryapi.WantAddress
 	if err := Register(Config{Registries: []string{"http://registry"}}).Err(); err == nil || err.Error() != want {
 		t.Errorf("error is %v, want %s", err, want)
 	}

@@ -9,13 +9,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"geerpc/internal/registryapi"
 )
 
 // fat is a registration of the most that a server may say of itself, in
 // characters of which JSON makes six each.
 func fat(r *GeeRegistry, addr string) *http.Response {
-	return request(r, http.MethodPost, defaultPath, serverHeader, addr, versionHeader, "1", intervalHeader, "10s",
-		metadataHeader, "k="+strings.Repeat("<", maxMetadataBytes-2), servicesHeader, strings.Repeat("<", maxServicesBytes))
+	return request(r, http.MethodPost, registryapi.DefaultPath, registryapi.ServerHeader, addr, registryapi.VersionHeader, "1", registryapi.IntervalHeader, "10s",
+		registryapi.MetadataHeader, "k="+strings.Repeat("<", maxMetadataBytes-2), registryapi.ServicesHeader, strings.Repeat("<", maxServicesBytes))
 }
 
 // TestF57_ListIsBounded: servers with much to say make no list that is more than
@@ -66,11 +68,11 @@ func TestF57_MoreToSayOnAFullList(t *testing.T) {
 		r := New(time.Minute)
 		r.Grace = -1
 		put := func(services, interval string) int {
-			return request(r, http.MethodPost, defaultPath, serverHeader, "tcp@a:1", intervalHeader, interval, versionHeader, "1", servicesHeader, services).StatusCode
+			return request(r, http.MethodPost, registryapi.DefaultPath, registryapi.ServerHeader, "tcp@a:1", registryapi.IntervalHeader, interval, registryapi.VersionHeader, "1", registryapi.ServicesHeader, services).StatusCode
 		}
 		put("A", "10s")
 		r.mu.Lock()
-		others := maxListBytes - 1 - r.bytes
+		others := registryapi.MaxListBytes - 1 - r.bytes
 		r.bytes += others
 		r.mu.Unlock()
 		for range 6 {
@@ -97,7 +99,7 @@ func checkListBytes(t *testing.T, r *GeeRegistry) (sum int) {
 	r.mu.Lock()
 	sum = r.bytes
 	r.mu.Unlock()
-	if n := len(told.object); n > maxListBytes+100 || n > sum+100 || n < sum*99/100 {
+	if n := len(told.object); n > registryapi.MaxListBytes+100 || n > sum+100 || n < sum*99/100 {
 		t.Errorf("%d servers have %d bytes in the list, %d in the sum", len(r.Servers()), n, sum)
 	}
 	return sum

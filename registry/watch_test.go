@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"geerpc/internal/registryapi"
 )
 
 const forJSON = "application/json"
@@ -36,7 +38,7 @@ func read(t testing.TB, resp *http.Response) (l listed) {
 	if err := json.NewDecoder(resp.Body).Decode(&l); err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatal(resp.Status, err)
 	}
-	if got := resp.Header.Get(indexHeader); got != strconv.FormatUint(l.Index, 10) {
+	if got := resp.Header.Get(registryapi.IndexHeader); got != strconv.FormatUint(l.Index, 10) {
 		t.Errorf("the header says %q, the body %d", got, l.Index)
 	}
 	return l
@@ -45,13 +47,13 @@ func read(t testing.TB, resp *http.Response) (l listed) {
 // getList returns the list as JSON, at once.
 func getList(t testing.TB, h http.Handler) listed {
 	t.Helper()
-	return read(t, request(h, http.MethodGet, defaultPath, "Accept", forJSON))
+	return read(t, request(h, http.MethodGet, registryapi.DefaultPath, "Accept", forJSON))
 }
 
 // watchList waits for another list.
 func watchList(t testing.TB, h http.Handler, index uint64, wait string) listed {
 	t.Helper()
-	return read(t, request(h, http.MethodGet, fmt.Sprintf("%s?index=%d&wait=%s", defaultPath, index, wait), "Accept", forJSON))
+	return read(t, request(h, http.MethodGet, fmt.Sprintf("%s?index=%d&wait=%s", registryapi.DefaultPath, index, wait), "Accept", forJSON))
 }
 
 func indexOf(r *GeeRegistry) uint64 {
@@ -62,13 +64,13 @@ func indexOf(r *GeeRegistry) uint64 {
 
 func TestListAsJSON(t *testing.T) {
 	r := New(time.Minute)
-	empty := request(r, http.MethodGet, defaultPath+"?format=json")
+	empty := request(r, http.MethodGet, registryapi.DefaultPath+"?format=json")
 	if l := read(t, empty); l.Servers == nil || l.Index == 0 {
 		t.Errorf("the empty list is %+v", l)
 	}
-	request(r, http.MethodPost, defaultPath, serverHeader, "tcp@b:2", versionHeader, "1", servicesHeader, "Clock,Arith", weightHeader, "3", metadataHeader, "zone=b")
+	request(r, http.MethodPost, registryapi.DefaultPath, registryapi.ServerHeader, "tcp@b:2", registryapi.VersionHeader, "1", registryapi.ServicesHeader, "Clock,Arith", registryapi.WeightHeader, "3", registryapi.MetadataHeader, "zone=b")
 	ask(r, http.MethodPost, "tcp@a:1", "")
-	resp := request(r, http.MethodGet, defaultPath, "Accept", forJSON)
+	resp := request(r, http.MethodGet, registryapi.DefaultPath, "Accept", forJSON)
 	var v struct{ Servers []map[string]any }
 	if err := json.NewDecoder(resp.Body).Decode(&v); err != nil || len(v.Servers) != 2 {
 		t.Fatal(v, err)
@@ -95,7 +97,7 @@ func TestWatch(t *testing.T) {
 		r := New(time.Minute)
 		r.Grace = -1
 		put := func(addr, weight string) {
-			request(r, http.MethodPost, defaultPath, serverHeader, addr, intervalHeader, "20s", versionHeader, "1", weightHeader, weight)
+			request(r, http.MethodPost, registryapi.DefaultPath, registryapi.ServerHeader, addr, registryapi.IntervalHeader, "20s", registryapi.VersionHeader, "1", registryapi.WeightHeader, weight)
 		}
 		index := getList(t, r).Index
 		for _, c := range []struct {

@@ -5,11 +5,10 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync/atomic"
-	"unicode"
 
 	"geerpc"
+	"geerpc/internal/registryapi"
 )
 
 // A SelectMode is a way to pick a server.
@@ -179,8 +178,8 @@ func addressed(addrs []string) []Endpoint {
 func cloneEndpoints(endpoints []Endpoint) ([]Endpoint, error) {
 	u := newUnion(len(endpoints))
 	for _, e := range endpoints {
-		if !plausible(e.Addr) {
-			return nil, implausible(e.Addr)
+		if !registryapi.Dialable(e.Addr) {
+			return nil, undialable(e.Addr)
 		}
 		e.Services, e.Metadata = slices.Clone(e.Services), maps.Clone(e.Metadata)
 		if !u.add(e) {
@@ -208,25 +207,16 @@ func (u *union) add(e Endpoint) bool {
 	return true
 }
 
-const maxAddressBytes = 255
-
-// plausible tells whether addr looks like an address for geerpc.XDial.
-func plausible(addr string) bool {
-	protocol, rest, _ := strings.Cut(addr, "@")
-	unfit := func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }
-	return protocol != "" && rest != "" && len(addr) <= maxAddressBytes && !strings.ContainsFunc(addr, unfit)
-}
-
-// checkAddresses returns what is wrong with the first that is not plausible.
+// checkAddresses returns what is wrong with the first that can't be dialled.
 func checkAddresses(addrs []string) error {
 	for _, addr := range addrs {
-		if !plausible(addr) {
-			return implausible(addr)
+		if !registryapi.Dialable(addr) {
+			return undialable(addr)
 		}
 	}
 	return nil
 }
 
-func implausible(addr string) error {
-	return notSent(geerpc.CodeInvalidArgument, "rpc discovery: the address %.300q: want protocol@host:port, such as tcp@10.0.0.1:9999", addr)
+func undialable(addr string) error {
+	return notSent(geerpc.CodeInvalidArgument, "rpc discovery: the address %.300q: "+registryapi.WantAddress, addr)
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"geerpc"
+	"geerpc/internal/registryapi"
 	"geerpc/registry"
 )
 
@@ -59,13 +60,13 @@ func TestA28_BadAnswers(t *testing.T) {
 		empty  bool
 	}{
 		{name: "down", answer: func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") }, want: "connection refused"},
-		{name: "500", answer: answer(500, http.Header{serversHeader: {"tcp@evil:1"}}), want: "status 500"},
-		{name: "204", answer: answer(204, http.Header{serversHeader: {"tcp@evil:1"}}), want: "status 204"},
+		{name: "500", answer: answer(500, http.Header{registryapi.ServersHeader: {"tcp@evil:1"}}), want: "status 500"},
+		{name: "204", answer: answer(204, http.Header{registryapi.ServersHeader: {"tcp@evil:1"}}), want: "status 204"},
 		{name: "hangs", answer: hang, want: "context deadline exceeded"},
 		{name: "HTML", answer: answer(200, http.Header{"Content-Type": {"text/html"}}), want: "is it a registry?"},
-		{name: "empty", answer: answer(200, http.Header{serversHeader: {""}}), want: "no available servers", empty: true},
-		{name: "blank", answer: answer(200, http.Header{serversHeader: {" , ,"}}), want: "no available servers", empty: true},
-		{name: "nonsense", answer: answer(200, http.Header{serversHeader: {"hello, you @there"}}), want: "no available servers", empty: true},
+		{name: "empty", answer: answer(200, http.Header{registryapi.ServersHeader: {""}}), want: "no available servers", empty: true},
+		{name: "blank", answer: answer(200, http.Header{registryapi.ServersHeader: {" , ,"}}), want: "no available servers", empty: true},
+		{name: "nonsense", answer: answer(200, http.Header{registryapi.ServersHeader: {"hello, you @there"}}), want: "no available servers", empty: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { badAnswers(t, c.answer, c.want, c.empty) })
@@ -243,7 +244,7 @@ func TestOneRefreshAtATime(t *testing.T) {
 			}
 			defer underWay.Add(-1)
 			time.Sleep(time.Second)
-			return response(200, http.Header{serversHeader: {"tcp@a:1"}}), nil
+			return response(200, http.Header{registryapi.ServersHeader: {"tcp@a:1"}}), nil
 		})
 		d := r.discovery(t, 10*time.Second)
 		round := func() {
@@ -301,7 +302,7 @@ func TestUpdateOvertakesRefresh(t *testing.T) {
 		var r fakeRegistry
 		r.answers(func(*http.Request) (*http.Response, error) {
 			time.Sleep(time.Second)
-			return response(200, http.Header{serversHeader: {"tcp@old:1"}}), nil
+			return response(200, http.Header{registryapi.ServersHeader: {"tcp@old:1"}}), nil
 		})
 		d := r.discovery(t, 10*time.Second)
 		waiter := make(chan string)

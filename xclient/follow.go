@@ -151,10 +151,10 @@ func (f *follower) crowded(q question, err error, took time.Duration) bool {
 func (f *follower) waited(q question, a answer, took time.Duration) {
 	f.cuts = 0
 	switch {
-	case a.index == q.index && took < q.wait/2:
+	case a.Index == q.index && took < q.wait/2:
 		f.early++
 		return
-	case a.index == q.index:
+	case a.Index == q.index:
 		f.full++
 	}
 	f.early = 0
@@ -166,7 +166,7 @@ func (f *follower) waited(q question, a answer, took time.Duration) {
 // pause notes what has come of a question, and returns for how long to wait until
 // the next.
 func (f *follower) pause(q question, a answer, err error, took time.Duration) time.Duration {
-	f.watching, f.plain = err == nil && a.index != 0, err != nil
+	f.watching, f.plain = err == nil && a.Index != 0, err != nil
 	crowdedFor := f.crowdedFor
 	f.crowdedFor = 0
 	if err != nil {
@@ -181,7 +181,7 @@ func (f *follower) pause(q question, a answer, err error, took time.Duration) ti
 		f.waited(q, a, took)
 	}
 	switch {
-	case a.index == 0: // it can't be watched,
+	case a.Index == 0: // it can't be watched,
 		f.failed = 0
 		return f.d.timeout
 	case f.early >= maxEarly: // or whatever it says

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"geerpc"
+	"geerpc/internal/registryapi"
 )
 
 // Work is the service of the tests. Every server has its own.
@@ -276,7 +277,7 @@ type fakeRegistry struct {
 // lists makes it answer as a registry does.
 func (r *fakeRegistry) lists(list string) {
 	r.answers(func(*http.Request) (*http.Response, error) {
-		return response(http.StatusOK, http.Header{serversHeader: {list}}), nil
+		return response(http.StatusOK, http.Header{registryapi.ServersHeader: {list}}), nil
 	})
 }
 

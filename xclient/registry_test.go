@@ -2,8 +2,10 @@ package xclient_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -90,6 +92,30 @@ func wantListed(t *testing.T, d *xclient.GeeRegistryDiscovery, addrs ...string) 
 		case <-time.After(time.Millisecond):
 		case <-ctx.Done():
 			t.Fatalf("the list is %q, %v; want %q", got, err, addrs)
+		}
+	}
+}
+
+// TestServerItemIsEndpoint: what a registry says of a server arrives, as each of
+// the two packages has a type of its own for that.
+func TestServerItemIsEndpoint(t *testing.T) {
+	item := registry.ServerItem{
+		Addr: "tcp@a:1", Weight: 2, Services: []string{"Arith"}, Metadata: map[string]string{"zone": "b"},
+		Legacy: true, Silent: true, TTL: time.Minute,
+	}
+	text, err := json.Marshal(item)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got xclient.Endpoint
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	fields := reflect.ValueOf(got)
+	for i := range fields.NumField() {
+		name := fields.Type().Field(i).Name
+		if want := reflect.ValueOf(item).FieldByName(name); !want.IsValid() || fields.Field(i).IsZero() || !reflect.DeepEqual(fields.Field(i).Interface(), want.Interface()) {
+			t.Errorf("%s is %v, want %v", name, fields.Field(i), want)
 		}
 	}
 }

@@ -8,10 +8,11 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"geerpc/internal/registryapi"
 )
 
 const (
@@ -22,10 +23,7 @@ const (
 
 	legacyTTL = 5 * time.Minute // of servers in GeeRPC's registry, unless it was made with another
 
-	maxListBytes = 16 << 20
-	maxChanges   = 1e6 // between two answers; an index that has grown by more is that of a registry started anew
-
-	serversHeader = "X-Geerpc-Servers"
+	maxChanges = 1e6 // between two answers; an index that has grown by more is that of a registry started anew
 )
 
 // A source is a registry, and what it has said. The GeeRegistryDiscovery's
@@ -47,14 +45,14 @@ type source struct {
 // newSource returns the registry at a URL, or what is wrong with that: of one
 // that may have a password only what comes after is shown.
 func newSource(text string) (*source, error) {
-	u, err := url.Parse(text)
-	if err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" {
+	u, err := registryapi.ParseURL(text)
+	if err == nil {
 		return &source{url: text, name: u.Redacted()}, nil
 	}
 	if i := strings.LastIndexByte(text, '@'); i >= 0 {
 		text = "…" + text[i:]
 	}
-	return nil, fmt.Errorf("the registry %.300q: want a URL such as http://10.0.0.1:9999/_geerpc_/registry", text)
+	return nil, fmt.Errorf("the registry %.300q: want a URL such as http://10.0.0.1:9999"+registryapi.DefaultPath, text)
 }
 
 // A kept server is one that stays for a while though it is not listed.
@@ -63,29 +61,25 @@ type kept struct {
 	until time.Time
 }
 
-// An answer is what a registry says.
-type answer struct {
-	index   uint64     // to watch for the next with; 0: it can't be watched
-	since   uint64     // the index whose servers it adds to; 0: there are no others
-	servers []Endpoint // in the order of their addresses
-	gone    []string   // since then
-}
+// An answer is what a registry says. Its Index is 0 if the registry can't be
+// watched.
+type answer registryapi.List[Endpoint]
 
 // from returns the list after an answer to one who had a list already, which is
 // not changed.
 func (a answer) from(servers []Endpoint) []Endpoint {
-	if a.since == 0 {
-		return a.servers
+	if a.Since == 0 {
+		return a.Servers
 	}
-	if len(a.servers) == 0 && len(a.gone) == 0 {
+	if len(a.Servers) == 0 && len(a.Gone) == 0 {
 		return servers
 	}
-	gone := make(map[string]bool, len(a.gone))
-	for _, addr := range a.gone {
+	gone := make(map[string]bool, len(a.Gone))
+	for _, addr := range a.Gone {
 		gone[addr] = true
 	}
-	list := make([]Endpoint, 0, len(servers)+len(a.servers))
-	rest := a.servers
+	list := make([]Endpoint, 0, len(servers)+len(a.Servers))
+	rest := a.Servers
 	for _, e := range servers {
 		for len(rest) > 0 && rest[0].Addr < e.Addr {
 			list = append(list, rest[0])
@@ -135,13 +129,13 @@ func retryAfter(text string) time.Duration {
 // restarted tells whether a registry that had an index before is another one,
 // or was started anew.
 func (a answer) restarted(index uint64) bool {
-	return index != 0 && max(a.index, index)-min(a.index, index) > maxChanges
+	return index != 0 && max(a.Index, index)-min(a.Index, index) > maxChanges
 }
 
 // outdated tells whether an answer has an older list than that of an index: a
 // registry with many readers that don't read tells one for a while.
 func (a answer) outdated(index uint64) bool {
-	return a.index < index && !a.restarted(index)
+	return a.Index < index && !a.restarted(index)
 }
 
 // take notes a good answer. A registry that lists nobody any more, or that was
@@ -160,8 +154,8 @@ func (s *source) take(a answer, now time.Time) {
 	if restarted || emptied {
 		for _, e := range s.servers {
 			grace := graceTime
-			if restarted || a.index == 0 {
-				grace = max(grace, timeToLive(e, a.index == 0))
+			if restarted || a.Index == 0 {
+				grace = max(grace, timeToLive(e, a.Index == 0))
 			}
 			stay = append(stay, kept{e, now.Add(grace)})
 		}
@@ -169,7 +163,7 @@ func (s *source) take(a answer, now time.Time) {
 	if s.kept = without(stay, servers); len(s.kept) == 0 {
 		s.confirmed = now
 	}
-	s.servers, s.index = servers, a.index
+	s.servers, s.index = servers, a.Index
 }
 
 // timeToLive returns for how long a registry keeps a server of which it hears
@@ -237,8 +231,8 @@ func (s *source) ask(ctx context.Context, client *http.Client, q question) (answ
 	}
 	defer resp.Body.Close() // without reading on, be it endless
 	a, err := parseAnswer(resp)
-	if err == nil && a.since != 0 && a.since != q.index {
-		err = fmt.Errorf("what has changed since %d, and not %d", a.since, q.index)
+	if err == nil && a.Since != 0 && a.Since != q.index {
+		err = fmt.Errorf("what has changed since %d, and not %d", a.Since, q.index)
 	}
 	if err != nil {
 		return answer{}, fmt.Errorf("registry %s: %w", s.name, err)
@@ -251,16 +245,7 @@ func (s *source) where(q question) (string, error) {
 	if q.index == 0 {
 		return s.url, nil
 	}
-	u, err := url.Parse(s.url)
-	if err != nil {
-		return "", err
-	}
-	query := u.Query()
-	query.Set("index", strconv.FormatUint(q.index, 10))
-	query.Set("wait", q.wait.String())
-	query.Set("changes", "1")
-	u.RawQuery = query.Encode()
-	return u.String(), nil
+	return registryapi.Watch{Index: q.index, Wait: q.wait, Changes: true}.URL(s.url)
 }
 
 // parseAnswer returns what is in a registry's response: in JSON, or in the
@@ -269,7 +254,7 @@ func parseAnswer(resp *http.Response) (answer, error) {
 	switch resp.StatusCode {
 	case http.StatusOK:
 	case http.StatusNotFound:
-		return answer{}, fmt.Errorf("status %.64s; is the path /_geerpc_/registry?", resp.Status)
+		return answer{}, fmt.Errorf("status %.64s; %s", resp.Status, registryapi.PathHint)
 	case http.StatusRequestTimeout, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		err := error(&lostError{fmt.Errorf("status %.64s", resp.Status)})
 		if after := resp.Header.Get("Retry-After"); after != "" {
@@ -282,42 +267,38 @@ func parseAnswer(resp *http.Response) (answer, error) {
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind == "application/json" {
 		return parseJSON(resp.Body)
 	}
-	lists := resp.Header.Values(serversHeader)
+	lists := resp.Header.Values(registryapi.ServersHeader)
 	if len(lists) == 0 {
-		return answer{}, errors.New("no " + serversHeader + " in the answer; is it a registry?")
+		return answer{}, errors.New("no " + registryapi.ServersHeader + " in the answer; is it a registry?")
 	}
-	return answer{servers: parseServers(strings.Join(lists, ","))}, nil
+	return answer{Servers: parseServers(strings.Join(lists, ","))}, nil
 }
 
-// parseJSON reads a list of at most maxListBytes, and leaves out the addresses
-// that nobody could ever dial.
+// parseJSON reads an answer, and leaves out the addresses that nobody could ever
+// dial.
 func parseJSON(r io.Reader) (answer, error) {
-	text, err := io.ReadAll(io.LimitReader(r, maxListBytes+1))
+	text, err := io.ReadAll(io.LimitReader(r, registryapi.MaxAnswerBytes+1))
 	if err != nil {
 		return answer{}, &lostError{err}
 	}
-	if len(text) > maxListBytes {
-		return answer{}, fmt.Errorf("a list of more than %d bytes", maxListBytes)
+	if len(text) > registryapi.MaxAnswerBytes {
+		return answer{}, fmt.Errorf("a list of more than %d bytes", registryapi.MaxAnswerBytes)
 	}
-	var list struct {
-		Index   uint64     `json:"index"`
-		Since   uint64     `json:"since"`
-		Gone    []string   `json:"gone"`
-		Servers []Endpoint `json:"servers"`
-	}
-	switch err := json.Unmarshal(text, &list); {
+	var a answer
+	switch err := json.Unmarshal(text, &a); {
 	case err != nil:
 		return answer{}, err
-	case list.Index == 0:
+	case a.Index == 0:
 		return answer{}, errors.New("no index in the answer; is it a registry?")
 	}
-	u := newUnion(len(list.Servers))
-	for _, e := range list.Servers {
-		if plausible(e.Addr) {
+	u := newUnion(len(a.Servers))
+	for _, e := range a.Servers {
+		if registryapi.Dialable(e.Addr) {
 			u.add(e)
 		}
 	}
-	return answer{index: list.Index, since: list.Since, servers: sorted(u.endpoints), gone: list.Gone}, nil
+	a.Servers = sorted(u.endpoints)
+	return a, nil
 }
 
 // parseServers returns the servers in a list of addresses, but for those that
@@ -325,7 +306,7 @@ func parseJSON(r io.Reader) (answer, error) {
 func parseServers(list string) []Endpoint {
 	u := newUnion(0)
 	for addr := range strings.SplitSeq(list, ",") {
-		if addr = strings.TrimSpace(addr); plausible(addr) {
+		if addr = strings.TrimSpace(addr); registryapi.Dialable(addr) {
 			u.add(Endpoint{Addr: addr})
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"geerpc/internal/registryapi"
 )
 
 // FuzzAnswer: whatever a registry says, what is taken from it are addresses
@@ -23,15 +25,15 @@ func FuzzAnswer(f *testing.F) {
 		h := make(http.Header)
 		h.Set("Content-Type", kind)
 		if list != "" {
-			h.Set(serversHeader, list)
+			h.Set(registryapi.ServersHeader, list)
 		}
 		a, err := parseAnswer(&http.Response{StatusCode: http.StatusOK, Header: h, Body: io.NopCloser(strings.NewReader(body))})
-		if err != nil && (a.index != 0 || a.servers != nil) {
+		if err != nil && (a.Index != 0 || a.Servers != nil) {
 			t.Errorf("%+v comes with the error %v", a, err)
 		}
 		seen := make(map[string]bool)
-		for _, e := range a.servers {
-			if !plausible(e.Addr) || seen[e.Addr] {
+		for _, e := range a.Servers {
+			if !registryapi.Dialable(e.Addr) || seen[e.Addr] {
 				t.Errorf("bad or repeated address %q", e.Addr)
 			}
 			seen[e.Addr] = true
@@ -51,7 +53,7 @@ func TestA27_JSONAddresses(t *testing.T) {
 		{Addr: "tcp@a:1", Weight: 2, Services: []string{"S", "T"}, Metadata: map[string]string{"k": "v,w"}, Silent: true},
 		{Addr: "unix@/run/d.sock", Legacy: true},
 	}
-	if err != nil || a.index != 1<<64-1 || len(a.servers) != 2 || !sameEndpoint(a.servers[0], want[0]) || !sameEndpoint(a.servers[1], want[1]) {
+	if err != nil || a.Index != 1<<64-1 || len(a.Servers) != 2 || !sameEndpoint(a.Servers[0], want[0]) || !sameEndpoint(a.Servers[1], want[1]) {
 		t.Errorf("%+v, %v", a, err)
 	}
 }
@@ -106,7 +108,7 @@ func TestF216_OutdatedAnswer(t *testing.T) {
 		{5e9, "tcp@c:1", "tcp@c:1", 1, 5e9},
 	} {
 		s.fail(io.EOF, now)
-		s.take(answer{index: c.index, servers: parseServers(c.list)}, now)
+		s.take(answer{Index: c.index, Servers: parseServers(c.list)}, now)
 		if got := addrs(s.servers); got != c.want || len(s.kept) != c.kept || s.index != c.wantIndex || s.err != nil {
 			t.Errorf("after %q of index %d: %q, %d kept, index %d, %v", c.list, c.index, got, len(s.kept), s.index, s.err)
 		}

@@ -128,7 +128,7 @@ func (w *watch) note(s *source, a answer, err error, first bool) (before error, 
 	} else {
 		s.take(a, now)
 		d.due = now.Add(d.timeout)
-		if a.index == 0 && len(a.servers) > 0 {
+		if a.Index == 0 && len(a.Servers) > 0 {
 			s.notBefore = d.due
 		}
 	}

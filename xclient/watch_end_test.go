@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"geerpc"
+	"geerpc/internal/registryapi"
 )
 
 // TestWatchEndsUnused: nothing of the watch is left a minute after the last
@@ -121,7 +122,7 @@ func TestClose(t *testing.T) {
 func TestCloseLeavesNoConnection(t *testing.T) {
 	states := make(chan http.ConnState, 10)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set(serversHeader, "tcp@a:1")
+		w.Header().Set(registryapi.ServersHeader, "tcp@a:1")
 	}))
 	server.Config.ConnState = func(_ net.Conn, s http.ConnState) { states <- s }
 	server.Start()
