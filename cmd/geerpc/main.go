@@ -1,9 +1,9 @@
-// Command geerpc runs what a program with geerpc may need beside itself.
+// Command geerpc runs the programs that servers and clients of geerpc may need.
 //
 //	geerpc registry    keeps the list of servers; see package registry
 //
-// Each command tells its flags with -h. The exit code is 0 if all went well,
-// 1 if something failed, and 2 if the command was called wrongly.
+// Each command lists its flags with -h. The exit code is 0 on success, 1 on
+// failure and 2 for wrong usage.
 package main
 
 import (
@@ -17,11 +17,11 @@ import (
 	"syscall"
 )
 
-// A command is what the first argument names.
+// A command is named by the first argument.
 type command struct {
 	name, about string
 
-	// run ends when ctx does. The result goes to out, the log to log.
+	// run returns when ctx ends. Results are written to out, messages to log.
 	run func(ctx context.Context, args []string, out, log io.Writer) error
 }
 
@@ -35,11 +35,11 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// errUsage is what a command fails with that was called wrongly, and that has
-// said so.
+// errUsage is the error of a command that was called wrongly, and that has said
+// why in its log.
 var errUsage = errors.New("called wrongly")
 
-// run finds the command and returns the exit code.
+// run runs the command that args name, and returns the exit code.
 func run(ctx context.Context, args []string, out, log io.Writer) int {
 	if len(args) == 0 {
 		usage(log)

@@ -18,18 +18,19 @@ import (
 	"time"
 	"unicode"
 
+	"geerpc/internal/registryapi"
 	"geerpc/registry"
 )
 
-// The limits on those who talk to the registry. A watch is answered in its own
-// time; see registry.GeeRegistry.ServeHTTP.
+// The limits of the HTTP server. A watch sets its own; see
+// registry.GeeRegistry.ServeHTTP.
 const (
 	headerTimeout  = 10 * time.Second
 	writeTimeout   = 30 * time.Second
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 64 << 10
-	bodyTimeout    = 5 * time.Second // for a body, which nobody needs
-	stopTimeout    = 5 * time.Second // for the requests under way when the process is told to end
+	bodyTimeout    = 5 * time.Second // to receive a body, which no handler reads
+	stopTimeout    = 5 * time.Second // for requests in flight when the process stops
 
 	healthPath = "/healthz"
 )
@@ -46,7 +47,7 @@ func parseRegistryFlags(args []string, log io.Writer) (*registryFlags, error) {
 	set := flag.NewFlagSet("geerpc registry", flag.ContinueOnError)
 	set.SetOutput(log)
 	set.StringVar(&f.addr, "addr", ":9999", "the `address` to listen on")
-	set.StringVar(&f.path, "path", "/_geerpc_/registry", "the `path` of the registry")
+	set.StringVar(&f.path, "path", registryapi.DefaultPath, "the `path` of the registry")
 	set.StringVar(&f.tokenFile, "token-file", "", "a `file` with the token that servers must present, or with several, one a line, of which any will do; it is read again when it changes; none: everybody may register")
 	set.StringVar(&f.certFile, "cert-file", "", "a `file` with the certificate for https, and those between it and its authority, in PEM; it is read again when it changes; none: http")
 	set.StringVar(&f.keyFile, "key-file", "", "the `file` with the certificate's key, in PEM")
@@ -57,7 +58,7 @@ func parseRegistryFlags(args []string, log io.Writer) (*registryFlags, error) {
 	case errors.Is(err, flag.ErrHelp):
 		return nil, err
 	case err != nil:
-		return nil, errUsage // the flags have said so
+		return nil, errUsage // Parse has printed why
 	case set.NArg() > 0:
 		fmt.Fprintln(log, "geerpc registry: no arguments are taken")
 		set.Usage()
@@ -73,15 +74,15 @@ func parseRegistryFlags(args []string, log io.Writer) (*registryFlags, error) {
 	return f, nil
 }
 
-// isPath reports whether requests can be made to a path as it is written. The
-// braces are those of patterns.
+// isPath reports whether a path can be both a pattern of a ServeMux and part of
+// a URL as it is: in a pattern, braces are wildcards.
 func isPath(p string) bool {
 	u, err := url.Parse(p)
 	odd := func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) || c == '{' || c == '}' }
 	return err == nil && u.Path == p && path.IsAbs(p) && path.Clean(p) == p && p != healthPath && !strings.ContainsFunc(p, odd)
 }
 
-// runRegistry runs a registry until ctx ends. It prints the URL.
+// runRegistry runs a registry until ctx ends. It prints the URL to out.
 func runRegistry(ctx context.Context, args []string, out, log io.Writer) error {
 	f, err := parseRegistryFlags(args, log)
 	if err != nil {
@@ -105,13 +106,13 @@ func runRegistry(ctx context.Context, args []string, out, log io.Writer) error {
 	logger.Info("registry: serving", "scheme", scheme, "addr", lis.Addr(), "path", f.path, "token", f.tokenFile != "", "grace", r.Grace)
 	watching, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	wg.Go(func() { secrets.watch(watching, logger) }) // until stop
+	wg.Go(func() { secrets.watch(watching, logger) }) // ends with stop; wg.Wait waits
 	defer wg.Wait()
 	defer stop()
 	return serveRegistry(ctx, lis, f.path, r, logger)
 }
 
-// listen listens for http, or for https if there is a certificate.
+// listen opens the listener, for https if there is a certificate.
 func listen(f *registryFlags, s *secrets) (lis net.Listener, scheme string, err error) {
 	if lis, err = net.Listen("tcp", f.addr); err != nil || f.certFile == "" {
 		return lis, "http", err
@@ -119,7 +120,7 @@ func listen(f *registryFlags, s *secrets) (lis net.Listener, scheme string, err 
 	return tls.NewListener(lis, &tls.Config{GetCertificate: s.certificate}), "https", nil
 }
 
-// reachable returns an address that leads to the listener on this machine.
+// reachable returns the address at which this machine reaches a listener.
 func reachable(addr net.Addr) string {
 	at, err := netip.ParseAddrPort(addr.String())
 	if err == nil && at.Addr().IsUnspecified() {
@@ -128,8 +129,8 @@ func reachable(addr net.Addr) string {
 	return addr.String()
 }
 
-// serveRegistry serves until ctx ends, which ends watches too, and then waits
-// for the requests under way. Those that take longer are cut off.
+// serveRegistry serves until ctx ends. Watches end with ctx; other requests in
+// flight have stopTimeout before they are cut off.
 func serveRegistry(ctx context.Context, lis net.Listener, path string, r *registry.GeeRegistry, logger *slog.Logger) error {
 	var fresh freshConns
 	server := &http.Server{
@@ -156,7 +157,7 @@ func serveRegistry(ctx context.Context, lis net.Listener, path string, r *regist
 		stopped <- err
 	})
 	if err := server.Serve(lis); unhook() {
-		return err // and not because ctx has ended
+		return err // Serve failed while ctx goes on
 	}
 	err := <-stopped
 	logger.Info("registry: stopped", "servers", len(r.Servers()))
@@ -168,13 +169,13 @@ func registryMux(path string, r *registry.GeeRegistry) *http.ServeMux {
 	mux.Handle(path, r)
 	mux.HandleFunc("GET "+healthPath, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
 	if path != "/" {
-		mux.Handle("GET /{$}", http.RedirectHandler(path, http.StatusFound)) // for people
+		mux.Handle("GET /{$}", http.RedirectHandler(path, http.StatusFound)) // for people with a browser
 	}
 	return mux
 }
 
-// limitBody limits the time for the body of a request. No handler reads one, but the
-// http.Server does before it goes on, and has no limit of its own for that.
+// limitBody limits the time for the body of a request. No handler reads bodies,
+// but the http.Server does before the next request, without a limit.
 func limitBody(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.ContentLength != 0 {
@@ -184,15 +185,15 @@ func limitBody(h http.Handler) http.Handler {
 	})
 }
 
-// freshConns are the connections on which no request has come yet. To
-// http.Server.Shutdown they are busy for their first five seconds.
+// freshConns are the connections on which no request has arrived yet.
+// http.Server.Shutdown waits five seconds for such a connection.
 type freshConns struct {
 	mu      sync.Mutex // guards what follows
 	conns   map[net.Conn]bool
 	closing bool
 }
 
-// note is an http.Server's ConnState.
+// note keeps track of a connection. It is an http.Server's ConnState.
 func (f *freshConns) note(conn net.Conn, state http.ConnState) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -200,7 +201,7 @@ func (f *freshConns) note(conn net.Conn, state http.ConnState) {
 	case state != http.StateNew:
 		delete(f.conns, conn)
 	case f.closing:
-		go conn.Close() // of TLS it may take a moment; nobody waits
+		go conn.Close() // with TLS this may block for a moment; nobody waits for it
 	default:
 		if f.conns == nil {
 			f.conns = make(map[net.Conn]bool)
@@ -209,12 +210,12 @@ func (f *freshConns) note(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// close closes them, and those that come later.
+// close closes the connections, and every new one from now on.
 func (f *freshConns) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.closing = true
 	for conn := range f.conns {
-		go conn.Close()
+		go conn.Close() // as in note
 	}
 }

@@ -15,18 +15,18 @@ import (
 	"unicode"
 )
 
-// reloadInterval is how often the files are looked at.
+// reloadInterval is the time between two reads of the files.
 const reloadInterval = 5 * time.Second
 
-// secrets are the tokens and the certificate in files, as they were last read.
-// A name that is empty is that of no file. It is safe for concurrent use.
+// secrets are the tokens and the certificate, as last read from their files. An
+// empty file name means that there is none. It is safe for concurrent use.
 type secrets struct {
 	tokenFile, certFile, keyFile string
 
 	mu       sync.Mutex // guards what follows
 	token    []string
 	cert     *tls.Certificate
-	certText [2][]byte // of certificate and key
+	certText [2][]byte // the certificate file and the key file
 }
 
 func loadSecrets(tokenFile, certFile, keyFile string) (*secrets, error) {
@@ -35,7 +35,7 @@ func loadSecrets(tokenFile, certFile, keyFile string) (*secrets, error) {
 	return s, err
 }
 
-// tokens are those of which a server must present one.
+// tokens returns the tokens, of which a server must present one.
 func (s *secrets) tokens() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,8 +49,8 @@ func (s *secrets) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return s.cert, nil
 }
 
-// watch reads the files again from time to time, until ctx ends. What can't be
-// read stays in use as it was.
+// watch reads the files again every reloadInterval, until ctx ends. If a file
+// can't be read, the last good version stays in use.
 func (s *secrets) watch(ctx context.Context, logger *slog.Logger) {
 	if s.tokenFile == "" && s.certFile == "" {
 		return
@@ -75,10 +75,9 @@ func (s *secrets) watch(ctx context.Context, logger *slog.Logger) {
 	}
 }
 
-// reload reads the files, and reports whether there is something new in them.
-// The tokens are one thing, the certificate and its key another: what is wrong
-// with one of them keeps no token good that was withdrawn. Of each all is taken,
-// or nothing.
+// reload reads the files, and reports whether anything is new. Tokens and
+// certificate are independent: a broken certificate must not keep a token in use
+// that was withdrawn.
 func (s *secrets) reload() (changed bool, err error) {
 	tokens, err := s.reloadTokens()
 	cert, certErr := s.reloadCertificate()
@@ -128,8 +127,8 @@ func (s *secrets) reloadCertificate() (changed bool, err error) {
 }
 
 // parseTokens returns the tokens in a file, one a line. An empty file is an
-// error: nobody means a token that everybody has. So is a token that nobody could
-// present.
+// error, because with no token set everybody could register. So is a token that
+// can't be sent in a header.
 func parseTokens(name string, text []byte) (tokens []string, err error) {
 	for line := range strings.Lines(string(text)) {
 		token := strings.TrimSpace(line)
