@@ -148,7 +148,7 @@ func TestD211_BroadcastOverADrainedConnection(t *testing.T) {
 			drains := func(next geerpc.CallFunc) geerpc.CallFunc {
 				return func(ctx context.Context, serviceMethod string, args, reply any) error {
 					once.Do(func() {
-						s, _ := xc.fleet.server("pipe@a")
+						s, _ := xc.set.server("pipe@a")
 						go s.conns[0].client.Load().Shutdown(t.Context()) // ends with the connection
 						synctest.Wait()
 					})

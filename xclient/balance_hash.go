@@ -71,12 +71,12 @@ func (p *hashPicker) Pick(ctx context.Context) *Server {
 	if !ok {
 		key = rand.Uint64()
 	}
-	tried := attemptsOf(ctx)
+	tried := callContextOf(ctx)
 	limit := p.limit()
 	best := p.ring.Find(key, func(i int) bool {
 		s := p.servers[i]
 		full := float64(s.InFlight()) >= limit*p.ring.Share(i)
-		return full || tried != nil && tried.has(s)
+		return full || tried != nil && tried.hasTried(s)
 	})
 	if best < 0 { // all have been tried
 		best = p.ring.Find(key, func(int) bool { return false })

@@ -77,8 +77,8 @@ func TestD213_OnlyItsOwnKeysMove(t *testing.T) {
 					if with[k] != gone {
 						continue
 					}
-					a := &attempts{Context: WithHashKey(context.Background(), fmt.Sprint("key ", k))}
-					a.add(gone)
+					a := &callContext{Context: WithHashKey(context.Background(), fmt.Sprint("key ", k))}
+					a.addTried(gone)
 					if next := p.Pick(a); next != without[k] {
 						t.Fatalf("key %d goes to %s while %s is passed over, to %s when it has left", k, next.Endpoint().Addr, gone.Endpoint().Addr, without[k].Endpoint().Addr)
 					}
@@ -185,7 +185,7 @@ func TestConsistentHash_ComesHome(t *testing.T) {
 func TestConsistentHash_Attempts(t *testing.T) {
 	servers := manyServers(4)
 	p := ConsistentHash().Picker(servers)
-	a := &attempts{Context: WithHashKey(t.Context(), "key")}
+	a := &callContext{Context: WithHashKey(t.Context(), "key")}
 	home := p.Pick(a)
 	var tried []*Server
 	for range servers {
@@ -194,7 +194,7 @@ func TestConsistentHash_Attempts(t *testing.T) {
 			t.Errorf("attempt %d went to %s again", len(tried)+1, s.Endpoint().Addr)
 		}
 		tried = append(tried, s)
-		a.add(s)
+		a.addTried(s)
 	}
 	if tried[0] != home || p.Pick(a) != home {
 		t.Error("neither the first attempt nor that after the last went home")

@@ -58,7 +58,7 @@ func (p *leastLoadedPicker) Pick(context.Context) *Server {
 	return p.servers[i]
 }
 
-// busier tells whether server i has more load than server j.
+// busier reports whether server i has more load than server j.
 func (p *leastLoadedPicker) busier(i, j int) bool {
 	now := attempt.Now()
 	if tryI, tryJ := p.servers[i].record.DueForTrial(now), p.servers[j].record.DueForTrial(now); tryI != tryJ {
@@ -73,7 +73,7 @@ func (p *leastLoadedPicker) busier(i, j int) bool {
 
 func (p *leastLoadedPicker) latency(i int, now time.Duration) time.Duration {
 	s := p.servers[i]
-	return s.record.Latency(now, s.usual())
+	return s.record.Latency(now, s.medianLatency())
 }
 
 // load returns how busy a server would be with one more call.

@@ -86,5 +86,5 @@ func TestLeastLoaded_TriesSlowServersAgain(t *testing.T) {
 func (s *Server) took(d time.Duration) {
 	now := attempt.Now()
 	a := s.record.Begin(now-d, false)
-	s.record.End(a, attempt.Ending{Outcome: attempt.Replied, At: now, Median: s.usual()})
+	s.record.End(a, attempt.Ending{Outcome: attempt.Replied, At: now, Median: s.medianLatency()})
 }

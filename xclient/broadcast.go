@@ -42,6 +42,24 @@ func (xc *XClient) BroadcastAll(ctx context.Context, serviceMethod string, args,
 	return err
 }
 
+// Fork calls the named method on all servers at once. The first good answer is
+// decoded into reply, a pointer, nil drops it; and the calls to the other
+// servers are cancelled before Fork returns. The method should be one that may
+// run on any number of servers.
+//
+// If there is no good answer, the error joins that of each server, as
+// Broadcast's does; and so it does in the cases that Broadcast lists.
+//
+// args is encoded by several goroutines at once. Reply metadata comes with the
+// answer.
+func (xc *XClient) Fork(ctx context.Context, serviceMethod string, args, reply any) error {
+	answered, err := xc.callAll(ctx, serviceMethod, args, reply, func(err error) bool { return err == nil })
+	if answered {
+		return nil
+	}
+	return err
+}
+
 // ErrAbandoned is what Broadcast reports of a call that it cancelled because
 // another server had failed. It is wrapped in a *geerpc.Error with CodeAborted,
 // whose Ran tells whether the method may have run.
@@ -65,37 +83,37 @@ func abandoned(ctx context.Context, err error) error {
 	return cut
 }
 
-// callAll calls all servers at once and returns when all calls have ended. An
-// answer, or error, that is enough has the other calls cancelled.
+// callAll calls all servers at once and returns when all calls have ended. It cancels
+// the other calls when one ends for which enough is true.
 func (xc *XClient) callAll(ctx context.Context, serviceMethod string, args, reply any, enough func(error) bool) (answered bool, err error) {
 	if ctx == nil {
 		return false, errNilContext
 	}
-	if xc.fleet.closed() {
+	if xc.set.closed() {
 		return false, geerpc.ErrShutdown
 	}
 	target, err := newTarget(ctx, reply)
 	if err != nil {
 		return false, err
 	}
-	servers, err := xc.all(ctx, serviceMethod)
+	servers, err := xc.serversFor(ctx, serviceMethod)
 	if err != nil {
 		return false, err
 	}
 	if len(servers) == 0 {
 		return false, errNoServers
 	}
-	ctx, expire := within(ctx, xc.timeout)
+	ctx, expire := withDefaultTimeout(ctx, xc.timeout)
 	defer expire()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	c := chorus{target: target}
+	c := answers{target: target}
 	var wg sync.WaitGroup
 	for _, s := range servers {
 		own := target.copy(ctx)
 		wg.Go(func() {
-			detached(func() error {
-				return xc.call(own.ctx, s, serviceMethod, args, own.reply)
+			runDetached(func() error {
+				return xc.callServer(own.ctx, s, serviceMethod, args, own.reply)
 			}, func(err error) {
 				if c.add(s.Endpoint().Addr, own, abandoned(ctx, err)); enough(err) {
 					cancel(ErrAbandoned)
@@ -104,27 +122,70 @@ func (xc *XClient) callAll(ctx context.Context, serviceMethod string, args, repl
 		})
 	}
 	wg.Wait()
-	return c.answered, errors.Join(c.errs...)
+	return c.done, errors.Join(c.errs...)
 }
 
-// A chorus collects what the servers answer.
-type chorus struct {
+// An answers collects what the servers answer.
+type answers struct {
 	target target
 
-	mu       sync.Mutex // guards what follows, and what target points to
-	answered bool
-	errs     []error
+	mu   sync.Mutex // guards what follows, and what target points to
+	done bool       // there has been a good answer
+	errs []error
 }
 
 // add notes how the call to one server ended.
-func (c *chorus) add(addr string, own copied, err error) {
+func (c *answers) add(addr string, own copied, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case err != nil:
 		c.errs = append(c.errs, fmt.Errorf("%s: %w", addr, err))
-	case !c.answered:
+	case !c.done:
 		c.target.take(own)
-		c.answered = true
+		c.done = true
+	}
+}
+
+// serversFor returns all servers that may offer the service of a method, each
+// once.
+func (xc *XClient) serversFor(ctx context.Context, serviceMethod string) (servers []*Server, err error) {
+	if xc.set.source != nil {
+		v, err := xc.view(ctx, serviceMethod)
+		if err != nil {
+			return nil, err
+		}
+		return v.all, nil
+	}
+	addrs, err := xc.d.GetAll()
+	if err != nil {
+		return nil, discoveryError(err)
+	}
+	for _, e := range addressed(addrs) {
+		s, err := xc.set.server(e.Addr)
+		if err != nil {
+			return nil, err
+		}
+		servers = append(servers, s)
+	}
+	return servers, nil
+}
+
+// callServer calls the named method on a server, over another connection if the
+// first was being closed before the call was sent.
+func (xc *XClient) callServer(ctx context.Context, s *Server, serviceMethod string, args, reply any) error {
+	for n := 1; ; n++ {
+		client := s.client()
+		if client == nil {
+			s.redialNow(redialInterval) // the call is for this server, and no other
+			var err error
+			if client, err = s.connect(ctx, false, nil); err != nil {
+				return err
+			}
+		}
+		err := s.call(ctx, client, serviceMethod, args, reply)
+		if err == nil || n >= maxPicks || !closedUnsent(ctx, client, err) {
+			return err
+		}
 	}
 }

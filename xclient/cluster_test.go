@@ -232,7 +232,7 @@ func TestGoawayBeforeTheCallIsSent(t *testing.T) {
 	drains := func(next geerpc.CallFunc) geerpc.CallFunc {
 		return func(ctx context.Context, serviceMethod string, args, reply any) error {
 			once.Do(func() {
-				s := attemptsOf(ctx).tried[0]
+				s := callContextOf(ctx).tried[0]
 				client := s.conns[0].client.Load()
 				h := w.host(strings.TrimPrefix(s.Endpoint().Addr, "pipe@"))
 				go func() { shut <- h.Shutdown(context.Background()) }() // ends below
@@ -532,8 +532,8 @@ func BenchmarkFleet_Flap(b *testing.B) {
 				defer xc.Close()
 				b.ReportAllocs()
 				for b.Loop() {
-					xc.fleet.changes.Add(1)
-					if _, err := xc.fleet.view(context.Background(), "Work"); err != nil {
+					xc.set.healthChanges.Add(1)
+					if _, err := xc.set.view(context.Background(), "Work"); err != nil {
 						b.Fatal(err)
 					}
 				}

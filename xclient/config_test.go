@@ -341,7 +341,7 @@ func TestRetry_GoesToAnotherServer(t *testing.T) {
 			var attempts []string
 			fails := func(geerpc.CallFunc) geerpc.CallFunc {
 				return func(ctx context.Context, _ string, _, _ any) error {
-					peer := attemptsOf(ctx).tried
+					peer := callContextOf(ctx).tried
 					attempts = append(attempts, peer[len(peer)-1].Endpoint().Addr)
 					return errRefused
 				}
@@ -401,7 +401,7 @@ func TestConnections(t *testing.T) {
 		eventually(t, "there are three connections", func() bool {
 			return xc.Call(context.Background(), "Work.Name", 0, nil) == nil && w.connections("a") == 3
 		})
-		if s, _ := xc.fleet.server("pipe@a"); !s.health.fit() {
+		if s, _ := xc.set.server("pipe@a"); !s.health.fit() {
 			t.Error("the server is down")
 		}
 		for range 30 {

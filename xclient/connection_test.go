@@ -15,10 +15,10 @@ import (
 // and another one that it takes no more calls. The first must get that client
 // or an error.
 func TestConnection_ClientGoesWhileWaited(t *testing.T) {
-	x := new(connector)
+	x := new(common)
 	x.ctx, x.cancel = context.WithCancelCause(context.Background())
 	defer x.close()
-	c := &connection{connector: x, err: errLeft}
+	c := &connection{common: x, err: errUnlisted}
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
@@ -47,7 +47,7 @@ func TestConnection_TooSlowByAHair(t *testing.T) {
 		d := NewMultiServerDiscovery([]string{w.start("slow"), w.start("b")})
 		dialer := func(ctx context.Context, network, address string) (net.Conn, error) {
 			if address == "slow" {
-				time.Sleep(briefly)
+				time.Sleep(reconsiderAfter)
 			}
 			return w.DialContext(ctx, network, address)
 		}
@@ -58,9 +58,9 @@ func TestConnection_TooSlowByAHair(t *testing.T) {
 				wg.Go(func() { name(t, xc) })
 			}
 			wg.Wait()
-			time.Sleep(briefly)
+			time.Sleep(reconsiderAfter)
 			synctest.Wait()
-			if s, _ := xc.fleet.server("pipe@slow"); !s.health.fit() {
+			if s, _ := xc.set.server("pipe@slow"); !s.health.fit() {
 				t.Error("it is connected, and down")
 			}
 			xc.Close()
@@ -77,7 +77,7 @@ func TestConnection_OneIsLostWhenAnotherComes(t *testing.T) {
 	s := &Server{conns: []*connection{new(connection), new(connection)}}
 	set := func(c *connection, client *geerpc.Client) {
 		c.client.Store(client)
-		s.review()
+		s.updateDown()
 	}
 	for i := range 5000 {
 		coming, going := s.conns[i%2], s.conns[1-i%2]
@@ -99,7 +99,7 @@ func TestConnection_OneIsLostWhenAnotherComes(t *testing.T) {
 // TestConnection_TurnsWrap: after 2³¹ turns an int of 32 bits is negative.
 func TestConnection_TurnsWrap(t *testing.T) {
 	s := &Server{conns: []*connection{new(connection), new(connection), new(connection)}}
-	s.turn.Store(1<<31 - 2)
+	s.nextConn.Store(1<<31 - 2)
 	for i := range s.conns {
 		s.conns[i].client.Store(new(geerpc.Client))
 	}

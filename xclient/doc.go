@@ -79,14 +79,14 @@
 // the first one's return, and soon all that are back have their share: once a
 // second a call that finds no server up has them all dialled.
 //
-// # What an attempt says of its server
+// # What an attempt proves about its server
 //
-// How an attempt on a server ends tells how fast the server is, which
-// [LeastLoaded] looks at, and whether it is well, which [Ejection] does:
+// The end of an attempt on a server is evidence of the server's speed, which
+// [LeastLoaded] looks at, and of its health, which [Ejection] looks at:
 //
 //	it ended with                        speed              health
-//	a reply                              exactly that       an answer: the row of failures ends
-//	an error of the method               no less than that  an answer: the row of failures ends
+//	a reply                              exactly that       a success: ends a row of failures
+//	an error of the method               no less than that  a success: ends a row of failures
 //	a refusal: unavailable, exhausted,   time in vain       a failure
 //	or the server's handle timeout
 //	its deadline, also while it waited   time in vain       a failure
@@ -94,20 +94,19 @@
 //	when the method said so itself
 //	a lost connection                    time in vain       a failure, once for all on it
 //	its caller's leave, or another       time in vain       no answer
-//	attempt was faster
-//	the same or a deadline, sooner than  time in vain       nothing
-//	an answer could be expected: in four
-//	times what one takes as a rule
+//	attempt's answer
+//	the same or its deadline, sooner     time in vain       nothing
+//	than in four times what an answer
+//	usually takes
 //	not found, not allowed, not to be    nothing            nothing
 //	decoded, never sent
 //
-// Time in vain is added to what the next answer takes, that of several calls at
-// a time once. An error that comes
-// sooner than answers do counts as in flight for as long as an answer would
-// have taken: errors attract no calls. Of Envoy's and gRPC's outlier detection
-// are taken the row of failures, the comparison with the other servers and the
-// limit on how many may be out; of Finagle's "peak EWMA" that calls in flight
-// count.
+// Time in vain is added to what the next answer takes; time that several calls
+// spent at once counts once. An error that comes sooner than answers do counts
+// as in flight for as long as an answer would have taken: errors attract no
+// calls. Consecutive failures, the comparison with the other servers and the limit
+// on how many may be out are those of Envoy's and gRPC's outlier detection; that
+// calls in flight count is from Finagle's "peak EWMA".
 //
 // If there is no server, calls fail at once with geerpc.CodeUnavailable; Wait of
 // a [GeeRegistryDiscovery] is for those that come before the first. If none

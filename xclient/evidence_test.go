@@ -144,9 +144,9 @@ func inBubble(t *testing.T, n int, c Config, f func(t *testing.T, xc *XClient, w
 
 // ejectedNow returns how many servers are ejected.
 func ejectedNow(xc *XClient) int {
-	xc.fleet.mu.Lock()
-	defer xc.fleet.mu.Unlock()
-	return xc.fleet.out
+	xc.set.mu.Lock()
+	defer xc.set.mu.Unlock()
+	return xc.set.ejectedCount
 }
 
 // TestD201_LosingARaceIsNoFault: twenty servers that all get slow, past the
@@ -182,8 +182,8 @@ func TestD201_LosersAreNotFast(t *testing.T) {
 		c := crowd{xc: xc, every: 50 * time.Millisecond, context: deadline(10 * time.Second)}
 		c.call(5 * time.Second) // while there is an advance on hedges
 		c.wg.Wait()
-		slow, _ := xc.fleet.server(actors[0].addr)
-		fast, _ := xc.fleet.server(actors[1].addr)
+		slow, _ := xc.set.server(actors[0].addr)
+		fast, _ := xc.set.server(actors[1].addr)
 		t.Logf("the slow server shows %s, the fast one %s", slow.Latency(), fast.Latency())
 		if slow.Latency() < 10*fast.Latency() {
 			t.Errorf("the slow server shows %s, the fast one %s", slow.Latency(), fast.Latency())
@@ -383,11 +383,11 @@ func TestD205_WaitingForASlot(t *testing.T) {
 			Option: &geerpc.Option{Dialer: w.DialContext}, Retry: Retry{MaxAttempts: 1}})
 		defer xc.Close()
 		for range 2 { // they take the slots, and their callers wait
-			s, err := xc.fleet.server(bad.addr)
+			s, err := xc.set.server(bad.addr)
 			if err != nil {
 				t.Fatal(err)
 			}
-			go xc.call(context.Background(), s, "Stage.Play", 0, nil) // ends with the server
+			go xc.callServer(context.Background(), s, "Stage.Play", 0, nil) // ends with the server
 		}
 		synctest.Wait()
 		c := crowd{xc: xc, every: 10 * time.Millisecond, context: deadline(100 * time.Millisecond)}

@@ -22,7 +22,7 @@ func (xc *XClient) Go(serviceMethod string, args, reply any, done chan *geerpc.C
 		done = make(chan *geerpc.Call, 1)
 	}
 	call := &geerpc.Call{ServiceMethod: serviceMethod, Args: args, Reply: reply, Done: done}
-	go detached(func() error { // ends when the call is received or the XClient closed
+	go runDetached(func() error { // ends when the call is received or the XClient closed
 		return xc.Call(context.Background(), serviceMethod, args, reply)
 	}, func(err error) {
 		call.Error = err
@@ -31,12 +31,12 @@ func (xc *XClient) Go(serviceMethod string, args, reply any, done chan *geerpc.C
 	return call
 }
 
-// announce sends a call that is done to whoever waits for it. If the channel
-// has been closed, nobody does.
+// announce sends a call that is done on its channel. If that has been closed, nobody
+// waits.
 func (xc *XClient) announce(call *geerpc.Call) {
 	defer func() {
 		if p := recover(); p != nil {
-			xc.fleet.reports.Log(xc.fleet.opt.Logger, slog.LevelError,
+			xc.set.reports.Log(xc.set.opt.Logger, slog.LevelError,
 				"rpc xclient: call not announced: its Done channel is closed", "method", call.ServiceMethod)
 		}
 	}()
@@ -47,28 +47,28 @@ func (xc *XClient) announce(call *geerpc.Call) {
 	}
 	select {
 	case call.Done <- call:
-	case <-xc.fleet.ctx.Done():
+	case <-xc.set.ctx.Done():
 	}
 }
 
-// detached makes a call on a goroutine that is not its caller's, and tells done
-// how it ended. If the call panics or ends the goroutine, that is its error:
-// nobody else is there to notice.
-func detached(call func() error, done func(error)) {
+// runDetached makes a call on a goroutine that is not its caller's, and passes its
+// error to done. A call that panics or ends the goroutine is an error, too: nobody
+// else would notice.
+func runDetached(call func() error, done func(error)) {
 	err := errExited
 	defer func() {
 		if p := recover(); p != nil {
-			err = lostTrack("the call panicked: %.256v", p)
+			err = unknownResult("the call panicked: %.256v", p)
 		}
 		done(err)
 	}()
 	err = call()
 }
 
-var errExited = lostTrack("the call ended its goroutine")
+var errExited = unknownResult("the call ended its goroutine")
 
-// lostTrack returns the error of a call of which nobody knows how it ended.
-func lostTrack(format string, a ...any) error {
+// unknownResult returns the error of a call of which nobody knows how it ended.
+func unknownResult(format string, a ...any) error {
 	e := geerpc.Errorf(geerpc.CodeInternal, "rpc xclient: %w", fmt.Errorf(format, a...)).(*geerpc.Error)
 	e.Where, e.Ran = geerpc.InClient, geerpc.RanMaybe
 	return e

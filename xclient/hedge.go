@@ -75,7 +75,7 @@ type hedger struct {
 }
 
 func (h *hedger) call(ctx context.Context, serviceMethod string, args, reply any) error {
-	if !idempotent(ctx) {
+	if !isIdempotent(ctx) {
 		return h.next(ctx, serviceMethod, args, reply)
 	}
 	target, err := newTarget(ctx, reply)
@@ -89,7 +89,7 @@ func (h *hedger) call(ctx context.Context, serviceMethod string, args, reply any
 	r := race{caller: ctx, cancel: cancel}
 	begin := func() {
 		a := hedged{copied: target.copy(attempts)}
-		go detached(func() error { // ends when the attempt is received below
+		go runDetached(func() error { // ends when the attempt is received below
 			return h.next(a.ctx, serviceMethod, args, a.reply)
 		}, func(err error) {
 			a.err = err
@@ -102,7 +102,7 @@ func (h *hedger) call(ctx context.Context, serviceMethod string, args, reply any
 	if r.last.err == nil {
 		target.take(r.last.copied)
 	}
-	return r.tally.outcome(r.last.err)
+	return r.attempts.result(r.last.err)
 }
 
 // watch begins the attempts after the first, and returns when all have ended:
@@ -115,7 +115,7 @@ func (h *hedger) watch(r *race, begin func(), ended <-chan hedged) {
 		case a := <-ended:
 			r.end(a)
 		case <-timer.C:
-			if begun := r.running + r.tally.attempts; !r.decided && begun < h.Max && h.budget.Spend() {
+			if begun := r.running + r.attempts.count; !r.decided && begun < h.Max && h.budget.Spend() {
 				begin()
 				timer.Reset(h.Delay)
 			}
@@ -134,22 +134,22 @@ var errOutrun = errors.New("another attempt was faster")
 
 // A race is the attempts of one call. It is its caller's goroutine's.
 type race struct {
-	caller  context.Context
-	cancel  context.CancelCauseFunc // ends the attempts that are running
-	running int
-	tally   tally
-	last    hedged // to end or, if decided, the one that counts
-	decided bool
+	caller   context.Context
+	cancel   context.CancelCauseFunc // ends the attempts that are running
+	running  int
+	attempts attempts
+	last     hedged // to end or, if decided, the one that counts
+	decided  bool
 }
 
 func (r *race) end(a hedged) {
 	r.running--
-	r.tally.add(a.err)
+	r.attempts.add(a.err)
 	if r.decided {
 		return
 	}
 	r.last = a
-	if a.err == nil || !repeatable(r.caller, a.err) {
+	if a.err == nil || !retryable(r.caller, a.err) {
 		r.decided = true
 		r.cancel(errOutrun)
 	}

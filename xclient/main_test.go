@@ -188,7 +188,7 @@ func (w *world) hangUp(name string) {
 // connectAll connects an XClient to all servers that its Discovery lists.
 func connectAll(t testing.TB, xc *XClient) {
 	t.Helper()
-	servers, err := xc.all(context.Background(), "Work.Name")
+	servers, err := xc.serversFor(context.Background(), "Work.Name")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,11 +235,11 @@ func name(t testing.TB, xc *XClient) string {
 
 // callAt calls a method on the server at an address, listed or not.
 func callAt(xc *XClient, addr, serviceMethod string) error {
-	s, err := xc.fleet.server(addr)
+	s, err := xc.set.server(addr)
 	if err != nil {
 		return err
 	}
-	return xc.call(context.Background(), s, serviceMethod, 0, nil)
+	return xc.callServer(context.Background(), s, serviceMethod, 0, nil)
 }
 
 // wantError checks what kind of error it is.

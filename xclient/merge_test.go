@@ -261,7 +261,7 @@ func BenchmarkList(b *testing.B) {
 		defer r.Close()
 		gee := NewGeeRegistryDiscovery(r.URL, 0)
 		defer gee.Close()
-		for name, d := range map[string]lister{"static": NewMultiServerDiscovery(list), "registry": gee} {
+		for name, d := range map[string]listSource{"static": NewMultiServerDiscovery(list), "registry": gee} {
 			b.Run(fmt.Sprintf("%s/servers=%d", name, n), func(b *testing.B) {
 				d.List(b.Context())
 				b.ReportAllocs()

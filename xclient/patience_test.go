@@ -80,7 +80,7 @@ func TestD204_AllFailBetweenPolls(t *testing.T) {
 		f := newFlaky()
 		xc, _, addrs := flakyCluster(t, f, 10, Config{Retry: Retry{MaxAttempts: 1}})
 		load(xc, 1000, time.Millisecond)
-		xc.fleet.judge() // as each second
+		xc.set.detectOutliers() // as each second
 		f.fail(failed(geerpc.CodeUnavailable, geerpc.InServer, geerpc.RanNever), addrs...)
 		load(xc, 90, time.Millisecond)
 		if n := ejectedNow(xc); n > 0 {
@@ -158,9 +158,9 @@ func TestD203_LongCalls(t *testing.T) {
 				ctx, cancel := context.WithCancel(context.Background())
 				var wg sync.WaitGroup
 				actors[0].plays(hangs)
-				s, _ := xc.fleet.server(actors[0].addr)
+				s, _ := xc.set.server(actors[0].addr)
 				for range long {
-					wg.Go(func() { xc.call(ctx, s, "Stage.Play", 0, nil) })
+					wg.Go(func() { xc.callServer(ctx, s, "Stage.Play", 0, nil) })
 				}
 				synctest.Wait()
 				actors[0].plays(takes(10 * time.Millisecond))

@@ -159,13 +159,13 @@ func TestEjectedServersBeforeUnreachableOnes(t *testing.T) {
 // ejectNow ejects a server.
 func ejectNow(t *testing.T, xc *XClient, addr string) {
 	t.Helper()
-	s, err := xc.fleet.server(addr)
+	s, err := xc.set.server(addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	xc.fleet.mu.Lock()
-	xc.fleet.ejectLocked(s, "a test")
-	xc.fleet.mu.Unlock()
+	xc.set.mu.Lock()
+	xc.set.ejectLocked(s, "a test")
+	xc.set.mu.Unlock()
 	if s.health.fit() {
 		t.Fatalf("%s is not ejected", addr)
 	}
@@ -277,7 +277,7 @@ func TestLeastLoaded_ServerBeingDialled(t *testing.T) {
 			synctest.Wait()
 		}
 		for _, addr := range addrs {
-			s, _ := xc.fleet.server(addr)
+			s, _ := xc.set.server(addr)
 			if n := s.InFlight(); n < callers/2-1 || n > callers/2+1 {
 				t.Errorf("%d of %d calls wait for %s", n, callers, addr)
 			}

@@ -102,12 +102,12 @@ func (r *retrier) call(ctx context.Context, serviceMethod string, args, reply an
 
 // repeat makes a call again whose first attempt ended with err.
 func (r *retrier) repeat(ctx context.Context, err error, again func() error) error {
-	var t tally
+	var t attempts
 	t.add(err)
 	longest := r.Backoff
-	for t.attempts < r.MaxAttempts && repeatable(ctx, err) {
+	for t.count < r.MaxAttempts && retryable(ctx, err) {
 		var pause time.Duration
-		if t.attempts > 1 || ranOf(err) != geerpc.RanNever {
+		if t.count > 1 || ranOf(err) != geerpc.RanNever {
 			pause = backoff.Jitter(longest)
 			longest = min(backoff.Double(longest), r.MaxBackoff)
 		}
@@ -122,7 +122,7 @@ func (r *retrier) repeat(ctx context.Context, err error, again func() error) err
 		}
 		t.add(err)
 	}
-	return t.outcome(err)
+	return t.result(err)
 }
 
 // wait waits for a while. It returns why it has ended early, if it has: ctx's
@@ -148,7 +148,7 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// timeFor tells whether there is time left after a pause.
+// timeFor reports whether the deadline leaves time after a pause.
 func timeFor(ctx context.Context, pause time.Duration) bool {
 	deadline, ok := ctx.Deadline()
 	return !ok || time.Until(deadline) > pause

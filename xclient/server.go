@@ -17,14 +17,14 @@ type Server struct {
 	endpoint atomic.Pointer[Endpoint]
 	inFlight atomic.Int64
 	record   attempt.Record
-	typical  atomic.Int64 // the median latency of the servers with the same services, in nanoseconds; 0: not known
+	median   atomic.Int64 // the median latency of the servers with the same services, in nanoseconds; 0: not known
 	health   health
 
-	rank     uint64        // for the XClient's subset; the lowest come first
-	conns    []*connection // none: it is not an XClient's
-	turn     atomic.Uint32 // of conns
-	reviewed sync.Mutex    // held by review
-	lost     atomic.Bool   // dials fail, and the Logger knows
+	rank              uint64        // in the XClient's subset; the lowest come first
+	conns             []*connection // none: it is not an XClient's
+	nextConn          atomic.Uint32 // of conns
+	updatingDown      sync.Mutex    // held by updateDown
+	loggedUnreachable atomic.Bool   // dials fail, and the Logger knows
 }
 
 // NewServer returns a Server without calls, to try a Balancer on. It has a copy
@@ -50,7 +50,7 @@ func (s *Server) InFlight() int { return int(s.inFlight.Load()) }
 // same services, unless there is no answer. While there are no calls it halves
 // every five seconds, so that balancers which shun slow servers try them again.
 func (s *Server) Latency() time.Duration {
-	return s.record.Latency(attempt.Now(), s.usual())
+	return s.record.Latency(attempt.Now(), s.medianLatency())
 }
 
 // load returns how many calls are in flight, and how many errors count as much.
@@ -58,22 +58,22 @@ func (s *Server) load(now time.Duration) float64 {
 	return float64(s.inFlight.Load()) + s.record.ErrorsInFlight(now)
 }
 
-// usual returns the median latency of the servers that are like this one, zero
-// if it isn't known.
-func (s *Server) usual() time.Duration { return time.Duration(s.typical.Load()) }
+// medianLatency returns the median of the servers that are like this one, zero if it
+// isn't known.
+func (s *Server) medianLatency() time.Duration { return time.Duration(s.median.Load()) }
 
-// client returns a client that takes calls, nil if there is none at present.
-// Of several connections it is each one's turn; one that is missing begins to
-// be made, and another one stands in.
+// client returns a client that takes calls, nil if there is none at present. Several
+// connections take turns; one that is missing begins to be made, and another one
+// stands in.
 func (s *Server) client() *geerpc.Client {
 	if len(s.conns) == 1 {
-		return s.conns[0].ready()
+		return s.conns[0].usable()
 	}
-	first := s.turn.Add(1)
+	first := s.nextConn.Add(1)
 	for i := range uint32(len(s.conns)) {
-		if client := s.conn(first + i).ready(); client != nil {
+		if client := s.conn(first + i).usable(); client != nil {
 			if i > 0 {
-				s.conn(first).want()
+				s.conn(first).connectSoon()
 			}
 			return client
 		}
@@ -81,48 +81,48 @@ func (s *Server) client() *geerpc.Client {
 	return nil
 }
 
-// conn returns the connection whose turn it is.
+// conn returns the connection of a turn.
 func (s *Server) conn(turn uint32) *connection { return s.conns[turn%uint32(len(s.conns))] }
 
-// connect waits for a client. It gives up with errElsewhere when that takes
-// long and there are others to turn to, or soon after news.
-func (s *Server) connect(ctx context.Context, others bool, news <-chan struct{}) (*geerpc.Client, error) {
-	s.inFlight.Add(1) // lest one that is being dialled looks idle
+// connect waits for a client. It gives up with errTryOther when that takes long and
+// there are other servers, or soon after something has changed.
+func (s *Server) connect(ctx context.Context, hasOthers bool, changed <-chan struct{}) (*geerpc.Client, error) {
+	s.inFlight.Add(1) // or a server that is being dialled would look idle
 	defer s.inFlight.Add(-1)
-	return s.conn(s.turn.Load()).wait(ctx, others, news)
+	return s.conn(s.nextConn.Load()).wait(ctx, hasOthers, changed)
 }
 
-// want has the server connected to, while calls go elsewhere.
-func (s *Server) want() {
-	s.conn(s.turn.Load()).want()
-	s.review() // it is down until then
+// connectSoon connects to the server while calls go elsewhere.
+func (s *Server) connectSoon() {
+	s.conn(s.nextConn.Load()).connectSoon()
+	s.updateDown() // it is down until then
 }
 
-// review notes whether there is a way to the server, after one of its
-// connections has come or gone, or kept a call waiting. Of two that look at the
-// same time the second one sees all that the first did. A client that takes no
-// more calls counts until a call has found out: nobody else would.
-func (s *Server) review() {
-	s.reviewed.Lock()
-	defer s.reviewed.Unlock()
+// updateDown notes whether there is a way to the server, after one of its
+// connections has come or gone, or kept a call waiting. The lock makes the last of
+// several updates see all that the others saw. A client that takes no more calls
+// counts until a call has found out: nobody else would.
+func (s *Server) updateDown() {
+	s.updatingDown.Lock()
+	defer s.updatingDown.Unlock()
 	s.health.setDown(!s.isConnected())
 }
 
-// unreachable is for when a dial has failed, and tells the Logger once.
-func (s *Server) unreachable(err error) {
-	if !s.isConnected() && s.lost.CompareAndSwap(false, true) {
-		s.conns[0].tell(s, slog.LevelWarn, "out of reach", "err", err)
+// logUnreachable logs the first of several dials that fail.
+func (s *Server) logUnreachable(err error) {
+	if !s.isConnected() && s.loggedUnreachable.CompareAndSwap(false, true) {
+		s.conns[0].log(s, slog.LevelWarn, "out of reach", "err", err)
 	}
 }
 
-// reachable is for when one has succeeded.
-func (s *Server) reachable() {
-	if s.lost.CompareAndSwap(true, false) {
-		s.conns[0].tell(s, slog.LevelInfo, "in reach again")
+// logReachable logs that a dial has succeeded, if logUnreachable logged before.
+func (s *Server) logReachable() {
+	if s.loggedUnreachable.CompareAndSwap(true, false) {
+		s.conns[0].log(s, slog.LevelInfo, "in reach again")
 	}
 }
 
-// isConnected tells whether there is a client, perhaps one that takes no more
+// isConnected reports whether there is a client, perhaps one that takes no more
 // calls.
 func (s *Server) isConnected() bool {
 	return slices.ContainsFunc(s.conns, func(c *connection) bool { return c.client.Load() != nil })
@@ -138,7 +138,7 @@ func (s *Server) call(ctx context.Context, client *geerpc.Client, serviceMethod 
 		if end.At == 0 {
 			end.At = attempt.Now()
 		}
-		end.Median = s.usual()
+		end.Median = s.medianLatency()
 		if end.Outcome == attempt.Lost && !client.IsAvailable() {
 			end.Broken = client
 		}
@@ -167,8 +167,8 @@ func (s *Server) prove(client *geerpc.Client) {
 func (s *Server) judge(c attempt.Conclusion) {
 	switch {
 	case c.Success:
-		s.passed()
-	case c.Failures > 0 && s.health.fleet != nil:
-		s.health.fleet.suspect(s, c.Failures)
+		s.endProbation()
+	case c.Failures > 0 && s.health.set != nil:
+		s.health.set.checkFailures(s, c.Failures)
 	}
 }

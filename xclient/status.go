@@ -39,19 +39,19 @@ type ServerStatus struct {
 // address. Those that have left the list are in it until a call, or a second,
 // has noticed.
 func (xc *XClient) Servers() []ServerStatus {
-	f := &xc.fleet
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	set := &xc.set
+	set.mu.Lock()
+	defer set.mu.Unlock()
 	now := attempt.Now()
-	all := make([]ServerStatus, 0, len(f.servers))
-	for _, s := range f.servers {
+	all := make([]ServerStatus, 0, len(set.servers))
+	for _, s := range set.servers {
 		all = append(all, s.statusLocked(now))
 	}
 	slices.SortFunc(all, func(a, b ServerStatus) int { return cmp.Compare(a.Endpoint.Addr, b.Endpoint.Addr) })
 	return all
 }
 
-// statusLocked returns what is known of a server. The fleet's mu is held.
+// statusLocked returns what is known about a server. The set's mu is held.
 func (s *Server) statusLocked(now time.Duration) ServerStatus {
 	st := ServerStatus{Endpoint: *s.Endpoint(), InFlight: s.InFlight(), Latency: s.Latency()}
 	st.Answers, st.Failures, st.Row = s.record.Recent(now)
@@ -84,21 +84,6 @@ func (s *Server) connectionState() (state ServerState, why string) {
 		}
 	}
 	return state, why
-}
-
-// state returns the state of a connection, and the error if it is down.
-func (c *connection) state() (ServerState, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.client.Load() != nil:
-		return StateReady, nil
-	case c.dial != nil:
-		return StateDialling, nil
-	case c.err != nil:
-		return StateDown, c.err
-	}
-	return StateIdle, nil
 }
 
 // Counters tell how often an XClient's policies made further attempts.

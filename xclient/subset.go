@@ -40,10 +40,10 @@ func (u subset) rank(addr string) uint64 {
 	return z ^ z>>33
 }
 
-// reach returns the servers that may be taken, the first ones first. There are
-// more of them than are wanted, for when some are not fit, but not without
-// limit: a client that is cut off from all servers is not to dial them all.
-func (u subset) reach(servers []*Server) []*Server {
+// candidates returns the servers that may be taken, by rank. There are more than the
+// size, for when some are not fit, but not without limit: a client that is cut off
+// from all servers must not dial them all.
+func (u subset) candidates(servers []*Server) []*Server {
 	if u.size == 0 {
 		return servers
 	}
@@ -52,8 +52,8 @@ func (u subset) reach(servers []*Server) []*Server {
 	return servers[:min(len(servers), 4*u.size+16)]
 }
 
-// take returns those of some servers that calls are spread over.
-func (u subset) take(servers []*Server) []*Server {
+// limit returns those of some servers that calls are spread over.
+func (u subset) limit(servers []*Server) []*Server {
 	if u.size == 0 {
 		return servers
 	}

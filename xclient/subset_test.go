@@ -65,7 +65,7 @@ func farmList(n int) (addrs []string) {
 // members returns the names of the servers that calls are spread over.
 func members(t *testing.T, xc *XClient) (names []string) {
 	t.Helper()
-	v, err := xc.fleet.view(t.Context(), "Work")
+	v, err := xc.set.view(t.Context(), "Work")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestD212_CutOffFromThousands(t *testing.T) {
 			t.Errorf("%d servers were dialled", n)
 		}
 		f.fail(false, "")
-		time.Sleep(reviveInterval)
+		time.Sleep(redialInterval)
 		xc.Call(t.Context(), "Work.Name", 0, nil)
 		time.Sleep(time.Second)
 		name(t, xc)

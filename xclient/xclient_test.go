@@ -369,7 +369,7 @@ func TestEverythingAtOnce(t *testing.T) {
 				case 0:
 					d.Update(lists[n/10%len(lists)])
 				case 1:
-					xc.fleet.compare()
+					xc.set.sync()
 				case 2:
 					xc.Broadcast(context.Background(), "Work.Name", 0, new(string))
 				default:

@@ -36,7 +36,7 @@ func (f *flaky) fail(err error, addrs ...string) {
 
 func (f *flaky) intercept(geerpc.CallFunc) geerpc.CallFunc {
 	return func(ctx context.Context, _ string, _, _ any) error {
-		tried := attemptsOf(ctx).tried
+		tried := callContextOf(ctx).tried
 		addr := tried[len(tried)-1].Endpoint().Addr
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -160,7 +160,7 @@ func TestF64_AtMostHalf(t *testing.T) {
 				load(xc, 100*n, time.Millisecond)
 				ejectedOf := func() (out []string) {
 					for _, addr := range addrs {
-						if s, _ := xc.fleet.server(addr); !s.health.fit() {
+						if s, _ := xc.set.server(addr); !s.health.fit() {
 							out = append(out, addr)
 						}
 					}
@@ -184,8 +184,8 @@ func TestF64_AtMostHalf(t *testing.T) {
 				f.fail(nil, addrs...)
 				time.Sleep(2 * DefaultEjectPause)
 				load(xc, 10*n, 2*time.Second)
-				if back := ejectedOf(); len(back) != 0 || xc.fleet.out != 0 {
-					t.Errorf("%v are ejected in the end, %d by count", back, xc.fleet.out)
+				if back := ejectedOf(); len(back) != 0 || xc.set.ejectedCount != 0 {
+					t.Errorf("%v are ejected in the end, %d by count", back, xc.set.ejectedCount)
 				}
 			})
 		})
@@ -214,7 +214,7 @@ func TestF64_LateFailures(t *testing.T) {
 		time.Sleep(time.Minute - time.Second)
 		synctest.Wait()
 		wg.Wait() // a's calls have failed
-		if s, _ := xc.fleet.server("pipe@a"); !s.health.fit() {
+		if s, _ := xc.set.server("pipe@a"); !s.health.fit() {
 			t.Error("it is ejected again for calls from before")
 		}
 	})
@@ -225,14 +225,14 @@ func TestEjection_ServerHasLeft(t *testing.T) {
 	f := newFlaky()
 	xc, d, addrs := flakyCluster(t, f, 4, Config{})
 	load(xc, 4, 0)
-	s, _ := xc.fleet.server(addrs[0])
+	s, _ := xc.set.server(addrs[0])
 	d.Update(addrs[1:])
 	load(xc, 1, 0)
 	for range 10 {
 		s.judge(s.record.End(s.record.Begin(attempt.Now(), false), attempt.Ending{Outcome: attempt.Lost, At: attempt.Now()}))
 	}
-	if xc.fleet.out != 0 || s.health.back != nil {
-		t.Errorf("%d servers are ejected, a timer runs: %v", xc.fleet.out, s.health.back != nil)
+	if xc.set.ejectedCount != 0 || s.health.readmitTimer != nil {
+		t.Errorf("%d servers are ejected, a timer runs: %v", xc.set.ejectedCount, s.health.readmitTimer != nil)
 	}
 }
 
@@ -258,7 +258,7 @@ func TestEjection_WhatCounts(t *testing.T) {
 			xc, _, addrs := flakyCluster(t, f, 2, Config{Retry: Retry{MaxAttempts: 1}})
 			f.fail(test.err, addrs[0])
 			load(xc, 30, 0)
-			if s, _ := xc.fleet.server(addrs[0]); s.health.fit() == test.want {
+			if s, _ := xc.set.server(addrs[0]); s.health.fit() == test.want {
 				t.Errorf("ejected: %v", !s.health.fit())
 			}
 		})
@@ -311,8 +311,8 @@ func TestEjection_HastyCalls(t *testing.T) {
 			f.fail(nil, addrs...)
 			load(xc, 2, 0)
 		}
-		if xc.fleet.out != 0 {
-			t.Errorf("%d servers are ejected", xc.fleet.out)
+		if xc.set.ejectedCount != 0 {
+			t.Errorf("%d servers are ejected", xc.set.ejectedCount)
 		}
 	})
 }

@@ -1,10 +1,11 @@
 package xclient
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
-	"sync/atomic"
 	"time"
 
 	"geerpc/internal/backoff"
@@ -81,94 +82,89 @@ func (e Ejection) withDefaults() Ejection {
 	return e
 }
 
-// Why a server gets no calls, or few.
-const (
-	down      = 1 << iota // there is no connection to it
-	ejected               // it has failed too often
-	probation             // it has been ejected, and is to show that it is well
-	gone                  // it has left the list; calls may be in flight
-)
-
-// health is whether a server is to get calls. The zero value is a server of
-// which nothing is known.
-type health struct {
-	fleet  *fleet // nil: it is nobody's
-	state  atomic.Uint32
-	probed atomic.Int64 // when it last got a call on probation, by attempt.Now
-
-	pause  time.Duration // of the latest ejection; guarded by the fleet's mu
-	until  time.Duration // when that ends, by attempt.Now; the same
-	reason string        // for it; the same
-	back   *time.Timer   // ends the ejection; the same
-}
-
-// fit tells whether the server is to get calls as long as there are others.
-func (h *health) fit() bool { return !h.is(down | ejected) }
-
-// is tells whether the server is in one of some states.
-func (h *health) is(states uint32) bool { return h.state.Load()&states != 0 }
-
-// setDown tells whether there is a way to the server.
-func (h *health) setDown(isDown bool) {
-	if isDown {
-		h.change(h.state.Or(down)&down == 0)
-	} else {
-		h.change(h.state.And(^uint32(down))&down != 0)
-	}
-}
-
-// change has the servers that are fit looked at anew.
-func (h *health) change(changed bool) {
-	if changed && h.fleet != nil {
-		h.fleet.changes.Add(1)
-	}
-}
-
-// suspect looks at a server after so many failures in a row.
-func (f *fleet) suspect(s *Server, row int) {
-	least := f.ejection.Failures
+// checkFailures ejects a server that has failed so many times in a row, unless that
+// may be chance.
+func (set *endpointSet) checkFailures(s *Server, failures int) {
+	least := set.ejection.Failures
 	onProbation := s.health.is(probation)
-	if least < 0 || row < least && !onProbation {
+	if least < 0 || failures < least && !onProbation {
 		return
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	set.mu.Lock()
+	defer set.mu.Unlock()
 	now := attempt.Now()
-	if !onProbation && !f.pollSince(s.record.FailingSince(), now) {
+	if !onProbation && !set.resampleLocked(s.record.FailingSince(), now) {
 		return // what the others did before says nothing of what they do now
 	}
-	if onProbation || byChance(f.othersLocked(s, now), row) < maxChance {
-		f.ejectLocked(s, fmt.Sprintf("%d failures in a row", row))
+	if onProbation || chanceOf(set.othersFailureRateLocked(s, now), failures) < maxChance {
+		set.ejectLocked(s, fmt.Sprintf("%d failures in a row", failures))
 	}
 }
 
-// maxChance is how likely a row of failures may be, if it is to be the server's
-// fault.
+// maxChance is how likely consecutive failures may be by chance if they are to count
+// as the server's fault.
 const maxChance = 1e-6
 
-// byChance returns how likely it is that a server fails so many times in a
-// row which does no worse than others, of whose calls a share fails.
-func byChance(share float64, row int) float64 { return math.Pow(share, float64(row)) }
+// chanceOf returns how likely so many consecutive failures are on a server that does
+// no worse than others, of whose calls a share fails.
+func chanceOf(share float64, failures int) float64 { return math.Pow(share, float64(failures)) }
 
 // ejectLocked keeps calls off a server for a while, unless too many others are
 // out.
-func (f *fleet) ejectLocked(s *Server, reason string) {
+func (set *endpointSet) ejectLocked(s *Server, reason string) {
 	h := &s.health
 	state := h.state.Load()
-	if state&(ejected|gone) != 0 || 2*(f.out+1) > len(f.servers) || f.ctx.Err() != nil {
+	if state&(ejected|gone) != 0 || 2*(set.ejectedCount+1) > len(set.servers) || set.ctx.Err() != nil {
 		return
 	}
-	f.out++
+	set.ejectedCount++
 	if state&probation == 0 { // it has been well since the last time
 		h.pause = 0
 	}
-	h.pause = min(max(backoff.Double(h.pause), f.ejection.Pause), f.ejection.MaxPause)
+	h.pause = min(max(backoff.Double(h.pause), set.ejection.Pause), set.ejection.MaxPause)
 	h.reason = reason
 	h.state.Or(ejected)
 	h.state.And(^uint32(probation))
-	f.changes.Add(1)
+	set.healthChanges.Add(1)
 	pause := backoff.Vary(h.pause, 5)
 	h.until = attempt.Now() + min(pause, math.MaxInt64/2)
-	f.tell(s, slog.LevelWarn, "ejected", "for", pause.Round(time.Millisecond), "reason", reason)
-	h.back = time.AfterFunc(pause, func() { f.spawn(func() { f.readmit(s) }) }) // the fleet's close stops it, or waits
+	set.log(s, slog.LevelWarn, "ejected", "for", pause.Round(time.Millisecond), "reason", reason)
+	h.readmitTimer = time.AfterFunc(pause, func() { set.spawn(func() { set.readmit(s) }) }) // the set's close stops it, or waits
+}
+
+// readmit ends an ejection: the server is on probation if it answers a ping, and
+// otherwise out for twice as long.
+func (set *endpointSet) readmit(s *Server) {
+	there := s.answersPing(set.ctx)
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	h := &s.health
+	if h.state.Load()&ejected == 0 {
+		return // it has left
+	}
+	set.ejectedCount--
+	now := attempt.Now()
+	s.record.StartProbation(now)
+	h.probed.Store(int64(now - probeInterval)) // the first may come now
+	h.state.Or(probation)
+	h.state.And(^uint32(ejected))
+	set.healthChanges.Add(1)
+	if there {
+		set.log(s, slog.LevelInfo, "on probation")
+	} else {
+		set.ejectLocked(s, "no answer to a ping")
+	}
+}
+
+// answersPing reports whether the server is there, as far as a ping can show. If it
+// can't be pinged, a call will have to find out.
+func (s *Server) answersPing(ctx context.Context) bool {
+	client := s.client()
+	if client == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, pingPatience)
+	defer cancel()
+	err := client.Ping(ctx)
+	return !errors.Is(err, context.DeadlineExceeded)
 }

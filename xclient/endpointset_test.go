@@ -109,7 +109,7 @@ func TestFleet_ManyServersFail(t *testing.T) {
 			xc, _, addrs := flakyCluster(t, f, n, Config{Balancer: balancer})
 			load(xc, 1, 0)
 			for _, addr := range addrs[:n/2] {
-				s, _ := xc.fleet.server(addr)
+				s, _ := xc.set.server(addr)
 				s.health.setDown(true)
 				f.fail(errInvalid, addr)
 				if failures := load(xc, 10, 0); failures != 0 {
@@ -119,9 +119,9 @@ func TestFleet_ManyServersFail(t *testing.T) {
 			if made := balancer.pickers.Load(); made > 2 {
 				t.Errorf("%s: %d pickers were made", b.name, made)
 			}
-			time.Sleep(n * renewInterval)
+			time.Sleep(n * renewPerServer)
 			load(xc, 1, 0)
-			if v, _ := xc.fleet.view(context.Background(), "Work"); len(v.servers) != n/2 {
+			if v, _ := xc.set.view(context.Background(), "Work"); len(v.servers) != n/2 {
 				t.Errorf("%s: %d servers are left to pick from, want %d", b.name, len(v.servers), n/2)
 			}
 		}

@@ -45,7 +45,7 @@ func TestD208_AfterAnOutage(t *testing.T) {
 					w.start(name)
 				}
 				first := calls(2 * time.Second)
-				if first < 0 || first > reviveInterval+200*time.Millisecond {
+				if first < 0 || first > redialInterval+200*time.Millisecond {
 					t.Errorf("%s: the first call that went well ended after %s", b.name, first)
 				}
 				before := w.calls(names...)
@@ -55,7 +55,7 @@ func TestD208_AfterAnOutage(t *testing.T) {
 						t.Errorf("%s: %s got %d of 333 calls from the third second on", b.name, name, n)
 					}
 				}
-				if most := int(outage/reviveInterval) + 30; dials > most {
+				if most := int(outage/redialInterval) + 30; dials > most {
 					t.Errorf("%s: %d dials of a server in an outage of %s", b.name, dials, outage)
 				}
 				t.Logf("%s: the first call went well %s after an outage of %s, with %d dials a server", b.name, first, outage, dials)

@@ -1,39 +1,8 @@
 package xclient
 
 import (
-	"context"
 	"math/rand/v2"
 )
-
-// Weighted returns a Balancer that picks at random, each server in proportion
-// to its Endpoint's Weight: for servers of known, unlike sizes, and to give a
-// new version a small share of the calls. A pick costs O(1), a new list O(n).
-func Weighted() Balancer { return weighted{} }
-
-type weighted struct{}
-
-func (weighted) Picker(servers []*Server) Picker {
-	return &weightedPicker{servers, newAliasTable(servers)}
-}
-
-type weightedPicker struct {
-	servers []*Server
-	table   aliasTable
-}
-
-func (p *weightedPicker) Pick(context.Context) *Server { return p.servers[p.table.draw()] }
-
-// weightOf returns what a server's weight counts as.
-func weightOf(s *Server) float64 { return float64(max(s.Endpoint().Weight, 1)) }
-
-// totalWeight returns the sum of the weights of servers.
-func totalWeight(servers []*Server) float64 {
-	sum := 0.0
-	for _, s := range servers {
-		sum += weightOf(s)
-	}
-	return sum
-}
 
 // An aliasTable draws one of n numbers, each with a chance of its own, in O(1):
 // all columns are equally likely, and each holds one number or shares itself
@@ -83,4 +52,16 @@ func (t aliasTable) draw() int {
 		return int(c.other)
 	}
 	return int(i)
+}
+
+// weightOf returns what a server's weight counts as.
+func weightOf(s *Server) float64 { return float64(max(s.Endpoint().Weight, 1)) }
+
+// totalWeight returns the sum of the weights of servers.
+func totalWeight(servers []*Server) float64 {
+	sum := 0.0
+	for _, s := range servers {
+		sum += weightOf(s)
+	}
+	return sum
 }
