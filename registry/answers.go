@@ -14,66 +14,65 @@ import (
 )
 
 const (
-	// maxListAge is how old the times of the last beats may be.
+	// maxListAge is how old the LastBeat times in a list may be.
 	maxListAge = time.Second
 
-	// Lists that are being read stay in memory, and a reader that doesn't read
-	// keeps one. If a new one would be too much, the latest is told for a while,
-	// and then the readers of the oldest are cut off.
+	// Lists that are being sent stay in memory, and a reader that stalls keeps one
+	// there. If a new list would be too much, readers get the latest one for
+	// minAnswerTime; after that, the readers of the oldest are cut off.
 	maxAnswerBytes = 32 << 20
 	minAnswerTime  = 10 * time.Second
 
-	// maxDelta limits the changes that are told as such, for the same reason. The
+	// maxDelta limits the changes that are sent as such, for the same reason. Such an
 	// answer fits into a connection's buffers.
 	maxDelta = 128 << 10
 
-	// maxDeltas limits those of them that are kept for others who ask: who has been
-	// cut off for a while asks for changes since a time of its own.
+	// maxDeltas limits the changes that are kept for other readers. Each reader that
+	// was cut off for a while asks for changes since another index.
 	maxDeltas = 4 << 20
 
-	minDelta = 16 // changes that are told as such, however short the list
+	minDelta = 16 // servers that are always few enough, however short the list
 )
 
 var errPages = errors.New("rpc registry: too many pages are being read")
 
-// answers are what readers get, made once for all who ask. The zero value is
-// ready.
+// answers are the lists and changes in the forms in which readers get them, each
+// made once for all readers. The zero value is ready.
 type answers struct {
 	mu     sync.Mutex        // guards what follows; held while an answer is made
-	lists  []*fullList       // the latest is the last; the others are being read
-	deltas map[uint64][]byte // by the index that they begin with; nil: too much
-	sum    int               // of their bytes
-	to     uint64            // the index that they lead to
+	lists  []*cachedList     // the latest is the last; the others are being sent
+	deltas map[uint64][]byte // changes in JSON, by the index since which; nil: too much
+	sum    int               // of the bytes of deltas
+	to     uint64            // the index of the list after deltas
 }
 
-// A fullList is all servers at one time, in the forms that programs ask for.
-type fullList struct {
+// A cachedList is all servers at one time, in the forms that programs ask for.
+type cachedList struct {
 	made   time.Time
 	index  uint64
 	object []byte // JSON
-	addrs  string // with commas
+	addrs  string // separated by commas
 
 	readers map[*http.ResponseController]bool // guarded by answers.mu
 }
 
-func (l *fullList) size() int { return len(l.object) + len(l.addrs) }
+func (l *cachedList) size() int { return len(l.object) + len(l.addrs) }
 
-// take returns the list for a reader, who calls leave when he has it. It is the
-// list of now, and with fresh the times of the last beats are no older than a
-// second; but while there are too many answers that nobody reads, it may be
-// minAnswerTime old.
-func (r *GeeRegistry) take(reader *http.ResponseController, fresh bool) *fullList {
+// acquireList returns the list for a reader; release ends that. It is the current
+// list and, with fresh, its LastBeat times are at most maxListAge old. But while
+// stalled readers keep too many lists, it may be up to minAnswerTime old.
+func (r *GeeRegistry) acquireList(reader *http.ResponseController, fresh bool) *cachedList {
 	r.mu.Lock()
-	index, size := r.watch.indexLocked(), r.bytes
+	index, size := r.watch.indexLocked(), r.jsonBytes
 	r.mu.Unlock()
 	a := &r.answers
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	l := a.latest()
 	if l == nil || l.index < index || fresh && time.Since(l.made) > maxListAge {
-		if l == nil || a.reading()+size <= maxAnswerBytes || time.Since(l.made) >= minAnswerTime {
+		if l == nil || a.bytesInUse()+size <= maxAnswerBytes || time.Since(l.made) >= minAnswerTime {
 			a.makeRoom(size)
-			l = makeList(r.copy())
+			l = newCachedList(r.snapshot())
 			a.lists = append(a.lists, l)
 		}
 	}
@@ -81,25 +80,25 @@ func (r *GeeRegistry) take(reader *http.ResponseController, fresh bool) *fullLis
 	return l
 }
 
-// leave ends what take began. The reader must not be used any more by others
-// when the handler of its request has returned.
-func (a *answers) leave(reader *http.ResponseController, l *fullList) {
+// release ends what acquireList began. It must be called before the handler of the
+// request returns: after that, nobody may set the reader's deadline.
+func (a *answers) release(reader *http.ResponseController, l *cachedList) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(l.readers, reader)
 	latest := a.latest()
-	a.lists = slices.DeleteFunc(a.lists, func(l *fullList) bool { return l != latest && len(l.readers) == 0 })
+	a.lists = slices.DeleteFunc(a.lists, func(l *cachedList) bool { return l != latest && len(l.readers) == 0 })
 }
 
-func (a *answers) latest() *fullList {
+func (a *answers) latest() *cachedList {
 	if len(a.lists) == 0 {
 		return nil
 	}
 	return a.lists[len(a.lists)-1]
 }
 
-// reading returns how many bytes are being read.
-func (a *answers) reading() (sum int) {
+// bytesInUse returns the bytes of the lists that are being sent.
+func (a *answers) bytesInUse() (sum int) {
 	for _, l := range a.lists {
 		if len(l.readers) > 0 {
 			sum += l.size()
@@ -109,10 +108,10 @@ func (a *answers) reading() (sum int) {
 }
 
 // makeRoom cuts off readers, those of the oldest list first, until there is room
-// for another one, and forgets what nobody reads.
+// for another list, and drops the lists without readers.
 func (a *answers) makeRoom(size int) {
 	for _, l := range a.lists {
-		if a.reading()+size <= maxAnswerBytes {
+		if a.bytesInUse()+size <= maxAnswerBytes {
 			break
 		}
 		for reader := range l.readers {
@@ -120,16 +119,16 @@ func (a *answers) makeRoom(size int) {
 		}
 		clear(l.readers)
 	}
-	a.lists = slices.DeleteFunc(a.lists, func(l *fullList) bool { return len(l.readers) == 0 })
+	a.lists = slices.DeleteFunc(a.lists, func(l *cachedList) bool { return len(l.readers) == 0 })
 }
 
-// makeList returns the list in all its forms.
-func makeList(servers []ServerItem, index uint64) *fullList {
+// newCachedList returns a list in all its forms.
+func newCachedList(servers []ServerItem, index uint64) *cachedList {
 	addrs := make([]string, len(servers))
 	for i, s := range servers {
 		addrs[i] = s.Addr
 	}
-	return &fullList{
+	return &cachedList{
 		made:    time.Now(),
 		index:   index,
 		object:  encode(answer{Index: index, Servers: servers}),
@@ -141,12 +140,12 @@ func makeList(servers []ServerItem, index uint64) *fullList {
 // An answer is the list, or what has changed.
 type answer = registryapi.List[ServerItem]
 
-// encode returns an answer as JSON: strings, numbers and times, so it can't fail.
-// It makes no second copy, as json.Marshal does.
+// encode returns an answer in JSON. It can't fail, because there are only strings,
+// numbers and times. Unlike json.Marshal it makes no second copy.
 func encode(a answer) []byte {
 	size := 128
 	for i := range a.Servers {
-		size += a.Servers[i].bytes
+		size += a.Servers[i].jsonBytes
 	}
 	for _, addr := range a.Gone {
 		size += len(addr) + 8
@@ -168,8 +167,8 @@ func encode(a answer) []byte {
 	return b.Bytes()
 }
 
-// changes returns what has changed since an index, as JSON, and the index to
-// which that leads; nil if that is not known, or so much that the list is told
+// changes returns what has changed since an index, in JSON, and the index of the
+// list after that; nil if it is not known, or so much that the reader gets the list
 // instead.
 func (r *GeeRegistry) changes(since uint64) ([]byte, uint64) {
 	a := &r.answers
@@ -182,7 +181,7 @@ func (r *GeeRegistry) changes(since uint64) ([]byte, uint64) {
 	if !known {
 		return nil, 0
 	}
-	a.forget(delta.Index)
+	a.dropOldChanges(delta.Index)
 	if a.deltas == nil {
 		a.to, a.deltas = delta.Index, make(map[uint64][]byte)
 	}
@@ -197,16 +196,16 @@ func (r *GeeRegistry) changes(since uint64) ([]byte, uint64) {
 	return text, delta.Index
 }
 
-// forget lets go of the changes that lead to another index than that of now. mu
-// is held.
-func (a *answers) forget(now uint64) {
+// dropOldChanges drops the changes, unless they lead to the current index. mu is
+// held.
+func (a *answers) dropOldChanges(now uint64) {
 	if a.to != now {
 		a.deltas, a.sum = nil, 0
 	}
 }
 
-// delta returns what has changed since an index, if that is known. If it is so
-// much that the list is told instead, Since is zero, and nothing has been copied.
+// delta returns what has changed since an index, if that is known. If it is so much
+// that the reader gets the list instead, Since is 0 and no server is copied.
 func (r *GeeRegistry) delta(since uint64) (delta answer, known bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -222,7 +221,7 @@ func (r *GeeRegistry) delta(since uint64) (delta answer, known bool) {
 	for _, addr := range addrs {
 		bytes += len(addr) + len(`"",`)
 		if s := r.servers[addr]; s != nil {
-			bytes += s.bytes
+			bytes += s.jsonBytes
 			listed++
 		}
 	}

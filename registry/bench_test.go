@@ -90,7 +90,7 @@ func BenchmarkList(b *testing.B) {
 	r, _ := filled(b)
 	size := 0
 	for b.Loop() {
-		size = len(makeList(r.copy()).object)
+		size = len(newCachedList(r.snapshot()).object)
 	}
 	b.ReportMetric(float64(size)/1024, "KiB")
 }

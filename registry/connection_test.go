@@ -86,15 +86,15 @@ func BenchmarkBeatsTLS(b *testing.B) {
 	for _, name := range []string{"new", "kept", "usual"} {
 		b.Run(name, func(b *testing.B) {
 			c := Config{Addr: "tcp@a:1", Interval: 10 * time.Second, Client: web.Client()}
-			beater := &beater{Config: c, url: web.URL, instance: newInstance(), connected: time.Now()}
+			s := &sender{Config: c, url: web.URL, instance: newInstance(), connected: time.Now()}
 			for i := 0; b.Loop(); i++ {
 				switch {
 				case name == "kept", name == "usual" && i%3 != 0:
-					beater.connected = time.Now()
+					s.connected = time.Now()
 				default:
-					beater.connected = time.Time{}
+					s.connected = time.Time{}
 				}
-				if err := beater.send(b.Context(), http.MethodPost); err != nil {
+				if err := s.send(b.Context(), http.MethodPost); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -7,87 +7,87 @@ import (
 )
 
 const (
-	minSpared  = 3                // with fewer servers nobody can tell a dead one from a registry cut off
-	spareAfter = 30 * time.Second // for the rest to come back when half are here again
+	minForGrace        = 3                // with fewer servers, most of them may well be dead
+	graceAfterRecovery = 30 * time.Second // for the other servers, when half are back
 )
 
-// sweepSoonLocked has the list swept in a second. There is no timer while
-// there is nobody to expire.
+// sweepSoonLocked schedules a sweep, unless no server can expire.
 func (r *GeeRegistry) sweepSoonLocked() {
 	if r.sweeping || r.timeout <= 0 || len(r.servers) == 0 {
 		return
 	}
 	r.sweeping = true
-	time.AfterFunc(sweepPause, r.sweep)
+	time.AfterFunc(sweepInterval, r.sweep)
 }
 
-// sweep forgets the servers that have been silent for too long, or marks them.
+// sweep marks servers as silent, and removes those whose time is over.
 func (r *GeeRegistry) sweep() {
 	r.mu.Lock()
-	gone, spared := r.sweepLocked(time.Now())
+	expired, kept := r.sweepLocked(time.Now())
 	r.sweeping = false
 	r.sweepSoonLocked()
 	r.mu.Unlock()
-	for _, addr := range gone {
+	for _, addr := range expired {
 		r.report(slog.LevelWarn, "rpc registry: server expired", "addr", addr)
 	}
-	if spared > 0 {
+	if kept > 0 {
 		r.report(slog.LevelWarn, "rpc registry: most servers have fallen silent at once; those whose time is over are kept for a while",
-			"kept", spared, "grace", r.grace())
+			"kept", kept, "grace", r.grace())
 	}
 }
 
-// sweepLocked returns the addresses of those that it has removed, in order,
-// and how many it has newly spared. Those that are late it marks as silent.
-func (r *GeeRegistry) sweepLocked(now time.Time) (gone []string, spared int) {
-	spare := r.spareLocked(now)
+// sweepLocked returns the addresses that it has removed, sorted, and the number
+// of servers that are kept from now on though their time is over.
+func (r *GeeRegistry) sweepLocked(now time.Time) (expired []string, kept int) {
+	grace := r.inGraceLocked(now)
 	for addr, s := range r.servers {
-		switch overdue := now.Sub(s.expires); {
+		switch overdue := now.Sub(s.expiresAt); {
 		case overdue < 0:
-			if s.interval > 0 && !s.late.After(now) && !s.Silent {
-				r.markLocked(s, false)
+			if s.interval > 0 && !s.lateAt.After(now) && !s.Silent {
+				r.markSilentLocked(s, false)
 			}
-		case !spare || overdue >= r.grace():
-			gone = append(gone, addr)
-			r.forgetLocked(s)
-		case !s.spared:
-			r.markLocked(s, true)
-			spared++
+		case !grace || overdue >= r.grace():
+			expired = append(expired, addr)
+			r.removeLocked(s)
+		case !s.inGrace:
+			r.markSilentLocked(s, true)
+			kept++
 		}
 	}
-	slices.Sort(gone)
-	return gone, spared
+	slices.Sort(expired)
+	return expired, kept
 }
 
-// markLocked marks a server as silent.
-func (r *GeeRegistry) markLocked(s *ServerItem, spared bool) {
+// markSilentLocked marks a server as silent. With inGrace, its time is over.
+func (r *GeeRegistry) markSilentLocked(s *ServerItem, inGrace bool) {
 	marked := *s
-	marked.Silent, marked.spared = true, spared
+	marked.Silent, marked.inGrace = true, inGrace
 	r.servers[s.Addr] = &marked
 	if !s.Silent {
 		r.changedLocked(s.Addr)
 	}
 }
 
-// spareLocked reports whether servers whose time is over are to be kept.
+// inGraceLocked reports whether servers are kept when their time is over, because
+// most fell silent at once.
 //
-// Beats come at different times, so those of servers that are cut off end at
-// different times. To wait until most are overdue would be to let the first
-// ones go; hence being late counts.
-func (r *GeeRegistry) spareLocked(now time.Time) bool {
+// It counts the servers that are late, and not only those whose time is over:
+// heartbeats come at different times, so when a registry is cut off, the first
+// servers would expire before most of them are overdue.
+func (r *GeeRegistry) inGraceLocked(now time.Time) bool {
 	late := 0
 	for _, s := range r.servers {
-		if !s.late.After(now) {
+		if !s.lateAt.After(now) {
 			late++
 		}
 	}
-	if len(r.servers) >= minSpared && 2*late > len(r.servers) {
-		r.spared = now
+	if len(r.servers) >= minForGrace && 2*late > len(r.servers) {
+		r.silentAt = now
 	}
-	return !r.spared.IsZero() && now.Sub(r.spared) < spareAfter
+	return !r.silentAt.IsZero() && now.Sub(r.silentAt) < graceAfterRecovery
 }
 
-// grace returns for how long servers may be spared.
+// grace returns how long servers may be kept after their time.
 func (r *GeeRegistry) grace() time.Duration {
 	if r.Grace == 0 {
 		return DefaultGrace

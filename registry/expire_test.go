@@ -103,7 +103,7 @@ func TestF61_AllComeBack(t *testing.T) {
 		if indexOf(servers.r) == before {
 			t.Error("that they are silent is not told")
 		}
-		servers.r.remove(servers.addr(3), "")
+		servers.r.deregister(servers.addr(3), "")
 		if got := servers.counts(); got != "9, 9 silent" {
 			t.Errorf("one has left: %s", got)
 		}
@@ -118,7 +118,7 @@ func TestF61_AllComeBack(t *testing.T) {
 			t.Errorf("all are back: %s", got)
 		}
 		// And then a single one dies as ever.
-		servers.pass(spareAfter)
+		servers.pass(graceAfterRecovery)
 		servers.cut(3, 4)
 		servers.pass(42 * time.Second)
 		if got := servers.counts(); got != "8, 0 silent" {

@@ -263,7 +263,7 @@ func TestF63_ServerDiesWithoutAWord(t *testing.T) {
 		w.mu.Lock()
 		w.fault = func(int, *http.Request) (*http.Response, error) { return nil, errors.New("lost") }
 		w.mu.Unlock()
-		time.Sleep(3*DefaultInterval + sweepPause)
+		time.Sleep(3*DefaultInterval + sweepInterval)
 		if list(w.handler) != "" {
 			t.Error("still in the list")
 		}

@@ -3,32 +3,21 @@ package registry
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
-	"geerpc/internal/backoff"
 	"geerpc/internal/defaultmux"
-	"geerpc/internal/page"
 	"geerpc/internal/registryapi"
 	"geerpc/internal/token"
 )
 
 const (
-	// A reader has so long to take the answer, unless its http.Server sets a
-	// shorter limit, and the body of a request, which nobody needs, has so long
-	// to come.
-	sendLimit = 30 * time.Second
-	bodyLimit = 5 * time.Second
-
-	textPart = 16 << 10 // of a list as text, to be written at a time
+	bodyLimit = 5 * time.Second // to receive the body of a request, which is ignored
 )
 
-// DefaultGeeRegister is the registry that HandleHTTP puts at its place.
+// DefaultGeeRegister is the registry of HandleHTTP.
 var DefaultGeeRegister = New(DefaultTimeout)
 
 // HandleHTTP puts the DefaultGeeRegister at /_geerpc_/registry of
@@ -36,8 +25,8 @@ var DefaultGeeRegister = New(DefaultTimeout)
 func HandleHTTP() { DefaultGeeRegister.HandleHTTP(registryapi.DefaultPath) }
 
 // HandleHTTP puts the registry at path of http.DefaultServeMux. Doing so twice
-// does no harm. A path that somebody else has taken is left as it is, and that
-// is logged to slog.Default; http.Handle puts the registry on any other mux.
+// does no harm. If the path is taken, or a pattern conflicts with it, the path stays
+// as it is, and that is logged to slog.Default. On any other mux, use its Handle.
 func (r *GeeRegistry) HandleHTTP(path string) {
 	if err := defaultmux.Handle(path, r); err != nil {
 		slog.Error("rpc registry: HandleHTTP: the path is taken, and requests to it go elsewhere; put this registry on a mux of its own with mux.Handle(path, registry)", "path", path, "err", err)
@@ -45,14 +34,16 @@ func (r *GeeRegistry) HandleHTTP(path string) {
 }
 
 // ServeHTTP answers GET and HEAD with the list, registers on POST and deregisters on
-// DELETE; see the package comment. What is not as it should be is answered 400
-// and not taken: an address that is missing, is not protocol@address, has a comma,
-// a blank or a control character in it, or is longer than 255 bytes; an interval that is not a
-// positive time.Duration; and whatever a ServerItem can't hold. Writing is refused
-// with 403 to browsers, which say so in Origin or Sec-Fetch-Site: a page of a
-// stranger may reach a registry that the stranger can't. A watch ends
-// with its request's context too, with 503, so a program that shuts down its
-// http.Server ends that server's BaseContext first.
+// DELETE; see the package comment. A request that can't be right is answered 400,
+// and changes nothing: an address that is missing, is not protocol@address, contains
+// a comma, a blank or a control character, or is longer than 255 bytes; an interval
+// that is not a positive time.Duration; and whatever a ServerItem can't hold.
+//
+// Browsers, which send Origin or Sec-Fetch-Site, may not write, and get 403: a page
+// of a stranger may reach a registry that the stranger can't.
+//
+// A watch ends with its request's context, with 503. So a program that shuts down
+// its http.Server first cancels that server's BaseContext.
 func (r *GeeRegistry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	listPage.SetHeader(w.Header())
 	if req.ContentLength != 0 {
@@ -76,7 +67,7 @@ var (
 	errBrowser = errors.New("rpc registry: browsers may read, and not write")
 )
 
-// refuse answers a request that failed.
+// refuse answers a request with the status and the text of an error.
 func refuse(w http.ResponseWriter, err error) {
 	status := http.StatusBadRequest
 	switch err {
@@ -85,7 +76,7 @@ func refuse(w http.ResponseWriter, err error) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="geerpc registry"`)
 	case errBrowser:
 		status = http.StatusForbidden
-	case errDeparted:
+	case errDeregistered:
 		status = http.StatusGone
 	case errFull, errLarge, errWatchers, errPages:
 		status = http.StatusServiceUnavailable
@@ -96,7 +87,7 @@ func refuse(w http.ResponseWriter, err error) {
 	http.Error(w, fmt.Sprint(status, " ", err), status)
 }
 
-// change registers or deregisters a server.
+// change answers a POST or a DELETE.
 func (r *GeeRegistry) change(req *http.Request) error {
 	if req.Header.Get("Origin") != "" || req.Header.Get("Sec-Fetch-Site") != "" {
 		return errBrowser
@@ -113,7 +104,7 @@ func (r *GeeRegistry) change(req *http.Request) error {
 		if err != nil {
 			return err
 		}
-		r.remove(addr, name)
+		r.deregister(addr, name)
 		return nil
 	}
 	item, err := parseItem(req.Header)
@@ -121,9 +112,9 @@ func (r *GeeRegistry) change(req *http.Request) error {
 		return err
 	}
 	if req.Context().Err() != nil {
-		return errEnded // the sender has given up this beat, or this registry stops
+		return errEnded // the server gave up this heartbeat, or this registry is stopping
 	}
-	return r.put(item)
+	return r.register(item)
 }
 
 // authorized reports whether a request may write. It compares all tokens, so
@@ -147,110 +138,4 @@ func (r *GeeRegistry) authorized(header string) bool {
 		}
 	}
 	return matches && strings.EqualFold(scheme, "Bearer")
-}
-
-// show answers with the list, in the form for whoever asks: a program of ours,
-// a browser, a person with curl, or a program of GeeRPC's first version.
-func (r *GeeRegistry) show(w http.ResponseWriter, req *http.Request) {
-	query := req.URL.Query()
-	html := page.Accepts(req.Header, "text/html")
-	limitWriting(w, req, 0)
-	switch format := query.Get("format"); {
-	case format == "json", format == "" && !html && page.Accepts(req.Header, "application/json"):
-		r.showJSON(w, req, query)
-	case format == "html", format == "" && html:
-		r.showPage(w, query)
-	// GeeRPC's callers accept nothing in particular, and close no body: one
-	// that is not empty would cost them a connection each.
-	case format == "text" || page.Accepts(req.Header, "*/*") || page.Accepts(req.Header, "text/plain"):
-		r.showText(w)
-	default:
-		r.showHeader(w)
-	}
-}
-
-// limitWriting limits the time for the answer, which may come after a wait. The
-// http.Server's own limit counts if it is shorter, but not for a wait, for which
-// it is not meant. Where none can be set there is none.
-func limitWriting(w http.ResponseWriter, req *http.Request, wait time.Duration) {
-	server, _ := req.Context().Value(http.ServerContextKey).(*http.Server)
-	if wait > 0 || server == nil || server.WriteTimeout <= 0 || server.WriteTimeout > sendLimit {
-		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(wait + sendLimit))
-	}
-}
-
-// showHeader answers as GeeRPC's registry does. The header leaves before the list
-// is given back.
-func (r *GeeRegistry) showHeader(w http.ResponseWriter) {
-	reader := http.NewResponseController(w)
-	list := r.take(reader, false)
-	defer r.answers.leave(reader, list)
-	w.Header().Set(registryapi.ServersHeader, list.addrs)
-	w.Header().Set("Content-Length", "0")
-	w.WriteHeader(http.StatusOK)
-	reader.Flush()
-}
-
-// showText answers with an address a line.
-func (r *GeeRegistry) showText(w http.ResponseWriter) {
-	reader := http.NewResponseController(w)
-	list := r.take(reader, false)
-	defer r.answers.leave(reader, list)
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if list.addrs == "" {
-		return
-	}
-	w.Header().Set("Content-Length", strconv.Itoa(len(list.addrs)+len("\n")))
-	for rest := list.addrs; ; { // a second copy would stay as long as nobody reads it
-		part := rest[:min(len(rest), textPart)]
-		if _, err := io.WriteString(w, strings.ReplaceAll(part, ",", "\n")); err != nil {
-			return
-		}
-		if rest = rest[len(part):]; rest == "" {
-			break
-		}
-	}
-	io.WriteString(w, "\n")
-}
-
-// showJSON answers with the list as JSON, or with what has changed: at once, or
-// when it is another one.
-func (r *GeeRegistry) showJSON(w http.ResponseWriter, req *http.Request, query url.Values) {
-	watch, err := registryapi.ParseWatch(query)
-	if err != nil {
-		refuse(w, registryError(err))
-		return
-	}
-	index, wait := watch.Index, min(watch.Wait, maxWait)
-	begin := time.Now()
-	if wait > 0 {
-		limitWriting(w, req, wait)
-		err = r.wait(req.Context(), index, wait)
-	}
-	if err != nil {
-		refuse(w, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if watch.Changes {
-		if text, to := r.changes(index); text != nil {
-			showObject(w, text, to)
-			return
-		}
-	}
-	reader := http.NewResponseController(w)
-	list := r.take(reader, wait == 0)
-	if now := r.index(); wait > 0 && list.index <= index && index <= now && list.index < now { // it is told for a while, see take
-		r.answers.leave(reader, list)
-		backoff.Sleep(req.Context(), min(minAnswerTime-time.Since(list.made), wait-time.Since(begin)))
-		list = r.take(reader, false)
-	}
-	defer r.answers.leave(reader, list)
-	showObject(w, list.object, list.index)
-}
-
-func showObject(w http.ResponseWriter, text []byte, index uint64) {
-	w.Header().Set(registryapi.IndexHeader, strconv.FormatUint(index, 10))
-	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
-	w.Write(text)
 }

@@ -38,7 +38,7 @@ func TestF56_Token(t *testing.T) {
 			r := New(0)
 			r.Token = token
 			r.Logger = slog.New(slog.NewTextHandler(&logged, nil))
-			r.put(&ServerItem{Addr: "tcp@before:1"})
+			r.register(&ServerItem{Addr: "tcp@before:1"})
 			post := request(r, http.MethodPost, registryapi.DefaultPath, registryapi.ServerHeader, "tcp@a:1", "Authorization", c.authorization)
 			del := request(r, http.MethodDelete, registryapi.DefaultPath, registryapi.ServerHeader, "tcp@before:1", "Authorization", c.authorization)
 			want, wantList := http.StatusOK, "tcp@a:1"

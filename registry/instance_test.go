@@ -121,8 +121,8 @@ func TestF214_LatestSpeaks(t *testing.T) {
 		for range 7 { // the new one is silent for its time to live
 			beat("old", "1")
 		}
-		if got := r.Servers()[0]; got.Weight != 1 || len(got.known) != 1 {
-			t.Errorf("the weight is %d, of %v", got.Weight, got.known)
+		if got := r.Servers()[0]; got.Weight != 1 || len(got.instances) != 1 {
+			t.Errorf("the weight is %d, of %v", got.Weight, got.instances)
 		}
 	})
 }
@@ -138,11 +138,11 @@ func TestF214_Bounds(t *testing.T) {
 			}
 		}
 	}
-	for i := range 2 * maxDeparted {
+	for i := range 2 * maxDeregistered {
 		request(r, http.MethodPost, registryapi.DefaultPath, registryapi.ServerHeader, "tcp@a:1", registryapi.InstanceHeader, fmt.Sprint(i))
 		request(r, http.MethodDelete, registryapi.DefaultPath, registryapi.ServerHeader, "tcp@b:1", registryapi.InstanceHeader, fmt.Sprint("b", i))
 	}
-	if n, gone := len(r.Servers()[0].known), len(r.departed.until); n > maxInstances || gone > maxDeparted || len(r.departed.order) != gone {
+	if n, gone := len(r.Servers()[0].instances), len(r.deregistered.until); n > maxInstances || gone > maxDeregistered || len(r.deregistered.order) != gone {
 		t.Errorf("%d instances, %d departed", n, gone)
 	}
 }
@@ -159,7 +159,7 @@ func TestF214_TakeOver(t *testing.T) {
 	next := serve(t, c)
 	eventually(t, "both are registered", func() bool {
 		servers := r.Servers()
-		return len(servers) == 1 && len(servers[0].known) == 2
+		return len(servers) == 1 && len(servers[0].instances) == 2
 	})
 	for i, s := range []*running{old, next} {
 		s.Shutdown(t.Context())

@@ -13,12 +13,11 @@ import (
 	"geerpc/internal/page"
 )
 
-// The page shows so many servers, and fewer if they say much of themselves. It is
-// written for one reader, and so many may be reading.
+// The limits of the page. Each reader gets a page made for it alone.
 const (
-	maxPageRows  = 1000
+	maxPageRows  = 1000    // servers
 	maxPageBytes = 1 << 20 // of the rows in JSON
-	maxPages     = 8
+	maxPages     = 8       // being sent
 )
 
 var (
@@ -28,17 +27,17 @@ var (
 	pageCSS string
 
 	listPage = page.New(pageHTML, pageCSS, template.FuncMap{
-		"ago":    func(t time.Time) string { return page.FormatSpan(max(0, time.Since(t).Seconds())) },
-		"spared": func(s ServerItem) bool { return s.spared },
-		"utc":    func(t time.Time) string { return t.Format("2006-01-02 15:04:05 UTC") },
+		"ago":     func(t time.Time) string { return page.FormatSpan(max(0, time.Since(t).Seconds())) },
+		"inGrace": func(s ServerItem) bool { return s.inGrace },
+		"utc":     func(t time.Time) string { return t.Format("2006-01-02 15:04:05 UTC") },
 	})
 )
 
 // A pageInfo is what the page shows.
 type pageInfo struct {
 	Total, Silent, Legacy int
-	Spared                int // of the silent
-	Services              int // different ones
+	InGrace               int // of the silent
+	Services              int // distinct names
 	Watchers              int
 	Rows                  []ServerItem
 }
@@ -66,18 +65,18 @@ func (r *GeeRegistry) pageInfo() pageInfo {
 	services := make(map[string]bool)
 	for _, s := range servers {
 		info.Silent += count(s.Silent)
-		info.Spared += count(s.spared)
+		info.InGrace += count(s.inGrace)
 		info.Legacy += count(s.Legacy)
 		for _, name := range s.Services {
 			services[name] = true
 		}
 	}
 	info.Services = len(services)
-	// Silent ones first: they are what somebody looks for.
+	// Silent servers first: people look for those.
 	slices.SortStableFunc(servers, func(a, b ServerItem) int { return cmp.Compare(count(b.Silent), count(a.Silent)) })
 	rows, bytes := 0, 0
 	for rows < min(len(servers), maxPageRows) && bytes < maxPageBytes {
-		bytes += servers[rows].bytes
+		bytes += servers[rows].jsonBytes
 		rows++
 	}
 	info.Rows = servers[:rows]

@@ -59,7 +59,7 @@ func TestPageOfASilentCrowd(t *testing.T) {
 		t.Error("the page is as long as the list")
 	}
 	r.mu.Lock()
-	r.servers[last].Silent, r.servers[last].spared = true, true
+	r.servers[last].Silent, r.servers[last].inGrace = true, true
 	r.changedLocked(last)
 	r.mu.Unlock()
 	if _, text := getPage(t, r); !strings.Contains(text, last+"  silent") && !strings.Contains(text, last+" legacy silent") || !strings.Contains(text, "Most servers fell silent at once") {

@@ -124,7 +124,7 @@ func TestF216_OldestAreCutOff(t *testing.T) {
 		for range 45 {
 			change()
 			late := &lateReader{ResponseRecorder: httptest.NewRecorder()}
-			l := r.take(http.NewResponseController(late), false)
+			l := r.acquireList(http.NewResponseController(late), false)
 			began[late] = time.Now()
 			if age := time.Since(l.made); age > minAnswerTime {
 				t.Fatalf("a list of %s ago", age)
@@ -138,7 +138,7 @@ func TestF216_OldestAreCutOff(t *testing.T) {
 				}
 			}
 			r.answers.mu.Lock()
-			n, bytes := len(r.answers.lists), r.answers.reading()
+			n, bytes := len(r.answers.lists), r.answers.bytesInUse()
 			r.answers.mu.Unlock()
 			if bytes > maxAnswerBytes || n > 4 {
 				t.Fatalf("%d lists, %d bytes", n, bytes)
@@ -193,12 +193,12 @@ func TestF217_Changes(t *testing.T) {
 	for _, other := range []uint64{1, 0, index - 1000, indexOf(r) + 1, 1<<64 - 1} {
 		want(other, "all")
 	}
-	for i := range 3 * maxLog {
+	for i := range 3 * maxChanges {
 		request(r, http.MethodPost, registryapi.DefaultPath, registryapi.ServerHeader, "tcp@a:7", registryapi.WeightHeader, fmt.Sprint(i%2+1))
 	}
 	want(index, "all")
-	want(indexOf(r)-maxLog, "gone [] tcp@a:7 2")
-	if n := len(r.watch.log); n > 2*maxLog {
+	want(indexOf(r)-maxChanges, "gone [] tcp@a:7 2")
+	if n := len(r.watch.changed); n > 2*maxChanges {
 		t.Errorf("%d changes are remembered", n)
 	}
 }
@@ -236,7 +236,7 @@ func TestF216_ChangesAreBounded(t *testing.T) {
 		t.Errorf("changes of %d bytes are kept", sum)
 	}
 	put(1, 1)
-	r.tell()
+	r.notifyWatchers()
 	if n := len(r.answers.deltas); n > 0 {
 		t.Errorf("%d are kept that nobody asks for any more", n)
 	}
@@ -264,7 +264,7 @@ func TestF216_OlderThanKnown(t *testing.T) {
 		r, change := large(t)
 		for range 2 { // not read
 			change()
-			r.take(http.NewResponseController(&lateReader{ResponseRecorder: httptest.NewRecorder()}), false)
+			r.acquireList(http.NewResponseController(&lateReader{ResponseRecorder: httptest.NewRecorder()}), false)
 		}
 		change()
 		change()
@@ -289,10 +289,10 @@ func TestF217_Limits(t *testing.T) {
 			t.Errorf("server %d: %s", i, resp.Status)
 		}
 	}
-	if !r.enter() || r.enter() {
+	if !r.addWatcher() || r.addWatcher() {
 		t.Error("not one watch")
 	}
-	r.leave()
+	r.removeWatcher()
 }
 
 // BenchmarkChange is a change of one of 16,384 servers, as told to a caller that

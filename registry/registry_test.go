@@ -121,7 +121,7 @@ func TestTimeToLive(t *testing.T) {
 				if list(r) != "tcp@a:1" {
 					t.Error("it was forgotten too early")
 				}
-				time.Sleep(1 + sweepPause)
+				time.Sleep(1 + sweepInterval)
 				if list(r) != "" && c.lives != 0 {
 					t.Error("it is not forgotten")
 				}
@@ -172,7 +172,7 @@ func TestF57_ServersAreCapped(t *testing.T) {
 		if n := len(r.Servers()); n != maxServers {
 			t.Errorf("there are %d", n)
 		}
-		time.Sleep(3*time.Second + 2*sweepPause) // all but h:0 expire, and nobody asks for the list
+		time.Sleep(3*time.Second + 2*sweepInterval) // all but h:0 expire, and nobody asks for the list
 		if resp := ask(r, http.MethodPost, "tcp@one:more", ""); resp.StatusCode != http.StatusOK {
 			t.Errorf("now there is room: %s", resp.Status)
 		}
@@ -187,7 +187,7 @@ func TestF57_ServersAreCapped(t *testing.T) {
 func TestF62_ClockJumps(t *testing.T) {
 	r := New(time.Minute)
 	ask(r, http.MethodPost, "tcp@a:1", "")
-	for _, at := range []time.Time{r.servers["tcp@a:1"].expires, r.servers["tcp@a:1"].late} {
+	for _, at := range []time.Time{r.servers["tcp@a:1"].expiresAt, r.servers["tcp@a:1"].lateAt} {
 		if !strings.Contains(at.String(), " m=") {
 			t.Errorf("%v has no monotonic reading", at)
 		}

@@ -10,34 +10,34 @@ import (
 	"geerpc"
 )
 
-// leaveLimit limits how long the end of a server waits for registries.
+// leaveLimit limits how long a server waits for registries when it ends.
 const leaveLimit = 2 * time.Second
 
-// Serve serves a listener, as server.Serve does, and keeps it registered for
-// as long: it registers when serving begins, and deregisters first of all when
-// server.Shutdown is called, so that new calls go elsewhere before this server
-// stops to take them, and in any case when serving ends. Registries that can't
-// be reached delay neither the beginning nor, by more than 2 seconds, the end.
+// Serve serves a listener, as server.Serve does, and keeps it registered meanwhile.
+// It registers when serving begins, and deregisters when serving ends.
+// server.Shutdown first deregisters, so that new calls go elsewhere before this
+// server stops accepting them. Registries that can't be reached don't delay the
+// beginning, and delay the end by 2 seconds at most.
 //
-// The error is server.Serve's, unless the Config can't be used; then the
-// listener is closed, nobody is told anything, and the Logger hears why.
+// The error is server.Serve's, unless the Config is refused: then the listener is
+// closed, nothing is registered, and the reason is returned and logged.
 //
-// Without an Addr in the Config the listener's is used: tcp@10.0.0.1:9999, or
-// tls@10.0.0.1:9999 for a listener of package crypto/tls, whose certificate has to
-// be good for that IP address; for a name, or for another listener that speaks
-// TLS, Addr is set. That of a listener on all addresses, such as :9999, is refused,
-// because callers elsewhere can't dial it. A service that is added while the server
-// runs is told with the next beat.
+// If Config.Addr is empty, Serve uses the listener's address: tcp@10.0.0.1:9999, or
+// tls@10.0.0.1:9999 for a listener of package crypto/tls, whose certificate must
+// then be valid for that IP address. Set Addr for a host name, or for another
+// listener that speaks TLS. The address of a listener on all interfaces, such as
+// :9999, is refused, because callers elsewhere can't dial it. A service that is
+// added while the server runs is announced with the next heartbeat.
 func Serve(server *geerpc.Server, lis net.Listener, c Config) error {
 	c, err := c.forServer(lis)
 	if err != nil {
-		c.Logger.Error("rpc registry: not serving", "err", err) // go Serve(…) loses the error
+		c.Logger.Error("rpc registry: not serving", "err", err) // `go Serve(…)` loses the error
 		lis.Close()
 		return err
 	}
 	var services func() []string
 	if c.Services == nil {
-		services = func() []string { return tellable(server.Services()) }
+		services = func() []string { return registrable(server.Services()) }
 	}
 	r := start(c, services)
 	leave := func(ctx context.Context) {
@@ -50,8 +50,8 @@ func Serve(server *geerpc.Server, lis net.Listener, c Config) error {
 	return server.Serve(lis)
 }
 
-// forServer returns the Config with the address of a listener, unless it has
-// one. It fails if there is something wrong with it.
+// forServer returns the Config with its defaults, and the listener's address if it
+// has none. It fails if the Config is refused.
 func (c Config) forServer(lis net.Listener) (Config, error) {
 	c = c.withDefaults()
 	if c.Addr == "" {
@@ -70,9 +70,9 @@ func isTLS(lis net.Listener) bool {
 	return reflect.TypeOf(lis) == reflect.TypeOf(tls.NewListener(nil, nil))
 }
 
-// tellable returns the names, or none if no registry would take them: a server
-// that can't say what it offers is there for all.
-func tellable(names []string) []string {
+// registrable returns the names, or none if a registry would refuse them: a server
+// that doesn't say what it offers gets calls for any service.
+func registrable(names []string) []string {
 	if checkServices(names) != nil {
 		return nil
 	}

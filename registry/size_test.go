@@ -72,8 +72,8 @@ func TestF57_MoreToSayOnAFullList(t *testing.T) {
 		}
 		put("A", "10s")
 		r.mu.Lock()
-		others := registryapi.MaxListBytes - 1 - r.bytes
-		r.bytes += others
+		others := registryapi.MaxListBytes - 1 - r.jsonBytes
+		r.jsonBytes += others
 		r.mu.Unlock()
 		for range 6 {
 			time.Sleep(20 * time.Second)
@@ -81,13 +81,13 @@ func TestF57_MoreToSayOnAFullList(t *testing.T) {
 				t.Error(got)
 			}
 			l := r.Servers()
-			if len(l) != 1 || l[0].Silent || !slices.Equal(l[0].Services, []string{"A"}) || !l[0].Since.Before(l[0].LastBeat) || len(l[0].known) != 1 {
+			if len(l) != 1 || l[0].Silent || !slices.Equal(l[0].Services, []string{"A"}) || !l[0].Since.Before(l[0].LastBeat) || len(l[0].instances) != 1 {
 				t.Fatalf("%+v", l)
 			}
 		}
 		time.Sleep(time.Minute)
-		if l := r.Servers(); len(l) != 0 || r.bytes != others {
-			t.Errorf("%+v, %d bytes more", l, r.bytes-others)
+		if l := r.Servers(); len(l) != 0 || r.jsonBytes != others {
+			t.Errorf("%+v, %d bytes more", l, r.jsonBytes-others)
 		}
 	})
 }
@@ -95,9 +95,9 @@ func TestF57_MoreToSayOnAFullList(t *testing.T) {
 // checkListBytes compares the sum, which it returns, with the list as it is told.
 func checkListBytes(t *testing.T, r *GeeRegistry) (sum int) {
 	t.Helper()
-	told := makeList(r.copy())
+	told := newCachedList(r.snapshot())
 	r.mu.Lock()
-	sum = r.bytes
+	sum = r.jsonBytes
 	r.mu.Unlock()
 	if n := len(told.object); n > registryapi.MaxListBytes+100 || n > sum+100 || n < sum*99/100 {
 		t.Errorf("%d servers have %d bytes in the list, %d in the sum", len(r.Servers()), n, sum)
@@ -109,13 +109,13 @@ func checkListBytes(t *testing.T, r *GeeRegistry) (sum int) {
 // heard of, and silent or not.
 func TestMeasure(t *testing.T) {
 	s := &ServerItem{Addr: "tcp@a:1", Weight: maxWeight, Services: []string{"A<", "\u2028"}, Metadata: map[string]string{"ü": "\""}, Legacy: true}
-	s.heard(time.Now(), time.Minute)
-	most := s.measure()
+	s.renew(time.Now(), time.Minute)
+	most := s.maxJSONBytes()
 	for _, nanos := range []time.Duration{0, 100, 123456789, 999999999} {
-		s.heard(time.Unix(1e9, 0).Add(nanos), time.Minute)
+		s.renew(time.Unix(1e9, 0).Add(nanos), time.Minute)
 		for _, s.Silent = range []bool{false, true} {
-			empty := len(makeList([]ServerItem{}, 1).object)
-			if n := len(makeList([]ServerItem{*s, *s}, 1).object) - empty; n > 2*most {
+			empty := len(newCachedList([]ServerItem{}, 1).object)
+			if n := len(newCachedList([]ServerItem{*s, *s}, 1).object) - empty; n > 2*most {
 				t.Errorf("%d bytes for two, measured are %d for one", n, most)
 			}
 		}

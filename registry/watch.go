@@ -9,14 +9,15 @@ import (
 const (
 	maxWait = time.Minute
 
-	// Changes are collected for a moment, so that servers that start together
-	// are told of together, and for longer where the list is long and dear to
-	// send: 20 ms, and 120 ms at 10,000 servers.
-	minCollect       = 20 * time.Millisecond
-	collectPerServer = 10 * time.Microsecond
+	// A change is announced after a moment, together with those that follow it:
+	// servers often start together. The longer the list is, the dearer is sending
+	// it, and the longer the moment: 20 ms, and 120 ms at 10,000 servers.
+	minNoticeDelay       = 20 * time.Millisecond
+	noticeDelayPerServer = 10 * time.Microsecond
 
-	// maxLog is how many changes are remembered: who missed more gets the list.
-	maxLog = 4096
+	// maxChanges is how many changes are remembered, at least. Readers that missed
+	// more get the list.
+	maxChanges = 4096
 )
 
 var (
@@ -24,19 +25,18 @@ var (
 	errEnded    = errors.New("rpc registry: the request was given up, or the registry is stopping")
 )
 
-// A watch is how callers wait for a change. GeeRegistry.mu guards it. The zero
-// value is that of a registry that has just begun.
+// A watch is how callers wait for changes. GeeRegistry.mu guards it. The zero
+// value is ready.
 type watch struct {
-	index      uint64        // of the list; 0: not asked for yet
-	log        []string      // the addresses that the latest changes were about, one for each index
-	collecting bool          // a change waits to be told
-	told       chan struct{} // closed when changes are told; nil if nobody waits
-	watchers   int
+	index     uint64        // of the list; 0: not chosen yet
+	changed   []string      // the addresses of the latest changes, one for each index
+	noticeDue bool          // a timer for notifyWatchers is set
+	notice    chan struct{} // closed by notifyWatchers; nil if nobody waits
+	watchers  int
 }
 
-// indexLocked returns the number of the list as it is. It begins with the time,
-// so that a registry that was restarted doesn't come by a number that it had
-// before.
+// indexLocked returns the index of the current list. The first is made of the
+// time, so that a restarted registry doesn't use the same numbers again.
 func (w *watch) indexLocked() uint64 {
 	if w.index == 0 {
 		w.index = uint64(time.Now().UnixNano())
@@ -50,62 +50,63 @@ func (r *GeeRegistry) index() uint64 {
 	return r.watch.indexLocked()
 }
 
-// sinceLocked returns the addresses that changes since an index were about. It
-// fails if that is not known any more, or not an index of this registry.
+// sinceLocked returns the addresses of the servers that changed since an index, in
+// order and with duplicates. It fails if the changes are not remembered, or the
+// index is not of this registry.
 func (w *watch) sinceLocked(index uint64) (addrs []string, ok bool) {
 	n := w.indexLocked() - index // huge if the index is not ours
-	if n > uint64(len(w.log)) {
+	if n > uint64(len(w.changed)) {
 		return nil, false
 	}
-	return w.log[len(w.log)-int(n):], true
+	return w.changed[len(w.changed)-int(n):], true
 }
 
-// changedLocked says that the list is another one as far as a server is
-// concerned, and sees to it that those who watch are told.
+// changedLocked notes that a server has changed, come or gone. Watchers are
+// notified in a moment.
 func (r *GeeRegistry) changedLocked(addr string) {
 	r.watch.index = r.watch.indexLocked() + 1
-	if len(r.watch.log) == 2*maxLog {
-		r.watch.log = append([]string(nil), r.watch.log[maxLog:]...)
+	if len(r.watch.changed) == 2*maxChanges {
+		r.watch.changed = append([]string(nil), r.watch.changed[maxChanges:]...)
 	}
-	r.watch.log = append(r.watch.log, addr)
-	if !r.watch.collecting {
-		r.watch.collecting = true
-		time.AfterFunc(minCollect+time.Duration(len(r.servers))*collectPerServer, r.tell)
+	r.watch.changed = append(r.watch.changed, addr)
+	if !r.watch.noticeDue {
+		r.watch.noticeDue = true
+		time.AfterFunc(minNoticeDelay+time.Duration(len(r.servers))*noticeDelayPerServer, r.notifyWatchers)
 	}
 }
 
-// tell wakes those who watch.
-func (r *GeeRegistry) tell() {
+// notifyWatchers wakes the watches.
+func (r *GeeRegistry) notifyWatchers() {
 	r.mu.Lock()
-	r.watch.collecting = false
-	if r.watch.told != nil {
-		close(r.watch.told)
-		r.watch.told = nil
+	r.watch.noticeDue = false
+	if r.watch.notice != nil {
+		close(r.watch.notice)
+		r.watch.notice = nil
 	}
 	r.mu.Unlock()
 	r.answers.mu.Lock()
 	defer r.answers.mu.Unlock()
-	r.answers.forget(r.index())
+	r.answers.dropOldChanges(r.index())
 }
 
-// wait returns when the list is another than that of index, has been for a
-// moment, and so is likely to last; and when wait is over. It fails if too many
-// are waiting already, and when the request's context ends: that the list is what
-// it was would be no news then, and come too early.
+// wait returns when the list has another index and watchers have been notified of
+// that, or when the time is over. It fails if too many watches are waiting, and
+// when the request's context ends: to answer then that nothing has changed would
+// come too early.
 func (r *GeeRegistry) wait(request context.Context, index uint64, wait time.Duration) error {
 	ctx, cancel := context.WithTimeout(request, min(wait, maxWait))
 	defer cancel()
-	if !r.enter() {
+	if !r.addWatcher() {
 		return errWatchers
 	}
-	defer r.leave()
+	defer r.removeWatcher()
 	for ctx.Err() == nil {
-		told := r.untilTold(index)
-		if told == nil {
+		notice := r.nextNotice(index)
+		if notice == nil {
 			return nil
 		}
 		select {
-		case <-told:
+		case <-notice:
 		case <-ctx.Done():
 		}
 	}
@@ -115,21 +116,22 @@ func (r *GeeRegistry) wait(request context.Context, index uint64, wait time.Dura
 	return nil
 }
 
-// untilTold returns what to wait for, nil if there is news already.
-func (r *GeeRegistry) untilTold(index uint64) <-chan struct{} {
+// nextNotice returns what to wait for; nil if the list has another index already.
+func (r *GeeRegistry) nextNotice(index uint64) <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w := &r.watch
-	if index != w.indexLocked() && !w.collecting {
+	if index != w.indexLocked() && !w.noticeDue {
 		return nil
 	}
-	if w.told == nil {
-		w.told = make(chan struct{})
+	if w.notice == nil {
+		w.notice = make(chan struct{})
 	}
-	return w.told
+	return w.notice
 }
 
-func (r *GeeRegistry) enter() bool {
+// addWatcher reports false if there are too many.
+func (r *GeeRegistry) addWatcher() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.watch.watchers >= orDefault(r.MaxWatches) {
@@ -139,7 +141,7 @@ func (r *GeeRegistry) enter() bool {
 	return true
 }
 
-func (r *GeeRegistry) leave() {
+func (r *GeeRegistry) removeWatcher() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.watch.watchers--

@@ -116,12 +116,12 @@ func TestWatch(t *testing.T) {
 					time.Sleep(5 * time.Millisecond)
 				}
 			}, time.Second, 21 * time.Millisecond, "tcp@a:1,tcp@n00:1,tcp@n01:1,tcp@n02:1"},
-			{"deregistered", func() { r.remove("tcp@n01:1", "") }, time.Second, 21 * time.Millisecond, "tcp@a:1,tcp@n00:1,tcp@n02:1"},
+			{"deregistered", func() { r.deregister("tcp@n01:1", "") }, time.Second, 21 * time.Millisecond, "tcp@a:1,tcp@n00:1,tcp@n02:1"},
 			{"nobody there to deregister", func() {
 				put("tcp@a:1", "2")
 				put("tcp@n00:1", "1")
 				put("tcp@n02:1", "1")
-				r.remove("tcp@n01:1", "")
+				r.deregister("tcp@n01:1", "")
 			}, time.Second, 29 * time.Second, "tcp@a:1,tcp@n00:1,tcp@n02:1"},
 			{"silent", func() {}, 0, 3 * time.Second, "tcp@a:1,tcp@n00:1,tcp@n02:1"},
 			{"expired", func() {}, 0, 31 * time.Second, ""},
