@@ -15,6 +15,8 @@ import (
 	"io"
 	"slices"
 	"sync"
+
+	"geerpc/internal/wire"
 )
 
 // A Type names a codec in the handshake of a connection.
@@ -207,21 +209,17 @@ var (
 	// ErrTooLarge means that a message is over the size limit: of the peer
 	// when Write returns it (nothing has been sent), our own when ReadHeader
 	// does (the stream can't go on).
-	ErrTooLarge = errors.New("message exceeds the size limit")
+	ErrTooLarge = wire.ErrTooLarge
 
 	// ErrDefinitions means that a value needs type definitions of gob for which
 	// the connection has no room any more. It is an ErrTooLarge as well, and
 	// like that one it is of the peer's limit or of our own.
-	ErrDefinitions = fmt.Errorf("%w of gob type definitions", ErrTooLarge)
+	ErrDefinitions = wire.ErrDefinitions
 
 	// ErrTooDeep means that a value is nested deeper than a decoder may go, or
 	// holds itself. It concerns that value alone.
-	ErrTooDeep = errors.New("value is nested too deep")
+	ErrTooDeep = wire.ErrTooDeep
 
 	// ErrCorrupt means that the peer sent what is no message.
-	ErrCorrupt = errors.New("corrupt message")
+	ErrCorrupt = wire.ErrCorrupt
 )
-
-func tooLarge(n, limit int) error {
-	return fmt.Errorf("%w: %d bytes, allowed are %d", ErrTooLarge, n, limit)
-}

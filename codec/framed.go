@@ -81,7 +81,7 @@ type funcBodies struct {
 func (f funcBodies) append(dst []byte, v any, room int) ([]byte, error) {
 	data, err := f.marshal(v)
 	if err == nil && wire.Exceeds(len(data), room) {
-		err = tooLarge(len(data), room)
+		err = wire.TooLarge(len(data), room)
 	}
 	if err != nil {
 		return dst, err
@@ -226,7 +226,7 @@ func (c *framed) Write(h *Header, body any) error {
 		return err
 	}
 	if len(message) > math.MaxInt32 {
-		return tooLarge(len(message), math.MaxInt32)
+		return wire.TooLarge(len(message), math.MaxInt32)
 	}
 	binary.BigEndian.PutUint32(message, uint32(len(message)-lengthBytes))
 	c.keep(message)

@@ -73,7 +73,7 @@ func (c *GobCodec) section(off int) (payload []byte, next int, err error) {
 		if need == 0 {
 			next = off + n + length
 			if wire.Exceeds(next, c.conn.MaxRead) {
-				return nil, 0, tooLarge(next, c.conn.MaxRead)
+				return nil, 0, wire.TooLarge(next, c.conn.MaxRead)
 			}
 			message, err := c.conn.Peek(next)
 			return message[min(off+n, len(message)):], next, err

@@ -1,12 +1,15 @@
 package codec
 
 import (
+	"encoding"
 	"encoding/gob"
 	"errors"
 	"fmt"
 	"io"
 	"reflect"
 	"sync"
+
+	"geerpc/internal/nesting"
 )
 
 // A gobWriter appends gob values to messages, as one persistent stream.
@@ -68,7 +71,7 @@ func (g *gobWriter) append(dst []byte, v any, room int) ([]byte, error) {
 		}
 	}
 	v = pointee(v)
-	if err := gobNesting.check(v, room); err != nil {
+	if err := gobNesting.Check(v, room); err != nil {
 		return dst, err
 	}
 	g.begun = true
@@ -123,7 +126,7 @@ func (g *gobWriter) entryFor(t reflect.Type) *gobWritten {
 			g.schema.repeats = true
 		}
 		entry = &gobWritten{interfaces: holdsInterface(t)}
-		entry.fields, entry.plain = plainFields(baseOf(t))
+		entry.fields, entry.plain = plainFields(nesting.Base(t))
 		g.types[t] = entry
 	}
 	g.last, g.entry = t, entry
@@ -174,7 +177,7 @@ func (g *gobWriter) define(dst []byte, start int, simple bool) ([]byte, int, err
 // is nil a pointer to the zero value, which gob sends as far as it can.
 func pointee(v any) any {
 	r := reflect.ValueOf(v)
-	for range maxPointers {
+	for range nesting.MaxPointers {
 		if r.Kind() != reflect.Pointer || r.IsNil() || r.Elem().Kind() != reflect.Pointer {
 			break
 		}
@@ -183,7 +186,7 @@ func pointee(v any) any {
 	if r.Kind() != reflect.Pointer || !r.IsNil() {
 		return r.Interface()
 	}
-	return reflect.New(baseOf(r.Type())).Interface()
+	return reflect.New(nesting.Base(r.Type())).Interface()
 }
 
 // A gobReader reads gob values from sections that have been scanned, as one
@@ -326,7 +329,7 @@ func holdsInterface(t reflect.Type) bool {
 }
 
 func findInterface(t reflect.Type, seen map[reflect.Type]bool) bool {
-	if seen[t] || encodesItself(t) {
+	if seen[t] || nesting.Implements(t, gobEncoders) {
 		return false
 	}
 	seen[t] = true
@@ -346,3 +349,20 @@ func findInterface(t reflect.Type, seen map[reflect.Type]bool) bool {
 	}
 	return false
 }
+
+// Gob leaves the values of types with these methods to the methods.
+var gobEncoders = []reflect.Type{reflect.TypeFor[gob.GobEncoder](), reflect.TypeFor[encoding.BinaryMarshaler]()}
+
+// gobNesting is how gob goes through values. For a pointer to a nil pointer
+// inside an interface it sends nothing at all, and a decoder takes what follows
+// for the value.
+var gobNesting = nesting.Rule{
+	MaxDepth:       maxGobDepth,
+	TooDeep:        errTooDeep,
+	Encoders:       gobEncoders,
+	Encoded:        func(f reflect.StructField) bool { return f.IsExported() },
+	NilInInterface: errors.New("gob: cannot encode a nil pointer inside an interface"),
+}
+
+// errTooDeep says which limit a gob value exceeds.
+var errTooDeep = fmt.Errorf("%w, %d levels are allowed in gob", ErrTooDeep, maxGobDepth)

@@ -2,25 +2,28 @@ package codec
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/json"
 	"fmt"
 	"io"
+	"reflect"
 
+	"geerpc/internal/nesting"
 	"geerpc/internal/wire"
 )
 
-// A jsonCodec sends a line of JSON for the header and one for the body, so that
-// a person with nc, or any language, can take part. It reads values that are
-// not on lines of their own as well.
+// A jsonCodec sends the header as a line of JSON and the body as another, so
+// that a person with nc, or a program in any language, can take part. Values
+// that it reads need not be on lines of their own.
 type jsonCodec struct {
 	stream
 	extended bool
 	body     []byte // of the message being read
-	unfit    error  // what is wrong with its header, if that does no harm to others
+	unfit    error  // what is wrong with its header, if that concerns this message alone
 }
 
-// jsonHeader is a Header as it stands on the line. The fields behind Error are
-// sent only between peers that have agreed on it.
+// jsonHeader is a Header as it is sent. The fields behind Error are sent only
+// between peers that have agreed on it.
 type jsonHeader struct {
 	ServiceMethod string
 	Seq           uint64
@@ -33,8 +36,8 @@ type jsonHeader struct {
 	Metadata      jsonMetadata `json:",omitempty"`
 }
 
-// maxJSONMetadata limits metadata as it stands on the line. That of a good
-// message is far below.
+// maxJSONMetadata limits the bytes of metadata as it is sent. Metadata that the
+// core allows takes far fewer.
 const maxJSONMetadata = 256 << 10
 
 // jsonMetadata is metadata that is measured before it is decoded.
@@ -48,10 +51,24 @@ func (m *jsonMetadata) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*map[string]string)(m))
 }
 
+// maxJSONDepth protects the stack. It counts an interface and the value inside it
+// separately; readers have a limit of 10,000 objects and arrays.
+const maxJSONDepth = 20_000
+
+// jsonNesting is how package encoding/json goes through values.
+var jsonNesting = nesting.Rule{
+	MaxDepth: maxJSONDepth,
+	TooDeep:  fmt.Errorf("%w, %d levels are allowed in JSON", ErrTooDeep, maxJSONDepth),
+	Encoders: []reflect.Type{reflect.TypeFor[json.Marshaler](), reflect.TypeFor[encoding.TextMarshaler]()},
+	Encoded: func(f reflect.StructField) bool {
+		return (f.IsExported() || f.Anonymous) && f.Tag.Get("json") != "-"
+	},
+}
+
 // NewJSONCodec returns a codec that speaks JSON on conn.
 func NewJSONCodec(conn io.ReadWriteCloser) Codec { return &jsonCodec{stream: newStream(conn)} }
 
-// Extend implements Extended: the same lines, with more fields in the header.
+// Extend implements Extended: the header gets more fields.
 func (c *jsonCodec) Extend() Codec {
 	c.extended = true
 	return c
@@ -77,8 +94,8 @@ func (c *jsonCodec) ReadHeader(h *Header) error {
 	c.body = message[end:]
 	var jh jsonHeader
 	if c.unfit = json.Unmarshal(message[:end], &jh); c.unfit != nil {
-		// A field of the wrong type is the error of this message alone, if it
-		// is clear which one that is. ReadBody is going to tell.
+		// A field of the wrong type concerns this message alone, if it is still
+		// clear which message that is. ReadBody will return the error.
 		var id struct {
 			ServiceMethod, Kind string
 			Seq                 uint64
@@ -95,8 +112,8 @@ func (c *jsonCodec) ReadHeader(h *Header) error {
 	return nil
 }
 
-// jsonKind returns the kind of a message; one that has none is a reply if it
-// names no method.
+// jsonKind returns the kind of a message. Without a kind, it is a call if it
+// names a method, else a reply.
 func jsonKind(jh *jsonHeader) Kind {
 	switch {
 	case jh.Kind != "":
@@ -122,7 +139,7 @@ func (c *jsonCodec) ReadBody(body any) error {
 
 // Write implements Codec. A nil body is sent as null.
 func (c *jsonCodec) Write(h *Header, body any) error {
-	if err := jsonNesting.check(body, c.conn.MaxWrite); err != nil {
+	if err := jsonNesting.Check(body, c.conn.MaxWrite); err != nil {
 		return err
 	}
 	jh := jsonHeader{ServiceMethod: h.ServiceMethod, Seq: h.Seq, Error: h.Error}
@@ -156,7 +173,7 @@ func (c *jsonCodec) value(start int) (end int, err error) {
 		n, complete := s.Scan(data)
 		end += n
 		if wire.Exceeds(end, c.conn.MaxRead) {
-			return 0, tooLarge(end, c.conn.MaxRead)
+			return 0, wire.TooLarge(end, c.conn.MaxRead)
 		}
 		if complete {
 			return end, nil

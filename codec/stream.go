@@ -13,21 +13,21 @@ const (
 	DefaultMaxDefinitionBytes = 64 << 10 // of gob type definitions that are read
 )
 
-// keepScratch is how large a scratch buffer may be and still be kept.
+// keepScratch is how large a scratch buffer may be to be kept for the next message.
 const keepScratch = 64 << 10
 
 // A stream is what the codecs of this package have in common: a reader that
-// shows whole messages in place, a buffer in which the next message is put
-// together, and the limits of both.
+// holds whole messages, a buffer for the message being written, and the limits
+// of both.
 type stream struct {
-	conn *wire.Conn // where messages come from; the limits may change until the first message
-	out  io.Writer  // where messages go, each in one Write
+	conn *wire.Conn // messages are read from here; the limits may change until the first one
+	out  io.Writer  // messages are written here, with one Write each
 
 	message int    // length of the message being read; the next one starts behind it
 	scratch []byte // the message being written
 }
 
-// newStream works on the core's connection, or on a bare one.
+// newStream returns a stream on the core's connection, or on a bare one.
 func newStream(conn io.ReadWriteCloser) stream {
 	if c, ok := conn.(*wire.Conn); ok {
 		return stream{conn: c, out: c.Writer}
@@ -52,7 +52,7 @@ func (s *stream) room(n int) (int, error) {
 	case s.conn.MaxWrite == 0:
 		return 0, nil
 	case n >= s.conn.MaxWrite:
-		return 0, tooLarge(n, s.conn.MaxWrite)
+		return 0, wire.TooLarge(n, s.conn.MaxWrite)
 	}
 	return s.conn.MaxWrite - n, nil
 }
@@ -60,12 +60,12 @@ func (s *stream) room(n int) (int, error) {
 // fits refuses a message that is over the peer's limit.
 func (s *stream) fits(message []byte) error {
 	if wire.Exceeds(len(message), s.conn.MaxWrite) {
-		return tooLarge(len(message), s.conn.MaxWrite)
+		return wire.TooLarge(len(message), s.conn.MaxWrite)
 	}
 	return nil
 }
 
-// send writes the message that has been put together, with a single call.
+// send writes a message with a single call.
 func (s *stream) send(message []byte) error {
 	s.scratch = message[:0]
 	if cap(message) > keepScratch {
