@@ -64,9 +64,9 @@ type bodies interface {
 	// append encodes v behind dst, in at most room bytes (0: no limit).
 	append(dst []byte, v any, room int) ([]byte, error)
 
-	// keep says that the message with what was appended is being sent, drop
-	// that it isn't, unless keep has been called.
-	keep(message []byte)
+	// sent says that the message with what was appended is being sent, drop
+	// that it isn't, unless sent has been called.
+	sent(message []byte)
 	drop()
 
 	// decode decodes data into v, or skips it if v is nil.
@@ -89,7 +89,7 @@ func (f funcBodies) append(dst []byte, v any, room int) ([]byte, error) {
 	return append(dst, data...), nil
 }
 
-func (f funcBodies) keep([]byte) {}
+func (f funcBodies) sent([]byte) {}
 func (f funcBodies) drop()       {}
 
 func (f funcBodies) decode(data []byte, v any) error {
@@ -97,59 +97,6 @@ func (f funcBodies) decode(data []byte, v any) error {
 		return nil
 	}
 	return f.unmarshal(data, v)
-}
-
-// gobBodies keeps one gob stream for each direction. Both are made with the
-// first body: most of many connections may be idle.
-type gobBodies struct {
-	conn *wire.Conn // for its limits
-	enc  *gobWriter
-	dec  *gobReader
-	src  gobSections // of the value that is being decoded
-}
-
-func (g *gobBodies) append(dst []byte, v any, room int) ([]byte, error) {
-	if g.enc == nil {
-		g.enc = new(gobWriter)
-	}
-	g.enc.schema.limit = g.conn.MaxWriteDefinitions
-	return g.enc.append(dst, v, room)
-}
-
-func (g *gobBodies) keep(message []byte) {
-	if g.enc != nil {
-		g.enc.keep(message)
-	}
-}
-
-func (g *gobBodies) drop() {
-	if g.enc != nil {
-		g.enc.drop()
-	}
-}
-
-func (g *gobBodies) decode(data []byte, v any) error {
-	if g.dec == nil {
-		g.dec = new(gobReader)
-	}
-	if v != nil && g.dec.decodePlain(data, v) {
-		return nil
-	}
-	g.dec.schema.limit = g.conn.MaxReadDefinitions
-	g.src = data
-	value, err := g.dec.scan(&g.src, 0)
-	g.src = nil
-	switch {
-	case err != nil:
-		return err
-	case value.err != nil:
-		return value.err
-	case value.end < len(data):
-		return fmt.Errorf("%w: %d bytes behind the gob value", ErrCorrupt, len(data)-value.end)
-	case v == nil:
-		return nil
-	}
-	return g.dec.decode(value.in(data), v)
 }
 
 // A framed codec puts a length before every message and serializes only
@@ -229,7 +176,7 @@ func (c *framed) Write(h *Header, body any) error {
 		return wire.TooLarge(len(message), math.MaxInt32)
 	}
 	binary.BigEndian.PutUint32(message, uint32(len(message)-lengthBytes))
-	c.keep(message)
+	c.sent(message)
 	return c.send(message)
 }
 

@@ -4,21 +4,22 @@ import (
 	"fmt"
 	"io"
 
+	"geerpc/internal/gobstream"
 	"geerpc/internal/wire"
 )
 
 // A GobCodec speaks GeeRPC's wire: a header and a body, each a gob value, on
-// one gob stream for each direction. Between our own peers it gives way to the
-// framed layout, see [GobCodec.Extend].
+// one gob stream for each direction. Between our own peers the framed layout
+// replaces it, see [GobCodec.Extend].
 type GobCodec struct {
 	stream
-	enc  gobWriter
-	dec  gobReader
-	body gobValue // of the message being read
+	enc  gobstream.Writer
+	dec  gobstream.Reader
+	body gobstream.Value // of the message being read
 }
 
-// gobHeader is a Header as GeeRPC knows it. Only builtin types: a header must
-// never define a type that a body has as well.
+// gobHeader is a Header as GeeRPC knows it. It has only built-in types: a header
+// must never define a type that a body has as well.
 type gobHeader struct {
 	ServiceMethod string
 	Seq           uint64
@@ -42,56 +43,28 @@ func (c *GobCodec) Ready() bool { return false }
 // ReadHeader implements Codec. It waits for the whole message, body included.
 func (c *GobCodec) ReadHeader(h *Header) error {
 	c.next()
-	c.dec.schema.limit = c.conn.MaxReadDefinitions
-	header, err := c.dec.scan(c, 0)
+	c.dec.LimitDefinitions(c.conn.MaxReadDefinitions)
+	header, err := c.dec.Scan(c.conn, 0, c.conn.MaxRead)
 	if err != nil {
 		return err
 	}
-	if c.body, err = c.dec.scan(c, header.end); err != nil {
+	if c.body, err = c.dec.Scan(c.conn, header.End(), c.conn.MaxRead); err != nil {
 		return err
 	}
-	c.message = c.body.end
+	c.message = c.body.End()
 	var gh gobHeader
-	if err = header.err; err == nil {
-		err = c.dec.decode(header.in(c.conn.Buffered()), &gh)
-	}
-	if err != nil {
+	if err = c.dec.DecodeScanned(header, c.conn.Buffered(), &gh); err != nil {
 		return fmt.Errorf("%w: header: %w", ErrCorrupt, err)
 	}
 	*h = Header{ServiceMethod: gh.ServiceMethod, Seq: gh.Seq, Error: gh.Error}
 	return nil
 }
 
-// section implements gobSource: it buffers a section of the message.
-// Gob itself would allocate up to 10 MiB on the word of a false length.
-func (c *GobCodec) section(off int) (payload []byte, next int, err error) {
-	for {
-		length, n, need, err := parseGobLength(c.conn.Buffered()[off:])
-		if err != nil {
-			return nil, 0, err
-		}
-		if need == 0 {
-			next = off + n + length
-			if wire.Exceeds(next, c.conn.MaxRead) {
-				return nil, 0, wire.TooLarge(next, c.conn.MaxRead)
-			}
-			message, err := c.conn.Peek(next)
-			return message[min(off+n, len(message)):], next, err
-		}
-		if _, err := c.conn.Peek(off + need); err != nil {
-			return nil, 0, err
-		}
-	}
-}
-
 // ReadBody implements Codec.
 func (c *GobCodec) ReadBody(body any) error {
 	value := c.body
-	c.body = gobValue{}
-	if value.err != nil || body == nil {
-		return value.err
-	}
-	return c.dec.decode(value.in(c.conn.Buffered()), body)
+	c.body = gobstream.Value{}
+	return c.dec.DecodeScanned(value, c.conn.Buffered(), body)
 }
 
 // Write implements Codec. A nil body is sent as an empty struct.
@@ -99,11 +72,11 @@ func (c *GobCodec) Write(h *Header, body any) error {
 	if body == nil {
 		body = struct{}{}
 	}
-	c.enc.schema.limit = c.conn.MaxWriteDefinitions
-	defer c.enc.drop() // if it fails, ends the goroutine or panics
-	message, err := c.enc.append(c.scratch[:0], gobHeader{h.ServiceMethod, h.Seq, h.Error}, 0)
+	c.enc.LimitDefinitions(c.conn.MaxWriteDefinitions)
+	defer c.enc.Drop() // if Write fails, or the value's encoder panics or ends the goroutine
+	message, err := c.appendHeader(h)
 	if err == nil {
-		message, err = c.enc.append(message, body, c.conn.MaxWrite)
+		message, err = c.enc.Append(message, body, c.conn.MaxWrite)
 	}
 	if err == nil {
 		err = c.fits(message)
@@ -111,20 +84,61 @@ func (c *GobCodec) Write(h *Header, body any) error {
 	if err != nil {
 		return err
 	}
-	c.enc.keep(message)
+	c.enc.Sent(message)
 	return c.send(message)
 }
 
 // WriteHeader sends a header without a body. A server of GeeRPC's original
-// version answers one whose method it can't find at once, and reads no body for
-// it; that tells it from a server that has stopped. Any other peer goes on
+// version that can't find the method answers at once, and reads no body for it;
+// that distinguishes it from a server that has stopped. Any other peer goes on
 // waiting for the body.
 func (c *GobCodec) WriteHeader(h *Header) error {
-	defer c.enc.drop()
-	message, err := c.enc.append(c.scratch[:0], gobHeader{h.ServiceMethod, h.Seq, h.Error}, 0)
+	defer c.enc.Drop()
+	message, err := c.appendHeader(h)
 	if err != nil {
 		return err
 	}
-	c.enc.keep(message)
+	c.enc.Sent(message)
 	return c.send(message)
+}
+
+// appendHeader begins a message.
+func (c *GobCodec) appendHeader(h *Header) ([]byte, error) {
+	return c.enc.Append(c.scratch[:0], gobHeader{h.ServiceMethod, h.Seq, h.Error}, 0)
+}
+
+// gobBodies keeps one gob stream for each direction of a framed codec. Both are
+// made with the first body, because most of many connections may be idle.
+type gobBodies struct {
+	conn *wire.Conn // for its limits
+	enc  *gobstream.Writer
+	dec  *gobstream.Reader
+}
+
+func (g *gobBodies) append(dst []byte, v any, room int) ([]byte, error) {
+	if g.enc == nil {
+		g.enc = new(gobstream.Writer)
+	}
+	g.enc.LimitDefinitions(g.conn.MaxWriteDefinitions)
+	return g.enc.Append(dst, v, room)
+}
+
+func (g *gobBodies) sent(message []byte) {
+	if g.enc != nil {
+		g.enc.Sent(message)
+	}
+}
+
+func (g *gobBodies) drop() {
+	if g.enc != nil {
+		g.enc.Drop()
+	}
+}
+
+func (g *gobBodies) decode(data []byte, v any) error {
+	if g.dec == nil {
+		g.dec = new(gobstream.Reader)
+	}
+	g.dec.LimitDefinitions(g.conn.MaxReadDefinitions)
+	return g.dec.Decode(data, v)
 }

@@ -1,11 +1,9 @@
-package codec
+package gobstream
 
 import (
 	"runtime"
 	"strings"
 	"testing"
-
-	"geerpc/internal/wire"
 )
 
 // TestC122_GobKeepsNoLargeMessage measures what both ends of a gob stream keep
@@ -14,22 +12,26 @@ import (
 func TestC122_GobKeepsNoLargeMessage(t *testing.T) {
 	const streams, size = 20, 1 << 20
 	type value struct{ Any any }
-	var all []*gobBodies
+	type stream struct {
+		Writer
+		Reader
+	}
+	var all []*stream
 	before := live()
 	for range streams {
-		b := &gobBodies{conn: new(wire.Conn)}
+		s := new(stream)
 		for _, size := range []int{10, size} {
-			message, err := b.append(nil, value{strings.Repeat("x", size)}, 0)
+			message, err := s.Append(nil, value{strings.Repeat("x", size)}, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
-			b.keep(message)
+			s.Sent(message)
 			var got value
-			if err := b.decode(message, &got); err != nil || len(got.Any.(string)) != size {
+			if err := s.Decode(message, &got); err != nil || len(got.Any.(string)) != size {
 				t.Fatalf("the value has changed, %v", err)
 			}
 		}
-		all = append(all, b)
+		all = append(all, s)
 	}
 	if kept := (live() - before) / streams; kept > size/20 {
 		t.Errorf("a stream keeps %d bytes after a value of %d", kept, size)

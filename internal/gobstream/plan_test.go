@@ -1,4 +1,4 @@
-package codec
+package gobstream
 
 import (
 	"bytes"
@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"geerpc/internal/wire"
 )
 
 type (
@@ -66,8 +64,8 @@ var plainValues = []plainValue{
 	{Bytes: bytes.Repeat([]byte{1}, 70000)},
 }
 
-// sections returns what a gob.Encoder writes for each value.
-func sections(t testing.TB, values ...any) (written [][]byte) {
+// encoded returns what a gob.Encoder writes for each value.
+func encoded(t testing.TB, values ...any) (written [][]byte) {
 	t.Helper()
 	var out bytes.Buffer
 	enc := gob.NewEncoder(&out)
@@ -89,31 +87,31 @@ func TestGobPlan_WritesWhatGobWrites(t *testing.T) {
 	for n := range 280 { // lengths around those of one byte and of two
 		values = append(values, plainValue{Name: plainName(strings.Repeat("x", n))})
 	}
-	want := sections(t, values...)
-	var w gobWriter
+	want := encoded(t, values...)
+	var w Writer
 	for i, v := range values {
-		got, err := w.append(nil, v, 0)
-		w.keep(got)
+		got, err := w.Append(nil, v, 0)
+		w.Sent(got)
 		if err != nil || !bytes.Equal(got, want[i]) {
 			t.Fatalf("value %d, %+v: wrote\n%x, %v\ngob writes\n%x", i, v, got, err, want[i])
 		}
 	}
-	if w.entry.plan == nil {
+	if w.last.plan == nil {
 		t.Error("there is no plan")
 	}
 }
 
 func TestGobPlan_ReadsWhatGobReads(t *testing.T) {
-	var w gobWriter
-	r := gobBodies{conn: new(wire.Conn)}
+	var w Writer
+	var r Reader
 	for i, v := range plainValues {
-		data, err := w.append(nil, &v, 0)
+		data, err := w.Append(nil, &v, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.keep(data)
+		w.Sent(data)
 		var got plainValue
-		if err := r.decode(data, &got); err != nil {
+		if err := r.Decode(data, &got); err != nil {
 			t.Fatalf("value %d: %v", i, err)
 		}
 		want := v
@@ -128,7 +126,7 @@ func TestGobPlan_ReadsWhatGobReads(t *testing.T) {
 			t.Errorf("value %d: got %+v, want %+v", i, got, want)
 		}
 	}
-	if r.dec.plan == nil {
+	if r.lastPlan == nil {
 		t.Error("there is no plan")
 	}
 }
@@ -143,10 +141,10 @@ func TestGobPlan_LeavesTheRest(t *testing.T) {
 		withStruct{struct{ N int }{3}}, withArray{[2]int{4, 5}}, withNames{[]string{"a"}},
 		ownBinary{1}, ownGob{1}, ownField{1}, map[string]int{"a": 1}, 7, "text", many.Interface(),
 	} {
-		var w gobWriter
-		r := gobBodies{conn: new(wire.Conn)}
+		var w Writer
+		var r Reader
 		for range 2 {
-			data, err := w.append(nil, v, 0)
+			data, err := w.Append(nil, v, 0)
 			if _, embedded := v.(plainEmbedded); embedded {
 				if err == nil {
 					t.Errorf("%T: written, gob sees nothing to write", v)
@@ -156,19 +154,19 @@ func TestGobPlan_LeavesTheRest(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%T: %v", v, err)
 			}
-			w.keep(data)
+			w.Sent(data)
 			got, want := reflect.New(reflect.TypeOf(v)), reflect.New(reflect.TypeOf(v))
-			if err := r.decode(data, got.Interface()); err != nil {
+			if err := r.Decode(data, got.Interface()); err != nil {
 				t.Fatalf("%T: %v", v, err)
 			}
-			if err := gob.NewDecoder(bytes.NewReader(sections(t, v)[0])).DecodeValue(want); err != nil {
+			if err := gob.NewDecoder(bytes.NewReader(encoded(t, v)[0])).DecodeValue(want); err != nil {
 				t.Fatal(err)
 			}
 			if !reflect.DeepEqual(got.Interface(), want.Interface()) {
 				t.Errorf("%.60T: got %+v, gob gets %+v", v, got.Elem(), want.Elem())
 			}
 		}
-		if w.entry.plan != nil {
+		if w.last.plan != nil {
 			t.Errorf("%.60T: there is a plan", v)
 		}
 	}
@@ -194,15 +192,15 @@ func TestGobPlan_OtherTypes(t *testing.T) {
 		Part   struct{ A, B int }
 		parts  struct{ Part }
 	)
-	written := sections(t, theirs{1, 2}, theirs{200, 300})
+	written := encoded(t, theirs{1, 2}, theirs{200, 300})
 	for _, to := range []any{more{C: 9}, fewer{}, narrow{}, other{}, hidden{}, none{}, parts{}} {
-		r := gobBodies{conn: new(wire.Conn)}
+		var r Reader
 		dec := gob.NewDecoder(bytes.NewReader(bytes.Join(written, nil)))
 		for i := range written {
 			got, want := reflect.New(reflect.TypeOf(to)), reflect.New(reflect.TypeOf(to))
 			got.Elem().Set(reflect.ValueOf(to))
 			want.Elem().Set(reflect.ValueOf(to))
-			err, wantErr := r.decode(written[i], got.Interface()), dec.DecodeValue(want)
+			err, wantErr := r.Decode(written[i], got.Interface()), dec.DecodeValue(want)
 			if (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() {
 				t.Errorf("%T, value %d: error %v, gob's is %v", to, i, err, wantErr)
 			}
@@ -218,8 +216,8 @@ func TestGobPlan_InventedTypes(t *testing.T) {
 	for _, field := range []struct {
 		name string
 		id   int
-	}{{"hidden", gobInt}, {"Hidden", gobInt}, {"", gobInt}, {"P", 0}} {
-		theirs := &gobType{kind: gobStruct, names: []string{field.name}, parts: []int{field.id}}
+	}{{"hidden", intID}, {"Hidden", intID}, {"", intID}, {"P", 0}} {
+		theirs := &typeDef{kind: structKind, names: []string{field.name}, parts: []int{field.id}}
 		for _, ours := range []any{plainValue{}, withPointer{}} {
 			if planToRead(theirs, reflect.TypeOf(ours)) != nil {
 				t.Errorf("there is a plan for field %q of type %d and %T", field.name, field.id, ours)
@@ -231,11 +229,11 @@ func TestGobPlan_InventedTypes(t *testing.T) {
 // Memory that a reply brings along is used, as gob does.
 func TestGobPlan_BytesInPlace(t *testing.T) {
 	type message struct{ Data []byte }
-	r := gobBodies{conn: new(wire.Conn)}
-	for _, data := range sections(t, message{[]byte("abcd")}, message{[]byte("ef")}) {
+	var r Reader
+	for _, data := range encoded(t, message{[]byte("abcd")}, message{[]byte("ef")}) {
 		memory := make([]byte, 1, 8)
 		got := message{memory}
-		if err := r.decode(data, &got); err != nil {
+		if err := r.Decode(data, &got); err != nil {
 			t.Fatal(err)
 		}
 		if &got.Data[0] != &memory[0] {
@@ -250,17 +248,17 @@ func FuzzGobPlan(f *testing.F) {
 	for _, v := range plainValues[:5] {
 		values = append(values, v)
 	}
-	written := sections(f, values...)
+	written := encoded(f, values...)
 	for _, section := range written[1:] {
 		f.Add(section)
 	}
 	definition := written[0]
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r := gobBodies{conn: new(wire.Conn)}
-		if err := r.decode(definition, new(plainValue)); err != nil {
+		var r Reader
+		if err := r.Decode(definition, new(plainValue)); err != nil {
 			t.Fatal(err)
 		}
-		if _, next, err := (*gobSections)(&data).section(0); err != nil || next != len(data) {
+		if _, next, err := (sections{src: (*complete)(&data)}).at(0); err != nil || next != len(data) {
 			return
 		}
 		var got, want plainValue
@@ -269,7 +267,7 @@ func FuzzGobPlan(f *testing.F) {
 			t.Fatal(err)
 		}
 		wantErr := dec.Decode(&want)
-		if !r.dec.decodePlain(data, &got) {
+		if !r.decodePlanned(data, &got) {
 			return
 		}
 		if wantErr != nil {

@@ -1,0 +1,123 @@
+package gobstream
+
+import (
+	"fmt"
+	"math/bits"
+
+	"geerpc/internal/wire"
+)
+
+// Gob sends integers in as few bytes as it can. An unsigned integer below 128 is
+// one byte. A larger one is the negated number of its bytes and then the bytes,
+// big-endian. A signed integer is sent as an unsigned one whose lowest bit is
+// the sign.
+
+// parseUint returns the unsigned integer at the start of data and how many bytes
+// it takes. If data is shorter than that, x is zero.
+func parseUint(data []byte) (x uint64, n int, err error) {
+	if len(data) == 0 {
+		return 0, 1, nil
+	}
+	if data[0] < 0x80 {
+		return uint64(data[0]), 1, nil
+	}
+	n = -int(int8(data[0]))
+	if n > 8 {
+		return 0, 0, fmt.Errorf("%w: gob integer of %d bytes", wire.ErrCorrupt, n)
+	}
+	if n++; n > len(data) {
+		return 0, n, nil
+	}
+	for _, b := range data[1:n] {
+		x = x<<8 | uint64(b)
+	}
+	return x, n, nil
+}
+
+// toSigned returns the signed integer that is sent as x.
+func toSigned(x uint64) int64 {
+	if x&1 != 0 {
+		return ^int64(x >> 1)
+	}
+	return int64(x >> 1)
+}
+
+// toUnsigned returns the unsigned integer that i is sent as.
+func toUnsigned(i int64) uint64 {
+	if i < 0 {
+		return uint64(^i)<<1 | 1
+	}
+	return uint64(i) << 1
+}
+
+func appendUint(b []byte, x uint64) []byte {
+	if x < 0x80 {
+		return append(b, byte(x))
+	}
+	n := sizeOfUint(x) - 1
+	b = append(b, byte(-n))
+	for n--; n >= 0; n-- {
+		b = append(b, byte(x>>(8*n)))
+	}
+	return b
+}
+
+func appendInt(b []byte, i int64) []byte { return appendUint(b, toUnsigned(i)) }
+
+// sizeOfUint returns how many bytes appendUint appends.
+func sizeOfUint(x uint64) int {
+	if x < 0x80 {
+		return 1
+	}
+	return 1 + (bits.Len64(x)+7)/8
+}
+
+func sizeOfInt(i int64) int { return sizeOfUint(toUnsigned(i)) }
+
+// A cursor takes integers and bytes off the front of data. After its first
+// error data is empty, and all that it returns is zero.
+type cursor struct {
+	data []byte
+	err  error
+}
+
+var (
+	errIntegerCut = corrupt("gob integer cut short")
+	errValueCut   = corrupt("gob value cut short")
+)
+
+func corrupt(why string) error { return fmt.Errorf("%w: %s", wire.ErrCorrupt, why) }
+
+func (c *cursor) fail(err error) {
+	if c.data = nil; c.err == nil {
+		c.err = err
+	}
+}
+
+func (c *cursor) uint() uint64 {
+	if len(c.data) > 0 && c.data[0] < 0x80 {
+		x := c.data[0]
+		c.data = c.data[1:]
+		return uint64(x)
+	}
+	x, n, err := parseUint(c.data)
+	if err != nil || n > len(c.data) {
+		c.fail(errIntegerCut)
+		return 0
+	}
+	c.data = c.data[n:]
+	return x
+}
+
+func (c *cursor) int() int { return int(toSigned(c.uint())) }
+
+// take takes n bytes.
+func (c *cursor) take(n uint64) []byte {
+	if n > uint64(len(c.data)) {
+		c.fail(errValueCut)
+		return nil
+	}
+	taken := c.data[:n]
+	c.data = c.data[n:]
+	return taken
+}
