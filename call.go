@@ -32,15 +32,14 @@ type call struct {
 	begun bool   // the method, if it is not in interceptors
 
 	timer    *time.Timer // of the handle timeout
-	answered atomic.Bool // by the timer, or about to be by settle
+	answered atomic.Bool // by the timer, or about to be
 
-	counted bool // among the open ones of the conn's state before it is in the queue; the reader's own
-	settled bool // about to be answered; guarded by the conn's mu
+	counted   bool // among the open ones of the conn's state before it is in the queue; the reader's own
+	answering bool // its seq may be used again; guarded by the conn's mu
 
 	err  error // once the method has returned
 	mute bool  // then: it has been answered already
 	next *call // in the queue of those that wait for a worker
-	job  job[call]
 }
 
 // values are what a method is called with. Unless args are of a pointer's type,
@@ -163,12 +162,12 @@ func (c *call) run() {
 			go c.conn.work() // ends with the connection's calls
 		}
 	}()
-	c.doAndSettle()
+	c.doAndAnswer()
 	exited = false
 }
 
-func (c *call) doAndSettle() {
-	defer c.conn.settle(c)
+func (c *call) doAndAnswer() {
+	defer c.conn.answer(c)
 	c.do()
 }
 

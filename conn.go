@@ -32,7 +32,6 @@ type conn struct {
 	taking   int64        // slots so far; the reader's own
 	taken    atomic.Int64 // the same, when calls were last submitted, for others
 	returned atomic.Int64 // slots so far
-	settling settling
 	shift    shift
 
 	mu       sync.Mutex // guards state; see update

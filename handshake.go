@@ -188,7 +188,7 @@ func (c *conn) greet() error {
 	}
 	if refusal != nil {
 		if h.Ack {
-			c.answer(ack{Code: refusal.Code, Error: refusal.Message})
+			c.acknowledge(ack{Code: refusal.Code, Error: refusal.Message})
 			c.link.out.Drain(c.link.ctx)
 		}
 		return refusal
@@ -203,13 +203,13 @@ func (c *conn) greet() error {
 		c.link.extend(newKindSet(h.Kinds))
 		c.pingInterval = c.server.pingInterval(h.PingInterval)
 	}
-	return c.answer(ack{OK: true, Version: protocolVersion, Extended: extended, Kinds: kinds,
+	return c.acknowledge(ack{OK: true, Version: protocolVersion, Extended: extended, Kinds: kinds,
 		MaxMessageBytes: wireLimit(c.link.wire.MaxRead), MaxDefinitionBytes: announcedDefinitions(c.link.wire.MaxReadDefinitions),
 		MaxInFlight: wireLimit(c.server.maxInFlight()), PingInterval: c.pingInterval})
 }
 
-// answer sends the acknowledgement.
-func (c *conn) answer(a ack) error {
+// acknowledge sends the acknowledgement.
+func (c *conn) acknowledge(a ack) error {
 	line, err := json.Marshal(a)
 	if err != nil {
 		return err

@@ -68,9 +68,9 @@ func (q *callQueue) pop() *call {
 	return k
 }
 
-// list has a call found by its seq until it is settled.
+// list has a call found by its seq until it is answered.
 func (s *connState) list(k *call) {
-	if k.settled {
+	if k.answering {
 		return
 	}
 	if s.calls == nil {

@@ -86,7 +86,7 @@ func (c *conn) runHere() bool {
 	var k *call // that is running
 	defer func() {
 		if k != nil { // we were relieved meanwhile, or are going to be: it has ended this goroutine
-			c.settle(k)
+			c.answer(k)
 			c.link.flush(false)
 		}
 	}()
@@ -104,15 +104,10 @@ func (c *conn) runHere() bool {
 	k = nil
 	s.pace(nanotime() - begun)
 	ran := s.end()
-	first := c.hand(ran)
 	s.now.Store(number + 1)
 	c.watch()
-	if first {
-		c.settleAll()
-		recycle(ran)
-	} else {
-		clear(ran) // whoever settles has them, and is not to find them here for ever
-	}
+	c.answer(ran...)
+	recycle(ran)
 	c.link.flush(false)
 	return s.now.CompareAndSwap(number+1, number)
 }
@@ -211,11 +206,14 @@ func (c *conn) relieve(held int64) {
 	}
 	rest := slices.Clone(s.calls[s.next:])
 	ran := s.end()
-	s.ran, s.before = nil, nil // the reader that is relieved, or answerAll, may be using them
+	s.ran, s.before = nil, nil // the reader that is relieved may be using them, and who answers
 	c.queue(rest)
 	go c.reading(held + 1) // ends when it is relieved or the connection ends; serve waits for the last
 	if len(ran) > 0 {
-		go c.answerAll(ran) // ends with the connection's calls
+		go func() { // ends with the connection's calls
+			c.answer(ran...)
+			c.link.flush(false)
+		}()
 	}
 }
 

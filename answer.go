@@ -1,0 +1,64 @@
+package geerpc
+
+import (
+	"slices"
+	"time"
+)
+
+// answer answers calls that have run. They give back their slots first, because
+// the answers tell the client that there are slots, and that it may use the seqs
+// again. The answers leave with the next flush.
+func (c *conn) answer(calls ...*call) {
+	c.update(func(s *connState) {
+		for _, k := range calls {
+			if s.calls[k.seq] == k {
+				delete(s.calls, k.seq)
+			}
+			k.answering = true
+		}
+	})
+	c.release(len(calls))
+	c.sendAnswers(calls)
+}
+
+// sendAnswers encodes the answers of calls. A reply may end the goroutine that
+// encodes it; then another one goes on, and flushes.
+func (c *conn) sendAnswers(calls []*call) {
+	sent, exited := 0, true
+	defer func() {
+		c.answered(calls[:sent])
+		if exited {
+			rest := slices.Clone(calls[sent:])
+			go func() { // ends with the connection's calls
+				defer c.link.flush(false)
+				c.sendAnswers(rest)
+			}()
+		}
+	}()
+	c.link.sendTogether(func(alive bool) bool {
+		if sent == len(calls) {
+			return false
+		}
+		k := calls[sent]
+		sent++
+		if alive && !k.mute {
+			k.answer(k.err)
+		}
+		return sent < len(calls)
+	})
+	exited = false
+}
+
+// answered ends calls whose answers have been gathered, to leave with the next
+// flush.
+func (c *conn) answered(calls []*call) {
+	for _, k := range calls {
+		k.forget()
+	}
+	c.update(func(s *connState) {
+		s.open -= len(calls)
+		if c.server.IdleTimeout > 0 {
+			s.lastCall = time.Now()
+		}
+	})
+}
