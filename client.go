@@ -36,9 +36,8 @@ type Client struct {
 	pending pendingTable
 	pings   pings
 
-	outbox  combiner[waiter]
-	taking  sync.Mutex // held to take from the outbox
-	senders workers    // one at a time empties the outbox
+	outbox  outbox
+	senders workers // one at a time empties the outbox
 	unheard unheard
 	reports report.Queue
 }

@@ -14,7 +14,6 @@ import (
 // It is two cache lines: what goes to the sender, but for what few calls have,
 // and what goes to the reader.
 type waiter struct {
-	job   job[waiter]
 	state atomic.Uint32
 	request
 
@@ -34,17 +33,10 @@ const (
 	left            // the caller has gone, the sender is to skip it
 )
 
-func newWaiter() any {
-	w := &waiter{done: make(chan struct{}, 2)}
-	w.job.of = w
-	return w
-}
+func newWaiter() any { return &waiter{done: make(chan struct{}, 2)} }
 
 // reset forgets the call.
-func (w *waiter) reset() {
-	*w = waiter{done: w.done}
-	w.job.of = w
-}
+func (w *waiter) reset() { *w = waiter{done: w.done} }
 
 func (w *waiter) target() any { return w.reply }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -77,12 +78,14 @@ func (c *busyClient) queueCall(t *testing.T, call func() error) <-chan error {
 	return failed
 }
 
-// queued returns how many calls the sender has not seen yet.
-func (c *busyClient) queued() (n int) {
-	for j := c.outbox.last.Load(); j != nil && j != &c.outbox.atWork; j = j.next {
-		n++
-	}
-	return n
+// queued returns how many calls wait for the sender.
+func (c *busyClient) queued() (n int) { return len(c.outbox.waiting()) }
+
+// waiting returns the calls that wait for the sender.
+func (o *outbox) waiting() []*waiter {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.calls[o.next:])
 }
 
 // Somebody's argument that takes its time holds up nobody beyond their
@@ -99,8 +102,8 @@ func TestSlowArgument_OthersLeave(t *testing.T) {
 		if n := c.pending.inFlight(); n != 2 {
 			t.Errorf("%d slots are taken, by a blocked call and a slow one", n)
 		}
-		for j := c.outbox.last.Load(); j != nil && j != &c.outbox.atWork; j = j.next {
-			if w := j.of; w.state.Load() == left && w.args != nil {
+		for _, w := range c.outbox.waiting() {
+			if w.state.Load() == left && w.args != nil {
 				t.Error("the queue holds on to the arguments of a call that has left")
 			}
 		}
