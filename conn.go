@@ -41,7 +41,6 @@ type conn struct {
 	gone     chan struct{} // closed when nothing of the connection is left
 	slot     chan struct{} // on the plain layout; capacity 1: there may be a free slot, look
 	incoming []*call       // read and not yet in the queue; the reader's own
-	spare    *[]*call      // to be used; the reader's own, from one request until the last that is at hand, or a control
 	called   *method       // by the latest request; the reader's own, as is
 	name     string        // by which it was
 	leaving  sync.WaitGroup
@@ -200,7 +199,6 @@ func (c *conn) dispatch(h *codec.Header) error {
 	if kind == codec.Call {
 		return c.request(h)
 	}
-	c.leaveSpare()
 	c.submit(false) // the calls before it, which it may be about
 	if err := c.link.readBody(nil); err != nil {
 		return fmt.Errorf("body of %v: %w", kind, err)
@@ -235,7 +233,6 @@ func (c *conn) request(h *codec.Header) error {
 		c.incoming = append(c.incoming, k)
 	}
 	if len(c.incoming) >= maxTogether || !c.link.ready() {
-		c.leaveSpare()
 		if !c.submit(true) {
 			return errRelieved
 		}
@@ -299,7 +296,7 @@ func (c *conn) inFlight() int64 {
 // readCall reads the body of a request. A request that can't be met is a call
 // as well: one that is answered with the reason.
 func (c *conn) readCall(h *codec.Header) *call {
-	k := c.newCall()
+	k := callPool.Get().(*call)
 	k.conn, k.seq, k.serviceMethod = c, h.Seq, h.ServiceMethod
 	md := Metadata(h.Frame().Metadata)
 	unfit := md.validate()

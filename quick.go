@@ -152,43 +152,19 @@ func (s *shift) end() (ran []*call) {
 	return ran
 }
 
-// spare has calls that have been answered, a batch at a time, for readers to
-// use again.
-var spare = sync.Pool{New: func() any { return new([]*call) }}
+// callPool has calls that have been answered, with values for the next call of
+// the same method.
+var callPool = sync.Pool{New: func() any { return new(call) }}
 
-// newCall returns a call for the reader to fill.
-func (c *conn) newCall() *call {
-	if c.spare == nil {
-		c.spare = spare.Get().(*[]*call)
-	}
-	n := len(*c.spare) - 1
-	if n < 0 {
-		return new(call)
-	}
-	k := (*c.spare)[n]
-	(*c.spare)[n] = nil // a slice in the pool must not keep a call that is in use, and its arguments
-	*c.spare = (*c.spare)[:n]
-	return k
-}
-
-// leaveSpare gives back the calls that the reader has not used.
-func (c *conn) leaveSpare() {
-	if c.spare != nil {
-		spare.Put(c.spare)
-		c.spare = nil
-	}
-}
-
-// recycle lets go of calls that have been answered.
+// recycle lets go of calls that have been answered. The runtime keeps a timer
+// that was stopped, and with it the call, for some time: it is not used again.
 func recycle(calls []*call) {
-	batch := spare.Get().(*[]*call)
 	for _, k := range calls {
-		if k.timer == nil && len(*batch) < maxTogether {
+		if k.timer == nil {
 			k.reset()
-			*batch = append(*batch, k)
+			callPool.Put(k)
 		}
 	}
-	spare.Put(batch)
 	clear(calls)
 }
 
