@@ -39,7 +39,6 @@ type call struct {
 
 	err  error // once the method has returned
 	mute bool  // then: it has been answered already
-	next *call // in the queue of those that wait for a worker
 }
 
 // values are what a method is called with. Unless args are of a pointer's type,
@@ -151,24 +150,6 @@ func (c *call) cleanUp() {
 	if c.ctx != nil {
 		c.ctx.cancel()
 	}
-}
-
-// run handles the call and has it answered. If the method ends its goroutine,
-// or a reply does when it is encoded, another one has to take over from it.
-func (c *call) run() {
-	exited := true
-	defer func() {
-		if exited {
-			go c.conn.work() // ends with the connection's calls
-		}
-	}()
-	c.doAndAnswer()
-	exited = false
-}
-
-func (c *call) doAndAnswer() {
-	defer c.conn.answer(c)
-	c.do()
 }
 
 // do handles the call, whatever its method does: a panic is an answer like

@@ -37,7 +37,6 @@ type Client struct {
 	pings   pings
 
 	outbox  outbox
-	senders workers // one at a time empties the outbox
 	unheard unheard
 	reports report.Queue
 }
@@ -170,7 +169,6 @@ func (c *Client) receive() {
 // and end our goroutine when they are closed.
 func (c *Client) finish(err error) {
 	defer close(c.done)
-	defer c.senders.release()
 	defer c.link.close()
 	defer func() { c.terminate(c.link.cause()) }()
 	c.link.fail(usercode.Error(err))

@@ -40,7 +40,8 @@ type conn struct {
 	ended    chan struct{} // closed when nothing is read any more
 	gone     chan struct{} // closed when nothing of the connection is left
 	slot     chan struct{} // on the plain layout; capacity 1: there may be a free slot, look
-	incoming []*call       // read and not yet in the queue; the reader's own
+	incoming []*call       // read and not yet started; the reader's own
+	starting []*call       // about to be; the reader's own
 	called   *method       // by the latest request; the reader's own, as is
 	name     string        // by which it was
 	leaving  sync.WaitGroup
@@ -48,10 +49,10 @@ type conn struct {
 
 // connState is all that changes about a conn.
 type connState struct {
-	calls    map[uint64]*call // those on workers that have not been answered, by seq
+	calls    map[uint64]*call // those with a goroutine that have not been answered, by seq
 	open     int              // calls that have not ended, and timeouts that answer: the last answers are on their way
-	queue    callQueue        // those that wait for a worker
-	waking   bool             // a worker is about to look at them
+	queue    []*call          // of an Ordered server, those that have not begun
+	running  bool             // then: a goroutine runs them
 	left     bool             // no more calls are taken
 	finished bool
 
@@ -335,15 +336,13 @@ func (c *conn) method(name string) *method {
 	return m
 }
 
-// submit puts the incoming calls in the queue and sees to it that a worker
-// looks. If the reader has time, it runs those that are quick itself; then it
-// may be relieved, which submit reports with false.
+// submit starts the incoming calls. If the reader has time, it runs those that
+// are quick itself; then it may be relieved, which submit reports with false.
 func (c *conn) submit(hasTime bool) bool {
 	if len(c.incoming) == 0 {
 		return true
 	}
 	c.taken.Store(c.taking)
-	wake := false
 	c.update(func(s *connState) {
 		for i, k := range c.incoming {
 			if refusal := c.refuses(k); refusal != nil {
@@ -358,15 +357,14 @@ func (c *conn) submit(hasTime bool) bool {
 			if hasTime && c.quick(k) {
 				c.shift.add(k)
 			} else {
-				s.list(k)
-				s.queue.push(k)
+				s.track(k)
+				c.starting = append(c.starting, k)
 			}
 		}
-		wake = s.wake()
 	})
-	if wake {
-		c.server.workers.run(c)
-	}
+	c.start(c.starting)
+	clear(c.starting)
+	c.starting = c.starting[:0]
 	for i, k := range c.incoming {
 		if k != nil {
 			c.release(1)

@@ -173,7 +173,6 @@ func TestA3_HandleTimeouts(t *testing.T) {
 		if seq, err := p.reply(t, &reply); seq != 100 || err != nil || reply.C != 2 {
 			t.Errorf("reply to %d: %d, %v", seq, reply.C, err)
 		}
-		e.workers.release()
 		eventually(t, "the goroutines are gone", func() bool { return runtime.NumGoroutine() <= before })
 	})
 }

@@ -140,6 +140,5 @@ func (c *Client) conclude() {
 	case <-c.done:
 	case <-grace.C:
 		c.terminate(c.link.cause())
-		c.senders.release()
 	}
 }

@@ -67,7 +67,7 @@ func (o *outbox) busy() bool {
 func (c *Client) enqueue(w *waiter) {
 	w.state.Store(queued)
 	if c.outbox.add(w) && c.link.enter() {
-		c.senders.run(c) // until nothing is queued; Close waits
+		go c.work() // ends when nothing is queued; Close waits
 	}
 	// When the connection ends, terminate looks into the outbox once.
 	if c.pending.over() && w.state.CompareAndSwap(queued, left) {
@@ -95,7 +95,7 @@ func (c *Client) work() {
 	ended := false
 	defer func() {
 		if !ended { // what is encoded has ended our goroutine
-			c.senders.run(c)
+			go c.work() // ends when nothing is queued
 			return
 		}
 		c.link.leave()

@@ -178,12 +178,17 @@ func (c *conn) relieve(held int64) {
 	if s.next > 0 {
 		k := s.calls[s.next-1] // is held up
 		k.method.pace.Store(-quickFine)
-		c.update(func(state *connState) { state.list(k) }) // it can be cancelled from now on
+		c.update(func(state *connState) { state.track(k) }) // it can be cancelled from now on
 	}
 	rest := slices.Clone(s.calls[s.next:])
 	ran := s.end()
 	s.ran, s.before = nil, nil // the reader that is relieved may be using them, and who answers
-	c.queue(rest)
+	c.update(func(state *connState) {
+		for _, k := range rest {
+			state.track(k)
+		}
+	})
+	c.start(rest)
 	go c.reading(held + 1) // ends when it is relieved or the connection ends; serve waits for the last
 	if len(ran) > 0 {
 		go func() { // ends with the connection's calls

@@ -97,7 +97,6 @@ type Server struct {
 
 	registry registry
 	conns    connSet
-	workers  workers
 	reports  report.Queue
 }
 
@@ -213,11 +212,7 @@ func (s *Server) ServeConn(rwc io.ReadWriteCloser) {
 		c.link.fail(ErrServerClosed)
 		return
 	}
-	defer func() {
-		if s.conns.remove(c) == 0 {
-			s.workers.release()
-		}
-	}()
+	defer s.conns.remove(c)
 	c.serve()
 }
 

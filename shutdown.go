@@ -285,7 +285,6 @@ func (s *Server) Close() error {
 	s.end(ctx, listeners, conns, func(c *conn) { c.link.fail(ErrServerClosed) })
 	s.conns.wait(ctx)
 	s.conns.ended.send()
-	s.workers.release()
 	s.reports.Wait(report.Grace)
 	return nil
 }

@@ -1,0 +1,75 @@
+package geerpc
+
+// Calls that do not run where the connection is read have a goroutine each. On
+// an Ordered server, those of a connection share one.
+
+// start has calls run that are in flight already.
+func (c *conn) start(calls []*call) {
+	if c.server.Ordered {
+		c.startInOrder(calls)
+		return
+	}
+	for _, k := range calls {
+		go k.run() // ends with its method; the connection waits for the answer
+	}
+}
+
+// run runs the call and answers it, even if the method, or its reply when it is
+// encoded, ends the goroutine.
+func (c *call) run() {
+	defer func() { c.conn.link.flush(c.conn.inFlight() > 0) }()
+	defer c.conn.answer(c)
+	c.do()
+}
+
+// startInOrder queues calls for the one goroutine that runs them.
+func (c *conn) startInOrder(calls []*call) {
+	first := false
+	c.update(func(s *connState) {
+		s.queue = append(s.queue, calls...)
+		first = !s.running && len(s.queue) > 0
+		s.running = s.running || first
+	})
+	if first {
+		go c.runInOrder() // ends when no call is queued
+	}
+}
+
+// runInOrder runs queued calls until there are none. If a method ends its
+// goroutine, another one goes on.
+func (c *conn) runInOrder() {
+	exited := true
+	defer func() {
+		if exited {
+			go c.runInOrder() // ends when no call is queued
+		}
+	}()
+	for k := c.nextQueued(); k != nil; k = c.nextQueued() {
+		k.run()
+	}
+	exited = false
+}
+
+func (c *conn) nextQueued() (k *call) {
+	c.update(func(s *connState) {
+		if len(s.queue) == 0 {
+			s.queue, s.running = nil, false
+			return
+		}
+		k, s.queue[0] = s.queue[0], nil
+		s.queue = s.queue[1:]
+	})
+	return k
+}
+
+// track makes a call known by its seq until it is answered: it can be cancelled,
+// and no other call may have its seq.
+func (s *connState) track(k *call) {
+	if k.answering {
+		return
+	}
+	if s.calls == nil {
+		s.calls = make(map[uint64]*call)
+	}
+	s.calls[k.seq] = k
+}
