@@ -158,14 +158,14 @@ func (c *call) do() {
 	var since time.Duration
 	if c.method != nil {
 		c.method.begin()
-		if c.method.pace.Load() < quickProof {
+		if c.method.pace.Load() < inlineAfter {
 			since = nanotime()
 		}
 	}
 	err := errGoexit
 	defer func() {
 		if since > 0 && c.hasBegun() {
-			c.method.paced(nanotime()-since <= quickLimit)
+			c.method.notePace(nanotime()-since <= quickLimit)
 		}
 		if err == errGoexit && c.neverBegins() {
 			err = errInterceptorExit

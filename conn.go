@@ -32,7 +32,7 @@ type conn struct {
 	taking   int64        // slots so far; the reader's own
 	taken    atomic.Int64 // the same, when calls were last submitted, for others
 	returned atomic.Int64 // slots so far
-	shift    shift
+	reader   reader
 
 	mu       sync.Mutex // guards state; see update
 	state    connState
@@ -180,7 +180,7 @@ func (c *conn) awaitCalls() {
 
 var errDone = errors.New("connection closed in good order")
 
-// read reads messages until there are no more, or with errRelieved until
+// read reads messages until there are no more, or with errReplaced until
 // another goroutine has taken over.
 func (c *conn) read() error {
 	var h codec.Header
@@ -235,7 +235,7 @@ func (c *conn) request(h *codec.Header) error {
 	}
 	if len(c.incoming) >= maxTogether || !c.link.ready() {
 		if !c.submit(true) {
-			return errRelieved
+			return errReplaced
 		}
 	}
 	return err
@@ -257,7 +257,7 @@ func (k *call) uncount(s *connState) {
 	}
 }
 
-var errRelieved = errors.New("another goroutine reads now")
+var errReplaced = errors.New("another goroutine reads now")
 
 // takeSlot takes a slot for a call, or says why there is none. On the plain
 // layout, which knows no limit on calls in flight, it waits for one instead.
@@ -354,8 +354,8 @@ func (c *conn) submit(hasTime bool) bool {
 				s.open++
 			}
 			c.incoming[i] = nil
-			if hasTime && c.quick(k) {
-				c.shift.add(k)
+			if hasTime && c.runsInline(k) {
+				c.reader.add(k)
 			} else {
 				s.track(k)
 				c.starting = append(c.starting, k)
@@ -373,7 +373,7 @@ func (c *conn) submit(hasTime bool) bool {
 		}
 	}
 	c.incoming = c.incoming[:0]
-	return len(c.shift.calls) == 0 || c.runHere()
+	return len(c.reader.batch) == 0 || c.runInline()
 }
 
 // refuse answers a request that does not become a call, unless its handle
@@ -393,7 +393,7 @@ func (c *conn) refuses(k *call) *Error {
 	case s.left && !k.counted:
 		return &Error{Code: CodeUnavailable, Where: InServer, Ran: RanNever,
 			Message: "rpc server: shutting down"}
-	case s.calls[seq] != nil || c.shift.has(seq):
+	case s.calls[seq] != nil || c.reader.has(seq):
 		return &Error{Code: CodeInvalidArgument, Where: InServer, Ran: RanNever,
 			Message: fmt.Sprintf("rpc server: a call with seq %d is in flight already", seq)}
 	}

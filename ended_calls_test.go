@@ -77,7 +77,7 @@ func TestC152_EndedCallsAreLetGo(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer client.Close()
-			e.registry.method("Arith.Add").pace.Store(quickProof) // so that its calls are used again
+			e.registry.method("Arith.Add").pace.Store(inlineAfter) // so that its calls are used again
 			round := func(method string, args any, ping bool) {
 				conn.hold(true)
 				var calls []*Call

@@ -142,7 +142,7 @@ func (e *env) keeps(o *Option, call func(client *Client) error, most int64) {
 	clients := make([]*Client, conns)
 	for i := range clients {
 		clients[i] = e.dial(o)
-		for range 2 * quickProof { // Take becomes a method that is quick
+		for range 2 * inlineAfter { // Take becomes a method that is quick
 			if err := clients[i].Call(context.Background(), "Post.Take", Parcel{}, nil); err != nil {
 				e.t.Fatal(err)
 			}

@@ -27,7 +27,7 @@ func TestC113_ReplyExitsAfterReadingWasHandedOver(t *testing.T) {
 			exits(e)
 			for _, name := range []string{"Test.Exit", "Arith.Block"} {
 				e.start()
-				e.registry.method(name).pace.Store(quickProof)
+				e.registry.method(name).pace.Store(inlineAfter)
 			}
 			p := e.byHand(allKinds...)
 			p.conn.SetDeadline(time.Now().Add(10 * time.Second))
@@ -54,7 +54,7 @@ func TestC113_SlowReplyAfterReadingWasHandedOver(t *testing.T) {
 	})
 	e.start()
 	for _, name := range []string{"Test.Slow", "Arith.Block"} {
-		e.registry.method(name).pace.Store(quickProof)
+		e.registry.method(name).pace.Store(inlineAfter)
 	}
 	p := e.byHand(allKinds...)
 	p.conn.SetDeadline(time.Now().Add(10 * time.Second))

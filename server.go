@@ -97,6 +97,7 @@ type Server struct {
 
 	registry registry
 	conns    connSet
+	stalls   stallWatch
 	reports  report.Queue
 }
 

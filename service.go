@@ -44,7 +44,7 @@ type method struct {
 	// but not with the reply of one call and the context of another.
 	intercepted sync.Map
 
-	pace atomic.Int32 // how many calls in a row were quick; see quick.go
+	pace atomic.Int32 // how many calls in a row were quick; see inline.go
 
 	_ [64]byte // keeps what all workers read apart from what all workers write
 

@@ -156,11 +156,11 @@ func TestC141_OnlyCallsThatRanCountAsQuick(t *testing.T) {
 		e.start()
 		m, client := e.registry.method("Test.Run"), e.dial(nil)
 		call := func(args any) {
-			for range quickProof {
+			for range inlineAfter {
 				client.Call(t.Context(), "Test.Run", args, nil)
 			}
 		}
-		for _, pace := range []int32{0, quickProof} { // on a worker, and where the connection is read
+		for _, pace := range []int32{0, inlineAfter} { // on a worker, and where the connection is read
 			m.pace.Store(pace)
 			call(Args{})
 			call("not what the method takes")

@@ -19,12 +19,12 @@ func quickened(e *env, name string, f func(context.Context, Args) (Reply, error)
 	if err := RegisterFunc(e.Server, name, f); err != nil {
 		e.t.Fatal(err)
 	}
-	e.registry.method(name).pace.Store(quickProof)
+	e.registry.method(name).pace.Store(inlineAfter)
 }
 
 // A method that was quick and is not this time holds up nobody for long: not
 // calls that were read before it ran, not those that come, not cancellations.
-func TestQuick_HeldUp(t *testing.T) {
+func TestInline_HeldUp(t *testing.T) {
 	each(t, func(t *testing.T, e *env) {
 		running := make(chan struct{})
 		quickened(e, "Test.Held", func(ctx context.Context, _ Args) (Reply, error) {
@@ -32,7 +32,7 @@ func TestQuick_HeldUp(t *testing.T) {
 			<-ctx.Done()
 			return Reply{}, ctx.Err()
 		})
-		e.registry.method("Arith.Add").pace.Store(quickProof)
+		e.registry.method("Arith.Add").pace.Store(inlineAfter)
 		client := e.dial(nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		held := make(chan error, 1)
@@ -54,7 +54,7 @@ func TestQuick_HeldUp(t *testing.T) {
 }
 
 // The reader can be held up again, and by an answer.
-func TestQuick_HeldUpAgain(t *testing.T) {
+func TestInline_HeldUpAgain(t *testing.T) {
 	each(t, func(t *testing.T, e *env) {
 		gate := make(chan struct{})
 		quickened(e, "Test.Wait", func(context.Context, Args) (Reply, error) {
@@ -64,7 +64,7 @@ func TestQuick_HeldUpAgain(t *testing.T) {
 		client := e.dial(nil)
 		var calls []*Call
 		for range 5 {
-			e.registry.method("Test.Wait").pace.Store(quickProof)
+			e.registry.method("Test.Wait").pace.Store(inlineAfter)
 			calls = append(calls, client.Go("Test.Wait", Args{}, nil, nil))
 			mustAdd(t, client)
 		}
@@ -79,14 +79,14 @@ func TestQuick_HeldUpAgain(t *testing.T) {
 }
 
 // A quick method may panic, or end its goroutine, and others are served.
-func TestQuick_Exits(t *testing.T) {
+func TestInline_Exits(t *testing.T) {
 	each(t, func(t *testing.T, e *env) {
 		quickened(e, "Test.Panic", func(context.Context, Args) (Reply, error) { panic("in a hurry") })
 		quickened(e, "Test.Exit", func(context.Context, Args) (Reply, error) { runtime.Goexit(); return Reply{}, nil })
 		client := e.dial(nil)
 		for range 3 {
 			for _, method := range []string{"Test.Panic", "Test.Exit"} {
-				e.registry.method(method).pace.Store(quickProof)
+				e.registry.method(method).pace.Store(inlineAfter)
 				wantError(t, client.Call(t.Context(), method, Args{}, nil), CodeInternal, InMethod, RanYes)
 				mustAdd(t, client)
 			}
@@ -96,10 +96,10 @@ func TestQuick_Exits(t *testing.T) {
 
 // A reply that ends the reader's goroutine when it is encoded is that call's
 // trouble only.
-func TestQuick_ReplyExits(t *testing.T) {
+func TestInline_ReplyExits(t *testing.T) {
 	each(t, func(t *testing.T, e *env) {
 		RegisterFunc(e.Server, "Test.Exit", func(context.Context, Args) (Slow, error) { return Slow{runtime.Goexit}, nil })
-		e.registry.method("Test.Exit").pace.Store(quickProof)
+		e.registry.method("Test.Exit").pace.Store(inlineAfter)
 		client := e.dial(nil)
 		wantError(t, client.Call(t.Context(), "Test.Exit", Args{}, nil), CodeInternal, InMethod, RanYes)
 		mustAdd(t, client)
@@ -107,7 +107,7 @@ func TestQuick_ReplyExits(t *testing.T) {
 }
 
 // Shutdown waits for a method that holds up the reader, and Close does not.
-func TestQuick_Shutdown(t *testing.T) {
+func TestInline_Shutdown(t *testing.T) {
 	each(t, func(t *testing.T, e *env) {
 		gate, running := make(chan struct{}), make(chan struct{})
 		quickened(e, "Test.Wait", func(context.Context, Args) (Reply, error) {
@@ -129,34 +129,34 @@ func TestQuick_Shutdown(t *testing.T) {
 }
 
 // Methods are quick that have shown it, and no more when they are slow.
-func TestQuick_Pace(t *testing.T) {
+func TestInline_Pace(t *testing.T) {
 	var m method
-	quick := func() bool { return m.pace.Load() >= quickProof }
-	for range quickProof {
+	quick := func() bool { return m.pace.Load() >= inlineAfter }
+	for range inlineAfter {
 		if quick() {
 			t.Fatal("quick too soon")
 		}
-		m.paced(true)
+		m.notePace(true)
 	}
 	if !quick() {
 		t.Fatal("not quick after so many calls")
 	}
 	for range 1000 {
-		m.paced(true)
+		m.notePace(true)
 	}
 	for n := range 3 {
 		if !quick() {
 			t.Fatalf("not quick after %d slow calls", n)
 		}
-		m.paced(false)
+		m.notePace(false)
 	}
 	if quick() {
 		t.Error("quick after three slow calls in a row")
 	}
-	m.pace.Store(-quickFine)
-	m.paced(false)
-	for range quickFine {
-		m.paced(true)
+	m.pace.Store(-stallPenalty)
+	m.notePace(false)
+	for range stallPenalty {
+		m.notePace(true)
 	}
 	if quick() || m.pace.Load() != 0 {
 		t.Errorf("pace %d", m.pace.Load())
@@ -164,7 +164,7 @@ func TestQuick_Pace(t *testing.T) {
 }
 
 // A method earns its place by itself, and loses it.
-func TestQuick_Learns(t *testing.T) {
+func TestInline_Learns(t *testing.T) {
 	e := newEnv(t, "pipe", framedJSON)
 	slow := make(chan time.Duration, 1)
 	slow <- 0
@@ -181,18 +181,18 @@ func TestQuick_Learns(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "a method that is quick", func() bool { call(); return m.pace.Load() >= quickProof })
+	eventually(t, "a method that is quick", func() bool { call(); return m.pace.Load() >= inlineAfter })
 	<-slow
 	slow <- 10 * quickLimit
-	eventually(t, "a method that is not quick", func() bool { call(); return m.pace.Load() < quickProof })
+	eventually(t, "a method that is not quick", func() bool { call(); return m.pace.Load() < inlineAfter })
 }
 
 // What ran in front of a method that holds up the reader is answered, and what
 // stands behind it runs.
-func TestQuick_BatchAroundHeldUp(t *testing.T) {
+func TestInline_BatchAroundHeldUp(t *testing.T) {
 	e := newEnv(t, "tcp", framedJSON)
 	for _, method := range []string{"Arith.Add", "Arith.Block"} {
-		e.registry.method(method).pace.Store(quickProof)
+		e.registry.method(method).pace.Store(inlineAfter)
 	}
 	p := e.byHand(allKinds...)
 	p.send(handAdd(1, 1, 2), handBlock(2))
@@ -202,7 +202,7 @@ func TestQuick_BatchAroundHeldUp(t *testing.T) {
 	if pace := e.registry.method("Arith.Block").pace.Load(); pace > 0 {
 		t.Errorf("the pace of the method that held up others is %d", pace)
 	}
-	e.registry.method("Arith.Block").pace.Store(quickProof)
+	e.registry.method("Arith.Block").pace.Store(inlineAfter)
 	p = e.byHand(allKinds...)
 	p.send(handAdd(1, 1, 2), handBlock(2), handAdd(3, 1, 2))
 	answered := map[uint64]bool{p.next().seq: true, p.next().seq: true}
@@ -220,7 +220,7 @@ func TestQuick_BatchAroundHeldUp(t *testing.T) {
 // or has just missed its begin. The reader, who saw that somebody was to look,
 // used to go into the next call relying on that: if it never returned, nothing
 // was read any more. Here the first of two calls does what such a look does.
-func TestQuick_LookGivesUp(t *testing.T) {
+func TestInline_LookGivesUp(t *testing.T) {
 	e := newEnv(t, "tcp", codec.GobType)
 	e.start()
 	var c *conn
@@ -231,7 +231,7 @@ func TestQuick_LookGivesUp(t *testing.T) {
 		return Reply{}, nil
 	})
 	quickened(e, "Test.First", func(context.Context, Args) (Reply, error) {
-		c.shift.watched.Store(false)
+		c.reader.watched.Store(false)
 		return Reply{}, nil
 	})
 	quickened(e, "Test.Held", func(context.Context, Args) (Reply, error) {
@@ -242,8 +242,8 @@ func TestQuick_LookGivesUp(t *testing.T) {
 	mustAdd(t, client)
 	_, _, conns := e.conns.snapshot()
 	c = conns[0]
-	eventually(t, "nobody looks", func() bool { return !c.shift.watched.Load() })
-	c.shift.watched.Store(true) // by the look that is going to give up
+	eventually(t, "nobody looks", func() bool { return !c.reader.watched.Load() })
+	c.reader.watched.Store(true) // by the look that is going to give up
 	calls := []*Call{client.Go("Test.Gate", Args{}, nil, nil)}
 	<-entered
 	calls = append(calls, client.Go("Test.First", Args{}, nil, nil), client.Go("Test.Held", Args{}, nil, nil))
@@ -300,7 +300,7 @@ func (b *Notebook) Pointer(args, reply *Note) error {
 }
 
 // The memory of calls is used again, that which methods may hold on to is not.
-func TestQuick_ValuesAreTheCallsOwn(t *testing.T) {
+func TestInline_ValuesAreTheCallsOwn(t *testing.T) {
 	const calls = 100
 	each(t, func(t *testing.T, e *env) {
 		book := new(Notebook)
@@ -318,7 +318,7 @@ func TestQuick_ValuesAreTheCallsOwn(t *testing.T) {
 		var want []Note
 		for i := range calls {
 			for _, method := range []string{"Notebook.Value", "Notebook.Pointer", "Notebook.Func"} {
-				e.registry.method(method).pace.Store(quickProof)
+				e.registry.method(method).pace.Store(inlineAfter)
 				args, reply := noteOf(i), Note{}
 				if err := client.Call(t.Context(), method, args, &reply); err != nil {
 					t.Fatal(err)
@@ -345,7 +345,7 @@ func TestQuick_ValuesAreTheCallsOwn(t *testing.T) {
 }
 
 // Interceptors may hold on to what they are given as well.
-func TestQuick_ValuesOfInterceptors(t *testing.T) {
+func TestInline_ValuesOfInterceptors(t *testing.T) {
 	var seen []any
 	e := newEnv(t, "pipe", codec.GobType)
 	e.Interceptors = []Interceptor{func(next CallFunc) CallFunc {
@@ -371,8 +371,8 @@ func TestQuick_ValuesOfInterceptors(t *testing.T) {
 }
 
 // A seq that is in flight is found in a batch in any order.
-func TestQuick_SeqsOutOfOrder(t *testing.T) {
-	var s shift
+func TestInline_SeqsOutOfOrder(t *testing.T) {
+	var s reader
 	for _, seq := range []uint64{7, 5} {
 		s.add(&call{seq: seq})
 	}
@@ -381,7 +381,7 @@ func TestQuick_SeqsOutOfOrder(t *testing.T) {
 			t.Errorf("seq %d: %v", seq, !want)
 		}
 	}
-	if s.end(); s.has(7) {
+	if s.endBatch(); s.has(7) {
 		t.Error("seq 7 is still there when the batch has ended")
 	}
 }
