@@ -19,12 +19,12 @@ func (c *conn) sendAnswers(calls []*call, begin func()) {
 		if exited {
 			rest := slices.Clone(calls[sent:])
 			go func() { // ends with the connection's calls
-				defer c.link.flush(false)
+				defer c.link.Flush(false)
 				c.sendAnswers(rest, func() {})
 			}()
 		}
 	}()
-	c.link.sendTogether(func(alive bool) bool {
+	c.link.SendTogether(func(alive bool) bool {
 		if sent == 0 {
 			begin()
 		}

@@ -72,7 +72,7 @@ func (c *conn) reading(epoch int64) {
 			c.end(err)
 		}
 	}()
-	defer c.link.caught("reading a connection", &err)
+	defer c.link.Caught("reading a connection", &err)
 	err = c.read()
 }
 
@@ -87,7 +87,7 @@ func (c *conn) runInline() bool {
 	defer func() {
 		if running != nil { // it has ended our goroutine, or we have been replaced meanwhile
 			c.answer(running)
-			c.link.flush(false)
+			c.link.Flush(false)
 		}
 	}()
 	for r.next < len(r.batch) {
@@ -106,7 +106,7 @@ func (c *conn) runInline() bool {
 	c.enterUserCode(epoch)
 	c.answer(finished...)
 	recycle(finished)
-	c.link.flush(false)
+	c.link.Flush(false)
 	return r.epoch.CompareAndSwap(epoch+1, epoch)
 }
 

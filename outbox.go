@@ -66,12 +66,12 @@ func (o *outbox) busy() bool {
 // context by arguments of others that take their time to be encoded.
 func (c *Client) enqueue(w *waiter) {
 	w.state.Store(queued)
-	if c.outbox.add(w) && c.link.enter() {
+	if c.outbox.add(w) && c.link.Hold() {
 		go c.work() // ends when nothing is queued; Close waits
 	}
 	// When the connection ends, terminate looks into the outbox once.
 	if c.pending.over() && w.state.CompareAndSwap(queued, left) {
-		w.deliver(nil, c.unsent(context.Background(), c.link.cause()))
+		w.deliver(nil, c.unsent(context.Background(), c.link.Cause()))
 	}
 }
 
@@ -87,7 +87,7 @@ func (c *Client) refuseQueued(cause error) {
 
 // sent ends the sender's work, which it reports, if nothing is left to be sent,
 // or the connection has ended: terminate takes what is queued then.
-func (c *Client) sent() bool { return c.link.cause() != nil || c.outbox.end() }
+func (c *Client) sent() bool { return c.link.Cause() != nil || c.outbox.end() }
 
 // work sends what callers have put into the outbox, until it is empty or the
 // connection ends.
@@ -98,7 +98,7 @@ func (c *Client) work() {
 			go c.work() // ends when nothing is queued
 			return
 		}
-		c.link.leave()
+		c.link.Release()
 	}()
 	for !c.sent() {
 		c.sendQueued()
@@ -110,7 +110,7 @@ func (c *Client) work() {
 func (c *Client) sendQueued() {
 	c.pending.reserve()
 	defer c.pending.release()
-	defer c.link.flush(false) // also what was encoded before something that ends our goroutine
+	defer c.link.Flush(false) // also what was encoded before something that ends our goroutine
 	c.sendAll()
 	runtime.Gosched() // what others are about to send goes along
 	c.sendAll()
@@ -118,7 +118,7 @@ func (c *Client) sendQueued() {
 
 // sendAll sends what is queued, as far as there is room.
 func (c *Client) sendAll() {
-	c.link.sendTogether(func(alive bool) bool {
+	c.link.SendTogether(func(alive bool) bool {
 		if !alive || !c.pending.hasRoom() {
 			return false
 		}

@@ -17,7 +17,7 @@ func (c *conn) start(calls []*call) {
 // run runs the call and answers it, even if the method, or its reply when it is
 // encoded, ends the goroutine.
 func (c *call) run() {
-	defer func() { c.conn.link.flush(c.conn.inFlight() > 0) }()
+	defer func() { c.conn.link.Flush(c.conn.inFlight() > 0) }()
 	defer c.conn.answer(c)
 	c.do()
 }

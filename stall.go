@@ -95,7 +95,7 @@ func (c *conn) replaceReader(epoch int64) {
 	if len(finished) > 0 {
 		go func() { // ends with the connection's calls
 			c.answer(finished...)
-			c.link.flush(false)
+			c.link.Flush(false)
 		}()
 	}
 }
