@@ -15,6 +15,7 @@ import (
 	"geerpc/internal/replycopy"
 	"geerpc/internal/report"
 	"geerpc/internal/usercode"
+	"geerpc/internal/waitgroup"
 )
 
 // A Client is one connection to a server. It may be used by any number of
@@ -36,11 +37,11 @@ type Client struct {
 	pending pendingTable
 	pings   pings
 
-	outbox  combiner[waiter]
-	taking  sync.Mutex // held to take from the outbox
-	senders workers    // one at a time empties the outbox
-	unheard unheard
-	reports report.Queue
+	outbox      combiner[waiter]
+	taking      sync.Mutex      // held to take from the outbox
+	senders     workers         // one at a time empties the outbox
+	unannounced waitgroup.Group // calls that wait for a receiver, or are in interceptors and will
+	reports     report.Queue
 }
 
 var (
