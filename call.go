@@ -284,7 +284,7 @@ func (c *call) cancel() {
 // over tells why nobody waits for the call any more, if so.
 func (c *call) over() error {
 	switch {
-	case c.conn.link.ctx.Err() != nil:
+	case c.conn.link.Context().Err() != nil:
 		return errConnGone
 	case c.ctx != nil:
 		return c.ctx.Err()
@@ -310,8 +310,8 @@ func (c *call) finish(err error) {
 
 // answerNow answers with err, without waiting for others.
 func (c *call) answerNow(err error) {
-	defer c.conn.link.flush(false) // also if what is encoded ends our goroutine
-	c.conn.link.sendTogether(func(alive bool) bool {
+	defer c.conn.link.Flush(false) // also if what is encoded ends our goroutine
+	c.conn.link.SendTogether(func(alive bool) bool {
 		if alive {
 			c.answer(err)
 		}
@@ -332,11 +332,10 @@ func (c *call) answer(err error) {
 	if failure != nil {
 		failure.put(&h)
 	}
-	link := c.conn.link
 	instead := errReplyExit
 	defer func() { // also if a reply ends the goroutine that encodes it, or its error panics
 		recover()
-		if instead != nil && link.ctx.Err() == nil {
+		if instead != nil && c.conn.link.Context().Err() == nil {
 			c.apologise(h, instead.forUnsent(failure), err == nil)
 		}
 	}()
@@ -352,11 +351,11 @@ func (c *call) answer(err error) {
 func (c *call) put(h codec.Header, failure *Error) error {
 	switch {
 	case failure == nil:
-		return c.conn.link.put(h, c.method.body(c.replyv))
+		return c.conn.link.Put(h, c.method.body(c.replyv))
 	case failure.Ran == RanYes:
-		return c.conn.link.put(h, nil)
+		return c.conn.link.Put(h, nil)
 	}
-	return c.conn.link.putError(h)
+	return c.conn.link.PutError(h)
 }
 
 var errReplyExit = &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,
@@ -369,7 +368,7 @@ func (c *call) apologise(h codec.Header, instead *Error, succeeded bool) {
 	}
 	instead.put(&h)
 	h.Frame().Metadata = nil
-	c.conn.link.putLast(h)
+	c.conn.link.PutLast(h)
 }
 
 // forUnsent returns e as the answer in place of a failure that could not be sent,

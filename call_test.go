@@ -3,8 +3,11 @@ package geerpc
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
 	"testing"
+
+	"geerpc/internal/wire"
 )
 
 func TestCalls(t *testing.T) {
@@ -27,10 +30,10 @@ func TestCalls(t *testing.T) {
 // later. A call in between failed as one whose arguments can't be encoded.
 func TestCallWhileLinkFails(t *testing.T) {
 	client := newEnv(t, "pipe", framedJSON).dial(nil)
-	cancel, refused, failed := client.link.cancel, make(chan struct{}), make(chan struct{})
-	client.link.cancel = func(err error) { <-refused; cancel(err) }
-	go func() { client.link.fail(errors.New("cut")); close(failed) }()
-	eventually(t, "the failure", func() bool { return client.link.out.Err() != nil })
+	out, refused, failed := client.link.Out, make(chan struct{}), make(chan struct{})
+	client.link.Out = wire.NewWriter(io.Discard, -1, func(err error) { <-refused; out.Fail(err) })
+	go func() { client.link.Fail(errors.New("cut")); close(failed) }()
+	eventually(t, "the failure", func() bool { return client.link.Out.Err() != nil })
 	err := client.Call(t.Context(), "Arith.Add", Args{1, 1}, nil)
 	close(refused)
 	<-failed

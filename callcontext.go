@@ -54,7 +54,7 @@ func (c *callContext) Value(key any) any {
 
 // Err implements context.Context.
 func (c *callContext) Err() error {
-	if c.real.Load() == nil && c.conn.link.ctx.Err() == nil &&
+	if c.real.Load() == nil && c.conn.link.Context().Err() == nil &&
 		(c.deadline.IsZero() || time.Now().Before(c.deadline)) {
 		return nil
 	}
@@ -75,9 +75,9 @@ func (c *callContext) made() *endable {
 	}
 	made := new(endable)
 	if c.deadline.IsZero() {
-		made.Context, made.end = context.WithCancel(c.conn.link.ctx)
+		made.Context, made.end = context.WithCancel(c.conn.link.Context())
 	} else {
-		made.Context, made.end = context.WithDeadline(c.conn.link.ctx, c.deadline)
+		made.Context, made.end = context.WithDeadline(c.conn.link.Context(), c.deadline)
 	}
 	if !c.real.CompareAndSwap(nil, made) { // somebody else was faster
 		made.end()

@@ -5,21 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"geerpc/internal/link"
 )
 
 // newCallContext returns the context of a call, with that much time left
 // unless that is zero, and what closes its connection.
 func newCallContext(t *testing.T, left time.Duration) (ctx *callContext, closeLink func(error)) {
-	link := &link{}
-	link.ctx, link.cancel = context.WithCancelCause(t.Context())
-	k := &call{conn: &conn{link: link, server: &Server{}}}
+	near, _ := net.Pipe()
+	l := link.New(near, link.Config{Report: new(Server).report})
+	k := &call{conn: &conn{link: l, server: &Server{}}}
 	k.makeContext(0, left, nil)
-	return k.ctx, link.cancel
+	return k.ctx, l.Fail
 }
 
 // Looked at before it ends, only after it, or both: what a context says has to

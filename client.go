@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"geerpc/codec"
+	"geerpc/internal/link"
 	"geerpc/internal/replycopy"
 	"geerpc/internal/report"
 	"geerpc/internal/usercode"
@@ -26,7 +27,7 @@ import (
 // A Client is made by Dial and its relatives and ends with Close.
 type Client struct {
 	opt     Option
-	link    *link
+	link    *link.Link
 	server  string        // its address; asked for once, since the connection may be a user's
 	call    CallFunc      // invoke, in the interceptors
 	done    chan struct{} // closed when nothing is read any more
@@ -93,7 +94,7 @@ func (c *Client) Close() error {
 		return ErrShutdown
 	}
 	close(c.closed)
-	c.link.fail(ErrShutdown)
+	c.link.Fail(ErrShutdown)
 	<-c.gone
 	c.reports.Wait(report.Grace)
 	return nil
@@ -163,7 +164,7 @@ func (c *Client) invoke(ctx context.Context, serviceMethod string, args, reply a
 func (c *Client) receive() {
 	err := errReaderExit // unless the loop is left
 	defer func() { c.finish(err) }()
-	defer c.link.caught("reading a connection", &err)
+	defer c.link.Caught("reading a connection", &err)
 	err = c.readAll()
 }
 
@@ -173,22 +174,22 @@ func (c *Client) receive() {
 func (c *Client) finish(err error) {
 	defer close(c.done)
 	defer c.senders.release()
-	defer c.link.close()
-	defer func() { c.terminate(c.link.cause()) }()
-	c.link.fail(usercode.Error(err))
+	defer c.link.Close()
+	defer func() { c.terminate(c.link.Cause()) }()
+	c.link.Fail(usercode.Error(err))
 }
 
 // readAll reads until the connection ends, and returns why it did.
 func (c *Client) readAll() error {
 	var h codec.Header
 	for bunch := 1; ; bunch++ {
-		if err := c.link.readHeader(&h); err != nil {
+		if err := c.link.ReadHeader(&h); err != nil {
 			return err
 		}
 		if err := c.dispatch(&h); err != nil {
 			return err
 		}
-		if !c.link.ready() {
+		if !c.link.Ready() {
 			if bunched := bunch > 1; c.bunched.Load() != bunched { // all callers look at it
 				c.bunched.Store(bunched)
 			}
@@ -198,22 +199,28 @@ func (c *Client) readAll() error {
 	}
 }
 
+// errReaderExit is why a connection ends, of a client or of a server, when a body
+// has ended the goroutine that reads. A client's call whose reply did that has
+// run. A server only logs it.
+var errReaderExit error = &Error{Code: CodeInternal, Where: InClient, Ran: RanYes,
+	Message: "rpc: decoding a body ended the goroutine that reads the connection"}
+
 // dispatch handles one message. An error ends the connection.
 func (c *Client) dispatch(h *codec.Header) error {
 	kind := h.Frame().Kind
-	if !c.link.extended {
+	if !c.link.Extended() {
 		kind = codec.Reply
 	}
 	if kind == codec.Reply {
 		c.reply(h)
 		return nil
 	}
-	if err := c.link.readBody(nil); err != nil {
+	if err := c.link.ReadBody(nil); err != nil {
 		return err
 	}
 	switch kind {
 	case codec.Ping:
-		c.link.answerPing()
+		c.link.AnswerPing()
 	case codec.Pong:
 		c.pings.answered()
 	case codec.Goaway:
@@ -224,11 +231,11 @@ func (c *Client) dispatch(h *codec.Header) error {
 
 // reply gives a reply to whoever waits for it.
 func (c *Client) reply(h *codec.Header) {
-	if !c.link.whole {
+	if !c.link.Whole() {
 		c.slowReply(h)
 		return
 	}
-	err := replyError(h, c.link.extended)
+	err := replyError(h, c.link.Extended())
 	md := Metadata(h.Frame().Metadata)
 	if unfit := md.validate(); unfit != nil {
 		md = nil
@@ -238,16 +245,16 @@ func (c *Client) reply(h *codec.Header) {
 	}
 	p := c.pending.claim(h.Seq)
 	if p == nil {
-		c.link.readBody(nil)
+		c.link.ReadBody(nil)
 		return
 	}
 	defer func() { p.deliver(md, err) }() // also if the body ends our goroutine
 	if err != nil {
-		c.link.readBody(nil)
+		c.link.ReadBody(nil)
 		return
 	}
 	err = errReaderExit
-	if err = c.link.readBody(p.target()); err != nil {
+	if err = c.link.ReadBody(p.target()); err != nil {
 		err = newError(CodeInternal, InClient, RanYes, "rpc client: reading body", err)
 	}
 }
@@ -256,14 +263,14 @@ func (c *Client) reply(h *codec.Header) {
 // of a body. Meanwhile the caller may leave and take its reply along, so the
 // body goes into a copy first.
 func (c *Client) slowReply(h *codec.Header) {
-	err := replyError(h, c.link.extended)
+	err := replyError(h, c.link.Extended())
 	var reply *replycopy.Copy
 	if err == nil {
 		reply = c.pending.copyTarget(h.Seq)
 	}
 	if reply == nil {
-		c.link.readBody(nil)
-	} else if bad := c.link.readBody(reply.Target()); bad != nil {
+		c.link.ReadBody(nil)
+	} else if bad := c.link.ReadBody(reply.Target()); bad != nil {
 		err = newError(CodeInternal, InClient, RanYes, "rpc client: reading body", bad)
 	}
 	p := c.pending.claim(h.Seq)

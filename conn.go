@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/link"
 	"geerpc/internal/usercode"
 )
 
@@ -18,7 +19,7 @@ import (
 // timeout answers for its call on its own.
 type conn struct {
 	server  *Server
-	link    *link
+	link    *link.Link
 	since   time.Time
 	peer    Peer
 	heard   atomic.Bool // a first byte has arrived
@@ -85,11 +86,11 @@ func newConn(s *Server, rwc io.ReadWriteCloser) *conn {
 		ended:    make(chan struct{}),
 		gone:     make(chan struct{}),
 	}
-	c.link = newLink(rwc, limits{
-		maxRead:        limit(s.MaxMessageBytes, DefaultMaxMessageBytes),
-		maxDefinitions: limit(s.MaxDefinitionBytes, DefaultMaxDefinitionBytes),
-		flush:          limit(s.FlushTimeout, DefaultFlushTimeout),
-		report:         s.report,
+	c.link = link.New(rwc, link.Config{
+		MaxRead:        limit(s.MaxMessageBytes, DefaultMaxMessageBytes),
+		MaxDefinitions: limit(s.MaxDefinitionBytes, DefaultMaxDefinitionBytes),
+		FlushTimeout:   limit(s.FlushTimeout, DefaultFlushTimeout),
+		Report:         s.report,
 	})
 	return c
 }
@@ -116,23 +117,23 @@ func (c *conn) begin() (ok bool) {
 		}
 		c.end(err)
 	}()
-	defer c.link.caught("a handshake", &err)
+	defer c.link.Caught("a handshake", &err)
 	if err = c.secure(); err == nil {
 		err = c.greet()
 	}
 	if err != nil {
 		return false
 	}
-	if !c.link.extended {
+	if !c.link.Extended() {
 		c.slot = make(chan struct{}, 1)
 	}
 	c.greeted.Store(true)
 	if c.server.conns.closing() { // Shutdown may have passed by
-		c.drain(c.link.ctx)
+		c.drain(c.link.Context())
 	}
 	c.keepAlive()
 	c.watchIdleness()
-	err = skipNewline(c.link.in)
+	err = skipNewline(c.link.In)
 	return err == nil
 }
 
@@ -140,8 +141,8 @@ var errHandshakeExit = errors.New("the handshake ended the goroutine that it ran
 
 // secure does the TLS handshake, if there is one, and notes who the peer is.
 func (c *conn) secure() error {
-	err := handshakeTLS(c.link.conn)
-	c.peer = peerOf(c.link.conn) // if that failed, too: it is logged who it was
+	err := handshakeTLS(c.link.Conn)
+	c.peer = peerOf(c.link.Conn) // if that failed, too: it is logged who it was
 	if err != nil {
 		c.heard.Store(saidHello(c.peer.TLS, err))
 	}
@@ -154,14 +155,14 @@ func (c *conn) secure() error {
 func (c *conn) end(err error) {
 	defer close(c.gone)
 	defer c.leaving.Wait()
-	defer c.link.close()
-	defer c.link.fail(errDone)
+	defer c.link.Close()
+	defer c.link.Fail(errDone)
 	defer c.awaitCalls()
 	close(c.ended)
-	if err != io.EOF || c.link.extended {
+	if err != io.EOF || c.link.Extended() {
 		// It is gone, or broken. (On the plain layout the end of the stream
 		// only means that there are no more requests.)
-		c.link.fail(usercode.Error(err))
+		c.link.Fail(usercode.Error(err))
 		c.server.lost(c)
 	}
 }
@@ -176,7 +177,7 @@ func (c *conn) awaitCalls() {
 		}
 	})
 	<-c.finished
-	c.link.drain(c.link.ctx)
+	c.link.Drain(c.link.Context())
 }
 
 var errDone = errors.New("connection closed in good order")
@@ -186,7 +187,7 @@ var errDone = errors.New("connection closed in good order")
 func (c *conn) read() error {
 	var h codec.Header
 	for {
-		if err := c.link.readHeader(&h); err != nil {
+		if err := c.link.ReadHeader(&h); err != nil {
 			return err
 		}
 		if err := c.dispatch(&h); err != nil {
@@ -203,16 +204,16 @@ func (c *conn) dispatch(h *codec.Header) error {
 	}
 	c.leaveSpare()
 	c.submit(false) // the calls before it, which it may be about
-	if err := c.link.readBody(nil); err != nil {
+	if err := c.link.ReadBody(nil); err != nil {
 		return fmt.Errorf("body of %v: %w", kind, err)
 	}
 	switch kind {
 	case codec.Cancel:
 		c.cancelCall(h.Seq)
 	case codec.Ping:
-		c.link.answerPing()
+		c.link.AnswerPing()
 	case codec.Goaway:
-		c.leave(c.link.ctx)
+		c.leave(c.link.Context())
 	}
 	return nil
 }
@@ -222,7 +223,7 @@ func (c *conn) dispatch(h *codec.Header) error {
 // reading a small request. An error ends the connection.
 func (c *conn) request(h *codec.Header) error {
 	k := c.readCall(h)
-	if !c.link.extended {
+	if !c.link.Extended() {
 		c.count(k)
 	}
 	refusal, err := c.takeSlot()
@@ -235,7 +236,7 @@ func (c *conn) request(h *codec.Header) error {
 	default:
 		c.incoming = append(c.incoming, k)
 	}
-	if len(c.incoming) >= maxTogether || !c.link.ready() {
+	if len(c.incoming) >= link.MaxTogether || !c.link.Ready() {
 		c.leaveSpare()
 		if !c.submit(true) {
 			return errRelieved
@@ -267,15 +268,15 @@ var errRelieved = errors.New("another goroutine reads now")
 func (c *conn) takeSlot() (refusal *Error, err error) {
 	most := int64(c.server.maxInFlight())
 	for most > 0 && c.taking-c.returned.Load() >= most {
-		if c.link.extended {
+		if c.link.Extended() {
 			return &Error{Code: CodeResourceExhausted, Where: InServer, Ran: RanNever,
 				Message: fmt.Sprintf("rpc server: more than %d calls in flight on one connection", most)}, nil
 		}
 		c.submit(false) // those that hold the slots have to run first
 		select {
 		case <-c.slot:
-		case <-c.link.ctx.Done():
-			return nil, c.link.cause()
+		case <-c.link.Context().Done():
+			return nil, c.link.Cause()
 		}
 	}
 	c.taking++
@@ -285,7 +286,7 @@ func (c *conn) takeSlot() (refusal *Error, err error) {
 // release gives slots back.
 func (c *conn) release(n int) {
 	c.returned.Add(int64(n))
-	if !c.link.extended {
+	if !c.link.Extended() {
 		signal(c.slot)
 	}
 }
@@ -309,13 +310,13 @@ func (c *conn) readCall(h *codec.Header) *call {
 	}
 	k.method = c.method(h.ServiceMethod)
 	if k.method == nil {
-		c.link.readBody(nil)
+		c.link.ReadBody(nil)
 		k.refused = c.server.registry.missing(h.ServiceMethod)
 		k.arm(0, time.Duration(h.Frame().Timeout), md)
 		return k
 	}
 	k.prepare(k.method)
-	err := c.link.readBody(k.argp.Interface())
+	err := c.link.ReadBody(k.argp.Interface())
 	if err == nil {
 		err = unfit
 	}
@@ -386,7 +387,7 @@ func (c *conn) submit(hasTime bool) bool {
 // timeout has done so.
 func (c *conn) refuse(k *call, why *Error) {
 	if k.drop() && why != errDiscard {
-		c.link.post(control{kind: codec.Reply, seq: k.seq, err: why})
+		c.link.Post(link.Control{Kind: codec.Reply, Seq: k.seq, Fill: why.put})
 	}
 }
 
@@ -394,7 +395,7 @@ func (c *conn) refuse(k *call, why *Error) {
 func (c *conn) refuses(k *call) *Error {
 	seq := k.seq
 	switch s := &c.state; {
-	case s.left && !c.link.extended && !k.counted:
+	case s.left && !c.link.Extended() && !k.counted:
 		return errDiscard
 	case s.left && !k.counted:
 		return &Error{Code: CodeUnavailable, Where: InServer, Ran: RanNever,

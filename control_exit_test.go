@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/link"
 )
 
 // An exitCodec is a framed codec of a user's that ends the goroutine which is to
@@ -60,7 +61,7 @@ func TestC149_ControlMessageEndsTheGoroutine(t *testing.T) {
 				client.Go("Arith.Block", Args{}, nil, nil) // or there would be nothing to take leave from
 				client.leave()
 			default:
-				client.link.post(control{kind: codec.Ping})
+				client.link.Post(link.Control{Kind: codec.Ping})
 			}
 			eventually(t, "the codec exits", func() bool { return exitAt.Load() == nil })
 			if err := client.Call(ctx, "Arith.Add", Args{}, nil); errors.Is(err, context.DeadlineExceeded) {

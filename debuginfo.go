@@ -163,13 +163,13 @@ func debugConnsOf(conns []*conn) debugConns {
 // describe returns the connection's row. What the handshake writes is read
 // only if it is over.
 func (c *conn) describe(greeted bool, inFlight int64) debugConn {
-	d := debugConn{Peer: addressOf(remoteAddr(c.link.conn)), InFlight: inFlight,
-		Gone: c.link.ctx.Err() != nil, AgeSeconds: time.Since(c.since).Seconds()}
+	d := debugConn{Peer: addressOf(remoteAddr(c.link.Conn)), InFlight: inFlight,
+		Gone: c.link.Context().Err() != nil, AgeSeconds: time.Since(c.since).Seconds()}
 	if greeted {
 		d.TLS = c.peer.TLS != nil
 		d.Codec = string(c.codecType)
 		d.Layout = "plain"
-		if c.link.extended {
+		if c.link.Extended() {
 			d.Layout = "framed"
 		}
 	}

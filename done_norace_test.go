@@ -2,7 +2,9 @@
 
 package geerpc
 
-import "testing"
+import (
+	"testing"
+)
 
 // TestC142_WhileACallWaits closes a Done channel that a call is about to be
 // sent on. The race detector would rightly complain of such a program.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/link"
 	"geerpc/internal/usercode"
 )
 
@@ -27,7 +28,7 @@ func (c *conn) watchIdleness() {
 // watchIdle drains the connection if it has had no call for
 // Server.IdleTimeout, and looks again later if it has.
 func (c *conn) watchIdle() {
-	if c.link.ctx.Err() != nil {
+	if c.link.Context().Err() != nil {
 		return
 	}
 	rest := c.server.IdleTimeout
@@ -37,7 +38,7 @@ func (c *conn) watchIdle() {
 		}
 	})
 	if rest <= 0 {
-		c.drain(c.link.ctx)
+		c.drain(c.link.Context())
 		return
 	}
 	c.update(func(s *connState) {
@@ -54,12 +55,12 @@ func (c *conn) watchIdle() {
 func (c *conn) drain(ctx context.Context) {
 	if !c.greeted.Load() {
 		if !c.heard.Load() {
-			c.link.fail(ErrServerClosed)
+			c.link.Fail(ErrServerClosed)
 		}
 		return // it is going to be refused
 	}
 	if c.saysGoodbye() {
-		c.link.post(control{kind: codec.Goaway})
+		c.link.Post(link.Control{Kind: codec.Goaway})
 		return
 	}
 	c.leave(ctx)
@@ -84,12 +85,12 @@ func (c *conn) leave(ctx context.Context) {
 		select {
 		case <-c.finished:
 		case <-ctx.Done():
-		case <-c.link.ctx.Done():
+		case <-c.link.Context().Done():
 		}
-		c.link.mute() // what is said to a connection closed for writing would end it
-		c.link.drain(ctx)
+		c.link.Mute() // what is said to a connection closed for writing would end it
+		c.link.Drain(ctx)
 		c.hangUp()
-		c.link.fail(errDone)
+		c.link.Fail(errDone)
 	}()
 }
 
@@ -103,8 +104,8 @@ const lingerTime = time.Minute
 // goodbye closes when it has its answers. A plain one may never do so.
 func (c *conn) hangUp() {
 	told := false
-	if half, ok := c.link.conn.(interface{ CloseWrite() error }); ok {
-		usercode.Guard(c.link.report, "the CloseWrite of a connection", func() { told = half.CloseWrite() == nil })
+	if half, ok := c.link.Conn.(interface{ CloseWrite() error }); ok {
+		usercode.Guard(c.server.report, "the CloseWrite of a connection", func() { told = half.CloseWrite() == nil })
 	}
 	var enough <-chan time.Time
 	if patience := c.lingers(told); patience > 0 {
@@ -115,7 +116,7 @@ func (c *conn) hangUp() {
 	select {
 	case <-c.ended:
 	case <-enough:
-	case <-c.link.ctx.Done():
+	case <-c.link.Context().Done():
 	}
 }
 
@@ -133,7 +134,7 @@ func (c *conn) lingers(told bool) time.Duration {
 
 // saysGoodbye reports whether the client is one that closes the connection
 // itself when it has been asked to leave, or wants to.
-func (c *conn) saysGoodbye() bool { return c.link.extended && c.link.kinds.has(codec.Goaway) }
+func (c *conn) saysGoodbye() bool { return c.link.Extended() && c.link.PeerHandles(codec.Goaway) }
 
 // Shutdown ends the client in good order: new calls fail with an error that
 // wraps ErrShutdown, those in flight go on. It returns nil when they have been
@@ -159,8 +160,8 @@ func (c *Client) Shutdown(ctx context.Context) error {
 // leave stops new calls, tells the server that none will come after those it
 // has got by then, and closes the connection when they are answered.
 func (c *Client) leave() {
-	if c.link.kinds.has(codec.Goaway) {
-		c.link.post(control{kind: codec.Goaway})
+	if c.link.PeerHandles(codec.Goaway) {
+		c.link.Post(link.Control{Kind: codec.Goaway})
 	}
 	c.pending.drain()
 }

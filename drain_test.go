@@ -251,9 +251,9 @@ func TestDrain_HandleTimeout(t *testing.T) {
 		})
 		p := e.byHand("goaway")
 		c := e.onlyConn()
-		c.link.out.Begin(t.Context()) // nothing is answered for the time being
+		c.link.Out.Begin(t.Context()) // nothing is answered for the time being
 		p.send(handFrame{kind: codec.Call, seq: 1, method: "Test.Wait", body: "{}"}, handFrame{kind: codec.Goaway})
-		eventually(t, "the timeout is about to answer", c.link.out.Wanted)
+		eventually(t, "the timeout is about to answer", c.link.Out.Wanted)
 		close(gate)
 		eventually(t, "the method has returned and the client left", func() bool {
 			left := false
@@ -261,13 +261,13 @@ func TestDrain_HandleTimeout(t *testing.T) {
 			return left && e.registry.method("Test.Wait").ended.Load() == 1
 		})
 		for range i % 4 { // the timeout is sent back to the end of the line
-			c.link.out.End()
-			c.link.out.Begin(t.Context())
+			c.link.Out.End()
+			c.link.Out.Begin(t.Context())
 			for range 50 {
 				runtime.Gosched()
 			}
 		}
-		c.link.out.End()
+		c.link.Out.End()
 		if f, err := p.read(); err != nil || f.kind != codec.Reply || Code(f.code) != CodeDeadlineExceeded {
 			t.Fatalf("not the answer of the timeout: %+v, %v", f, err)
 		}

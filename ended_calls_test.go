@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/link"
 )
 
 // A heldConn keeps what is written while it is held, and sends it in one piece.
@@ -85,7 +86,7 @@ func TestC152_EndedCallsAreLetGo(t *testing.T) {
 					calls = append(calls, client.Go(method, args, nil, nil))
 				}
 				if ping {
-					client.link.post(control{kind: codec.Ping})
+					client.link.Post(link.Control{Kind: codec.Ping})
 				}
 				time.Sleep(50 * time.Millisecond) // until all has been written
 				conn.hold(false)

@@ -126,7 +126,7 @@ func TestA2_UnknownMethod(t *testing.T) {
 		client := e.dial(nil)
 		for _, name := range []string{"Arith.Nothing", "Nothing.Add", "Arith", "", strings.Repeat("x", 100_000)} {
 			for _, args := range []any{Args{1, 2}, "text", map[string][]int{"a": {1}}, nil} {
-				if args == nil && e.codec == codec.GobType && !client.link.extended {
+				if args == nil && e.codec == codec.GobType && !client.link.Extended() {
 					continue
 				}
 				wantError(t, client.Call(context.Background(), name, args, nil), CodeNotFound, InServer, RanNever)

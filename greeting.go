@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"geerpc/codec"
+	"geerpc/internal/link"
 	"geerpc/internal/usercode"
 	"geerpc/internal/wire"
 )
@@ -23,18 +24,18 @@ func (c *Client) greet(ctx context.Context) error {
 	if err != nil {
 		return newError(CodeInvalidArgument, InClient, RanNever, "rpc client", err)
 	}
-	if err := c.link.open(newCodec); err != nil {
+	if err := c.link.Open(newCodec); err != nil {
 		return newError(CodeInternal, InClient, RanNever, "rpc client", err)
 	}
 	ctx, cancel := limitHandshake(ctx)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { c.link.fail(usercode.Error(context.Cause(ctx))) })
+	stop := context.AfterFunc(ctx, func() { c.link.Fail(usercode.Error(context.Cause(ctx))) })
 	if c.opt.Legacy {
 		err = c.greetLegacy(ctx)
 	} else {
 		err = c.greetPeer(ctx)
 	}
-	if cause := c.link.cause(); err != nil && cause != nil && !errors.As(err, new(*Error)) {
+	if cause := c.link.Cause(); err != nil && cause != nil && !errors.As(err, new(*Error)) {
 		err = cause // for which we closed the connection
 	}
 	if !stop() && err == nil { // the connection is being closed by now
@@ -88,11 +89,11 @@ func (c *Client) greetPeer(ctx context.Context) error {
 	} else {
 		said = padded(said)
 	}
-	if err := c.link.say(said); err != nil {
+	if err := c.link.Say(said); err != nil {
 		return err
 	}
 	p.arm(ctx)
-	_, err = c.link.in.Peek(1)
+	_, err = c.link.In.Peek(1)
 	if asked := p.stop(); err != nil {
 		return err
 	} else if asked {
@@ -109,7 +110,7 @@ func (c *Client) hello() ([]byte, error) {
 	said, err := json.Marshal(hello{
 		MagicNumber: MagicNumber, CodecType: c.opt.CodecType,
 		ConnectTimeout: c.opt.ConnectTimeout, HandleTimeout: c.opt.HandleTimeout,
-		Version: protocolVersion, Ack: true, Extended: c.link.whole, Kinds: kinds,
+		Version: protocolVersion, Ack: true, Extended: c.link.Whole(), Kinds: kinds,
 		MaxMessageBytes: wireLimit(c.opt.MaxMessageBytes), MaxDefinitionBytes: announcedDefinitions(c.opt.MaxDefinitionBytes),
 		Token: c.opt.Token, PingInterval: c.opt.PingInterval,
 	})
@@ -124,20 +125,20 @@ func (c *Client) takeAck() error {
 	if err := c.recognize(); err != nil {
 		return err
 	}
-	a, err := readAck(c.link.in)
+	a, err := readAck(c.link.In)
 	if err != nil {
 		return err
 	}
-	c.link.wire.MaxWrite = max(a.MaxMessageBytes.int(), 0)
-	c.link.wire.MaxWriteDefinitions = peerDefinitions(a.MaxDefinitionBytes)
+	c.link.Wire.MaxWrite = max(a.MaxMessageBytes.int(), 0)
+	c.link.Wire.MaxWriteDefinitions = peerDefinitions(a.MaxDefinitionBytes)
 	c.pending.limit = max(a.MaxInFlight.int(), 0)
 	if a.PingInterval > 0 {
 		c.opt.PingInterval = min(c.opt.PingInterval, max(a.PingInterval, minInterval))
 	}
-	if a.Extended && c.link.whole {
-		c.link.extend(newKindSet(a.Kinds))
+	if a.Extended && c.link.Whole() {
+		c.link.Extend(link.NewKinds(a.Kinds))
 	}
-	return skipNewline(c.link.in)
+	return skipNewline(c.link.In)
 }
 
 // readAck reads the acknowledgement. A refusal is an error.
@@ -172,7 +173,7 @@ func notAnAck(answer []byte) error {
 // recognize looks at the first byte of the answer: what other servers say to a
 // hello is known.
 func (c *Client) recognize() error {
-	first, err := c.link.in.Peek(1)
+	first, err := c.link.In.Peek(1)
 	switch {
 	case err != nil:
 		return err
@@ -182,7 +183,7 @@ func (c *Client) recognize() error {
 	case first[0] == tlsAlert:
 		return errSpeaksTLS
 	case bytes.IndexByte(mayBegin, first[0]) < 0:
-		return notAnAck(c.link.in.Buffered())
+		return notAnAck(c.link.In.Buffered())
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/link"
 	"geerpc/internal/token"
 	"geerpc/internal/wire"
 )
@@ -35,20 +36,6 @@ const (
 // kinds are the names of the kinds of messages that this version handles.
 var kinds = []string{codec.Call.String(), codec.Reply.String(), codec.Cancel.String(),
 	codec.Goaway.String(), codec.Ping.String(), codec.Pong.String()}
-
-// A kindSet is the kinds that a peer handles.
-type kindSet uint16
-
-func newKindSet(names []string) (s kindSet) {
-	for _, name := range names {
-		if k := codec.ParseKind(name); k < 16 {
-			s |= 1 << k
-		}
-	}
-	return s
-}
-
-func (s kindSet) has(k codec.Kind) bool { return s>>k&1 == 1 }
 
 // A wireLimit is a limit that a peer announces. Negative is no limit, and so is
 // a number that is too large for an int64.
@@ -189,22 +176,22 @@ func (c *conn) greet() error {
 	if refusal != nil {
 		if h.Ack {
 			c.answer(ack{Code: refusal.Code, Error: refusal.Message})
-			c.link.out.Drain(c.link.ctx)
+			c.link.Out.Drain(c.link.Context())
 		}
 		return refusal
 	}
 	if !h.Ack {
 		return nil
 	}
-	c.link.wire.MaxWrite = max(h.MaxMessageBytes.int(), 0)
-	c.link.wire.MaxWriteDefinitions = peerDefinitions(h.MaxDefinitionBytes)
-	extended := h.Extended && c.link.whole
+	c.link.Wire.MaxWrite = max(h.MaxMessageBytes.int(), 0)
+	c.link.Wire.MaxWriteDefinitions = peerDefinitions(h.MaxDefinitionBytes)
+	extended := h.Extended && c.link.Whole()
 	if extended {
-		c.link.extend(newKindSet(h.Kinds))
+		c.link.Extend(link.NewKinds(h.Kinds))
 		c.pingInterval = c.server.pingInterval(h.PingInterval)
 	}
 	return c.answer(ack{OK: true, Version: protocolVersion, Extended: extended, Kinds: kinds,
-		MaxMessageBytes: wireLimit(c.link.wire.MaxRead), MaxDefinitionBytes: announcedDefinitions(c.link.wire.MaxReadDefinitions),
+		MaxMessageBytes: wireLimit(c.link.Wire.MaxRead), MaxDefinitionBytes: announcedDefinitions(c.link.Wire.MaxReadDefinitions),
 		MaxInFlight: wireLimit(c.server.maxInFlight()), PingInterval: c.pingInterval})
 }
 
@@ -214,18 +201,7 @@ func (c *conn) answer(a ack) error {
 	if err != nil {
 		return err
 	}
-	return c.link.say(append(line, '\n'))
-}
-
-// say sends a part of the handshake, in one write.
-func (l *link) say(text []byte) error {
-	if err := l.out.Begin(l.ctx); err != nil {
-		return err
-	}
-	_, err := l.out.Write(text)
-	l.out.End()
-	l.flush(false)
-	return err
+	return c.link.Say(append(line, '\n'))
 }
 
 // awaitHello reads the client's hello into h: as long as the connection is silent it
@@ -235,9 +211,9 @@ func (c *conn) awaitHello(h *hello) error {
 	if c.server.conns.closing() { // whoever speaks now is told so, others need not wait
 		limit = closeGrace
 	}
-	silent := wire.NewAlarm(func() { c.link.fail(errSilent) })
+	silent := wire.NewAlarm(func() { c.link.Fail(errSilent) })
 	silent.Set(limit)
-	first, err := c.link.in.Peek(1)
+	first, err := c.link.In.Peek(1)
 	if !silent.Stop() && err == nil {
 		err = errSilent
 	}
@@ -245,14 +221,14 @@ func (c *conn) awaitHello(h *hello) error {
 		return c.reason(err)
 	}
 	c.heard.Store(true)
-	slow := wire.NewAlarm(func() { c.link.fail(errSlowHello) })
+	slow := wire.NewAlarm(func() { c.link.Fail(errSlowHello) })
 	slow.Set(handshakeTimeout)
 	defer slow.Stop()
 	// Other protocols can share the port: they start with another byte.
 	if bytes.IndexByte(mayBegin, first[0]) < 0 {
 		return fmt.Errorf("%w: first byte %#02x", errHandshake, first[0])
 	}
-	if err := readObject(c.link.in, h); err != nil {
+	if err := readObject(c.link.In, h); err != nil {
 		return c.reason(err)
 	}
 	return nil
@@ -261,7 +237,7 @@ func (c *conn) awaitHello(h *hello) error {
 // reason returns why the connection was closed, if it was us who did it: that
 // explains more than the error of a read on it.
 func (c *conn) reason(err error) error {
-	if cause := c.link.cause(); cause != nil {
+	if cause := c.link.Cause(); cause != nil {
 		return cause
 	}
 	return err
@@ -294,7 +270,7 @@ func (c *conn) judge(h *hello) *Error {
 	if err != nil {
 		return refuse(CodeInvalidArgument, "%s", err)
 	}
-	if err := c.link.open(newCodec); err != nil {
+	if err := c.link.Open(newCodec); err != nil {
 		return refuse(CodeInternal, "%s", err)
 	}
 	c.codecType, c.handle = h.CodecType, handleTimeout(s.HandleTimeout, h.HandleTimeout)

@@ -3,7 +3,6 @@ package geerpc
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"sync/atomic"
@@ -320,43 +319,6 @@ type countedConn struct {
 func (c countedConn) Write(p []byte) (int, error) {
 	c.writes.Add(1)
 	return c.Conn.Write(p)
-}
-
-// A tick that comes late, because this process did not run, is no evidence
-// against the peer: it is asked again, and has its time to answer.
-func TestD129_LateTick(t *testing.T) {
-	for _, answers := range []bool{true, false} {
-		t.Run(fmt.Sprint("peer answers: ", answers), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				client, p := handServer(t, nil)
-				if f := p.next(); f.kind != codec.Ping {
-					t.Fatalf("%+v", f)
-				}
-				synctest.Wait()
-				l := client.link
-				l.mu.Lock()
-				l.alive.due -= 2 * time.Minute // as if we had slept since
-				l.alive.asked -= 2 * time.Minute
-				l.mu.Unlock()
-				if f := p.next(); f.kind != codec.Ping {
-					t.Fatalf("%+v", f)
-				}
-				start := time.Now()
-				if answers {
-					p.send(handFrame{kind: codec.Pong})
-					time.Sleep(DefaultPingInterval - time.Second)
-					if !client.IsAvailable() {
-						t.Error("closed though the peer answered")
-					}
-					return
-				}
-				<-l.ctx.Done()
-				if took := time.Since(start); took != DefaultPingTimeout {
-					t.Errorf("closed after %v", took)
-				}
-			})
-		})
-	}
 }
 
 // While a reader is busy, with a decoder that takes its time, what the peer

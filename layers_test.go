@@ -21,6 +21,7 @@ var layers = [][]string{
 	{"internal/nesting"},
 	{"internal/gobstream"},
 	{"codec"},
+	{"internal/link"},
 	{"geerpc"},
 	{"xclient", "registry"},
 	{"cmd", "examples", "test"},

@@ -97,9 +97,9 @@ func TestShutdown_WhileFull(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		c.link.out.Begin(t.Context())
+		c.link.Out.Begin(t.Context())
 		call(10)
-		c.link.out.End()
+		c.link.Out.End()
 		first := p.next()
 		call(5)
 		ended := make(chan error, 1)

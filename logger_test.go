@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/link"
 )
 
 // An actingLogger is a slog.Handler that does with each message what the test
@@ -66,7 +67,7 @@ func TestD136_D143_LostConnection(t *testing.T) {
 		}
 		eventually(t, "calls in flight", func() bool { return client.pending.inFlight() == n })
 		call := client.Go("Arith.Block", Args{}, nil, nil)
-		client.link.conn.Close()
+		client.link.Conn.Close()
 		returns(t, "calls", func() {
 			for range n {
 				wantError(t, <-ended, CodeUnavailable, OnLink, RanMaybe)
@@ -142,7 +143,7 @@ func TestD136_ControlMessageNotSent(t *testing.T) {
 	eachLogger(t, func(t *testing.T, log *slog.Logger, heard <-chan struct{}, use func(func() error)) {
 		client := newEnv(t, "tcp", pinglessType).dial(&Option{Logger: log})
 		use(client.Close)
-		client.link.post(control{kind: codec.Ping})
+		client.link.Post(link.Control{Kind: codec.Ping})
 		<-heard
 		returns(t, "a call", func() {
 			err := client.Call(context.Background(), "Arith.Add", Args{1, 2}, nil)

@@ -55,7 +55,7 @@ func TestD154_VictimIsNotAdmitted(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
 	c := newConn(s, near)
-	defer c.link.fail(errDone)
+	defer c.link.Fail(errDone)
 	if !s.conns.add(c) {
 		t.Fatal("not added")
 	}

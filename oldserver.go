@@ -39,11 +39,11 @@ func (c *Client) greetLegacy(ctx context.Context) error {
 	if err != nil {
 		return newError(CodeInvalidArgument, InClient, RanNever, "rpc client", err)
 	}
-	if err := c.link.say(padded(option)); err != nil {
+	if err := c.link.Say(padded(option)); err != nil {
 		return err
 	}
-	c.link.out.Drain(ctx)
-	return c.link.cause()
+	c.link.Out.Drain(ctx)
+	return c.link.Cause()
 }
 
 // probeAfter is how long a server has to acknowledge before it is asked
@@ -76,7 +76,7 @@ const (
 // old server reads, or the codec is not gob as it comes with this module. What an
 // old server would answer to another one is not known.
 func newProbe(c *Client, helloBytes int) *probe {
-	gob, ok := c.link.codec.(*codec.GobCodec)
+	gob, ok := c.link.Codec.(*codec.GobCodec)
 	if !ok || helloBytes > legacyBytes {
 		return nil
 	}
@@ -96,25 +96,25 @@ func (p *probe) arm(ctx context.Context) {
 }
 
 func (p *probe) send() {
-	link := p.client.link
-	if !link.enter() {
+	l := p.client.link
+	if !l.Hold() {
 		return
 	}
-	defer link.leave()
-	if !p.state.CompareAndSwap(probeArmed, probeSent) || link.out.Begin(link.ctx) != nil {
+	defer l.Release()
+	if !p.state.CompareAndSwap(probeArmed, probeSent) || l.Out.Begin(l.Context()) != nil {
 		return
 	}
 	if err := p.write(); err != nil {
-		link.fail(err)
+		l.Fail(err)
 		return
 	}
-	link.flush(false)
+	l.Flush(false)
 }
 
 // write writes the probe, between Begin and End.
 func (p *probe) write() (err error) {
-	defer p.client.link.out.End()
-	defer p.client.link.caught("writing to a connection", &err) // a user's, if a constructor has put it beneath
+	defer p.client.link.Out.End()
+	defer p.client.link.Caught("writing to a connection", &err) // a user's, if a constructor has put it beneath
 	return p.codec.WriteHeader(&codec.Header{Seq: probeSeq})
 }
 
@@ -127,19 +127,19 @@ func (p *probe) stop() (sent bool) {
 // returns nil if the server is an old one: the plain layout is in force then.
 func (p *probe) judge() error {
 	c := p.client
-	if first := c.link.in.Buffered()[0]; bytes.IndexByte(mayBegin, first) >= 0 {
+	if first := c.link.In.Buffered()[0]; bytes.IndexByte(mayBegin, first) >= 0 {
 		return errLateAck
 	} else if first == 'H' || first == tlsAlert {
 		return c.recognize()
 	}
 	var h codec.Header
-	if err := c.link.readHeader(&h); err != nil {
+	if err := c.link.ReadHeader(&h); err != nil {
 		return err
 	}
 	if h.Seq != probeSeq || h.Error == "" {
-		return notAnAck(c.link.in.Buffered())
+		return notAnAck(c.link.In.Buffered())
 	}
-	if err := c.link.readBody(nil); err != nil {
+	if err := c.link.ReadBody(nil); err != nil {
 		return err
 	}
 	c.report(slog.LevelWarn, "rpc client: the server is of GeeRPC's original version: set Option.Legacy to save the wait for an acknowledgement",

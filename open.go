@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"geerpc/internal/link"
 	"geerpc/internal/usercode"
 )
 
@@ -26,7 +27,7 @@ func newClient(ctx context.Context, opt Option, connect connectFunc) (*Client, e
 		closed: make(chan struct{}),
 	}
 	c.pending.freed, c.pending.room = make(chan struct{}, 1), make(chan struct{}, 1)
-	c.pending.drained = func() { c.link.fail(errDrained) }
+	c.pending.drained = func() { c.link.Fail(errDrained) }
 	c.waiters.New = newWaiter
 	o := &opening{outcome: make(chan error), abandoned: make(chan struct{})}
 	go c.run(ctx, connect, o) // ends with the connection; Close waits
@@ -50,7 +51,7 @@ func (c *Client) opened(ctx context.Context, o *opening) error {
 		return err
 	case <-c.gone:
 		close(o.abandoned)
-		return greetError(ctx, c.link.cause())
+		return greetError(ctx, c.link.Cause())
 	case <-ctx.Done():
 	}
 	grace := time.NewTimer(closeGrace)
@@ -84,7 +85,7 @@ func (c *Client) run(ctx context.Context, connect connectFunc, o *opening) {
 			return
 		}
 		if c.link != nil {
-			c.link.fail(usercode.Error(err))
+			c.link.Fail(usercode.Error(err))
 		}
 		o.report(err)
 		if c.link != nil {
@@ -118,9 +119,9 @@ func (c *Client) establish(ctx context.Context, connect connectFunc) (err error)
 	if err != nil {
 		return dialError(ctx, err)
 	}
-	c.link = newLink(conn, limits{c.opt.MaxMessageBytes, c.opt.MaxDefinitionBytes, c.opt.FlushTimeout, c.report})
-	c.pending.ended = c.link.ctx.Done()
-	context.AfterFunc(c.link.ctx, c.conclude)
+	c.link = link.New(conn, link.Config{MaxRead: c.opt.MaxMessageBytes, MaxDefinitions: c.opt.MaxDefinitionBytes, FlushTimeout: c.opt.FlushTimeout, Report: c.report})
+	c.pending.ended = c.link.Context().Done()
+	context.AfterFunc(c.link.Context(), c.conclude)
 	c.server = addrText(remoteAddr(conn)) // once run knows what to close, should this end our goroutine
 	if err := c.greet(ctx); err != nil {
 		return err
@@ -139,7 +140,7 @@ func (c *Client) conclude() {
 	select {
 	case <-c.done:
 	case <-grace.C:
-		c.terminate(c.link.cause())
+		c.terminate(c.link.Cause())
 		c.senders.release()
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"geerpc/codec"
+	"geerpc/internal/link"
 )
 
 // Ping asks the server whether it is there and waits until it says so. It
@@ -19,7 +20,7 @@ func (c *Client) Ping(ctx context.Context) error {
 	switch {
 	case ctx == nil:
 		return errNilContext
-	case !c.link.kinds.has(codec.Ping):
+	case !c.link.PeerHandles(codec.Ping):
 		return &Error{Code: CodeUnimplemented, Where: InClient, Ran: RanNever, Message: "rpc client: the server does not know pings"}
 	case c.pending.over():
 		return ErrShutdown
@@ -27,12 +28,12 @@ func (c *Client) Ping(ctx context.Context) error {
 		return contextError(ctx.Err(), InClient, RanNever)
 	}
 	answered := c.pings.await()
-	c.link.post(control{kind: codec.Ping})
+	c.link.Post(link.Control{Kind: codec.Ping})
 	select {
 	case <-answered:
 		return nil
 	case <-c.gone:
-		return newError(CodeUnavailable, OnLink, RanNever, "rpc client: ping", c.link.cause())
+		return newError(CodeUnavailable, OnLink, RanNever, "rpc client: ping", c.link.Cause())
 	case <-ctx.Done():
 		return contextError(ctx.Err(), OnLink, RanNever)
 	}

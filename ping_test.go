@@ -52,7 +52,7 @@ func TestPing_NoAnswer(t *testing.T) {
 	if err := client.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	e.onlyConn().link.mute() // its pongs are dropped
+	e.onlyConn().link.Mute() // its pongs are dropped
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	wantError(t, client.Ping(ctx), CodeDeadlineExceeded, OnLink, RanNever)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -225,38 +224,4 @@ func TestD35_OtherFloods(t *testing.T) {
 		<-ended
 		t.Log(sent, "calls before the connection was closed")
 	})
-}
-
-// Many messages in one turn must not keep out those of others, a pong among
-// them: encoding them may be slow.
-func TestLink_TurnsAreShared(t *testing.T) {
-	ours, theirs := net.Pipe()
-	defer theirs.Close()
-	l := newLink(ours, limits{})
-	defer l.close()
-	defer l.fail(errDone)
-	go io.Copy(io.Discard, theirs) // ends with the connection
-	other := make(chan error, 1)
-	calls := 0
-	more := func() bool {
-		if err := l.out.Begin(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		return l.sendSome(func(alive bool) (more bool) {
-			if calls++; calls == 1 {
-				go func() { // ends with its turn
-					other <- l.out.Begin(t.Context())
-					l.out.End()
-				}()
-				eventually(t, "the other waits for its turn", l.out.Wanted)
-			}
-			return true
-		})
-	}()
-	if calls != 1 || !more {
-		t.Errorf("%d messages in the turn, more to come: %v", calls, more)
-	}
-	if err := <-other; err != nil {
-		t.Error(err)
-	}
 }

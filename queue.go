@@ -33,7 +33,7 @@ func (c *conn) take(arriving bool) (k *call) {
 		c.server.workers.run(c)
 	}
 	if !rest || arriving || c.server.Ordered {
-		c.link.flush(k == nil && others)
+		c.link.Flush(k == nil && others)
 	}
 	return k
 }

@@ -42,7 +42,7 @@ func TestC114_QueuedCallsOfClosedConnection(t *testing.T) {
 				eventually(t, "all calls arrive", func() bool { return c.inFlight() == 1+queued && service.begun.Load() == 1 })
 				done := make(chan struct{})
 				go func() { defer close(done); end(e, client) }()
-				<-c.link.ctx.Done()
+				<-c.link.Context().Done()
 				close(service.gate)
 				<-done
 				<-c.gone

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"geerpc/internal/link"
 	"geerpc/internal/wire"
 )
 
@@ -71,7 +72,7 @@ func (c *conn) reading(number int64) {
 			c.end(err)
 		}
 	}()
-	defer c.link.caught("reading a connection", &err)
+	defer c.link.Caught("reading a connection", &err)
 	err = c.read()
 }
 
@@ -87,7 +88,7 @@ func (c *conn) runHere() bool {
 	defer func() {
 		if k != nil { // we were relieved meanwhile, or are going to be: it has ended this goroutine
 			c.settle(k)
-			c.link.flush(false)
+			c.link.Flush(false)
 		}
 	}()
 	for s.next < len(s.calls) {
@@ -113,7 +114,7 @@ func (c *conn) runHere() bool {
 	} else {
 		clear(ran) // whoever settles has them, and is not to find them here for ever
 	}
-	c.link.flush(false)
+	c.link.Flush(false)
 	return s.now.CompareAndSwap(number+1, number)
 }
 
@@ -188,7 +189,7 @@ func (c *conn) leaveSpare() {
 func recycle(calls []*call) {
 	batch := spare.Get().(*[]*call)
 	for _, k := range calls {
-		if k.timer == nil && len(*batch) < maxTogether {
+		if k.timer == nil && len(*batch) < link.MaxTogether {
 			k.reset()
 			*batch = append(*batch, k)
 		}

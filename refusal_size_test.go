@@ -63,12 +63,3 @@ func TestC139_AnswerIsCutToTheLimit(t *testing.T) {
 		}
 	})
 }
-
-// A text ends where a rune does.
-func TestC139_Cut(t *testing.T) {
-	for n, want := range []string{"", "a", "a", "aé", "aé"} {
-		if got := cut("aé", n); got != want {
-			t.Errorf("%d bytes: %q", n, got)
-		}
-	}
-}

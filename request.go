@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/link"
 )
 
 // A request is what a call sends.
@@ -32,7 +33,7 @@ func (c *Client) prepare(ctx context.Context, r *request, reply any) error {
 	if err := ctx.Err(); err != nil {
 		return contextError(err, InClient, RanNever)
 	}
-	if c.link.extended {
+	if c.link.Extended() {
 		if r.metadata = callMetadata(ctx); r.metadata != nil {
 			if err := r.metadata.validate(); err != nil {
 				return &Error{Code: CodeInvalidArgument, Message: err.Error(), Where: InClient, Ran: RanNever}
@@ -99,16 +100,16 @@ func (c *Client) send(ctx context.Context, r *request, p pending, yield bool) er
 	if err != nil && (r.seq == 0 || c.pending.claim(r.seq) != nil || p.recall()) {
 		return err
 	}
-	c.link.flush(yield)
+	c.link.Flush(yield)
 	return nil
 }
 
 // sendNow waits for its turn, under ctx, and puts a call.
 func (c *Client) sendNow(ctx context.Context, r *request, p pending) error {
-	if err := c.link.out.Begin(ctx); err != nil {
+	if err := c.link.Out.Begin(ctx); err != nil {
 		return c.unsent(ctx, err)
 	}
-	defer c.link.out.End()
+	defer c.link.Out.End()
 	return c.put(r, p, false)
 }
 
@@ -129,7 +130,7 @@ func (c *Client) put(r *request, p pending, queued bool) error {
 		return err
 	}
 	h.Seq = r.seq
-	if err := c.link.put(h, r.args); err != nil {
+	if err := c.link.Put(h, r.args); err != nil {
 		return c.unsent(context.Background(), err)
 	}
 	return nil
@@ -140,10 +141,10 @@ func (c *Client) unsent(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return contextError(err, InClient, RanNever)
-	case c.link.cause() != nil:
-		return newError(CodeUnavailable, OnLink, RanNever, "rpc client: not sent", fmt.Errorf("%w: %w", ErrShutdown, c.link.cause()))
-	case err == errLeft:
-		return newError(CodeUnavailable, InClient, RanNever, "rpc client", err)
+	case c.link.Cause() != nil:
+		return newError(CodeUnavailable, OnLink, RanNever, "rpc client: not sent", fmt.Errorf("%w: %w", ErrShutdown, c.link.Cause()))
+	case err == link.ErrGoawaySent:
+		return newError(CodeUnavailable, InClient, RanNever, "rpc client", errShuttingDown)
 	case errors.Is(err, codec.ErrDefinitions):
 		return newError(CodeResourceExhausted, InClient, RanNever, "rpc client: arguments, for the server's Server.MaxDefinitionBytes", err)
 	case errors.Is(err, codec.ErrTooLarge):
@@ -151,3 +152,5 @@ func (c *Client) unsent(ctx context.Context, err error) error {
 	}
 	return newError(CodeInvalidArgument, InClient, RanNever, "rpc client: encoding the arguments", err)
 }
+
+var errShuttingDown = fmt.Errorf("%w: it is being shut down", ErrShutdown)

@@ -10,12 +10,12 @@ import (
 // context by arguments of others that take their time to be encoded.
 func (c *Client) enqueue(w *waiter) {
 	w.state.Store(queued)
-	if c.outbox.add(&w.job) && c.link.enter() {
+	if c.outbox.add(&w.job) && c.link.Hold() {
 		c.senders.run(c) // until nothing is queued; Close waits
 	}
 	// When the connection ends, terminate looks into the outbox once.
 	if c.pending.over() && w.state.CompareAndSwap(queued, left) {
-		w.deliver(nil, c.unsent(context.Background(), c.link.cause()))
+		w.deliver(nil, c.unsent(context.Background(), c.link.Cause()))
 	}
 }
 
@@ -41,7 +41,7 @@ func (c *Client) next() *waiter {
 func (c *Client) sent() bool {
 	c.taking.Lock()
 	defer c.taking.Unlock()
-	return c.link.cause() != nil || c.outbox.end()
+	return c.link.Cause() != nil || c.outbox.end()
 }
 
 // work sends what callers have put into the outbox, until it is empty or the
@@ -53,7 +53,7 @@ func (c *Client) work() {
 			c.senders.run(c)
 			return
 		}
-		c.link.leave()
+		c.link.Release()
 	}()
 	for !c.sent() {
 		c.sendQueued()
@@ -65,7 +65,7 @@ func (c *Client) work() {
 func (c *Client) sendQueued() {
 	c.pending.reserve()
 	defer c.pending.release()
-	defer c.link.flush(false) // also what was encoded before something that ends our goroutine
+	defer c.link.Flush(false) // also what was encoded before something that ends our goroutine
 	c.sendAll()
 	runtime.Gosched() // what others are about to send goes along
 	c.sendAll()
@@ -73,7 +73,7 @@ func (c *Client) sendQueued() {
 
 // sendAll sends what is queued, as far as there is room.
 func (c *Client) sendAll() {
-	c.link.sendTogether(func(alive bool) bool {
+	c.link.SendTogether(func(alive bool) bool {
 		if !alive || !c.pending.hasRoom() {
 			return false
 		}

@@ -210,7 +210,7 @@ func (s *Server) Serve(l net.Listener) error {
 func (s *Server) ServeConn(rwc io.ReadWriteCloser) {
 	c := newConn(s, rwc)
 	if !s.conns.add(c) {
-		c.link.fail(ErrServerClosed)
+		c.link.Fail(ErrServerClosed)
 		return
 	}
 	defer func() {
@@ -248,7 +248,7 @@ func saidHello(state *tls.ConnectionState, err error) bool {
 // balancers connect all the time, and many of them end with a reset.
 func (s *Server) rejected(c *conn, err error) {
 	heard := c.heard.Load()
-	hungUp := err == io.EOF || !heard && c.link.cause() == nil
+	hungUp := err == io.EOF || !heard && c.link.Cause() == nil
 	if hungUp || s.conns.closing() {
 		return
 	}
@@ -260,7 +260,7 @@ func (s *Server) rejected(c *conn, err error) {
 
 // lost logs that a connection ended in another way than by its client's leave.
 func (s *Server) lost(c *conn) {
-	switch cause := c.link.cause(); {
+	switch cause := c.link.Cause(); {
 	case cause == io.EOF, cause == errDone, cause == ErrServerClosed, !c.greeted.Load():
 	default:
 		s.report(slog.LevelWarn, "rpc server: connection lost", "peer", c.peer.Addr, "err", cause)

@@ -1,6 +1,10 @@
 package geerpc
 
-import "time"
+import (
+	"time"
+
+	"geerpc/internal/link"
+)
 
 // Settling is the answering of the calls that have been run: a worker that
 // finds nobody at it does it for all. Workers that took turns at the link
@@ -25,7 +29,7 @@ func (c *conn) answerAll(calls []*call) {
 	if c.hand(calls) {
 		c.settleAll()
 	}
-	c.link.flush(false)
+	c.link.Flush(false)
 }
 
 // hand gives calls that have been run to whoever settles, and reports whether
@@ -49,14 +53,14 @@ func (c *conn) settleAll() {
 		if !ended { // a reply has ended our goroutine
 			go func() { // ends with the connection's calls
 				c.settleAll()
-				c.link.flush(false)
+				c.link.Flush(false)
 			}()
 		}
 	}()
 	for !ended {
-		c.link.sendTogether(c.answerNext)
+		c.link.SendTogether(c.answerNext)
 		if ended = s.done.end(); !ended {
-			c.link.flush(false) // it may go on for long, by a few at a time
+			c.link.Flush(false) // it may go on for long, by a few at a time
 		}
 	}
 }
@@ -88,7 +92,7 @@ func (c *conn) nextBatch() {
 	}
 	clear(s.batch)
 	s.batch, s.answered = s.batch[:0], 0
-	for len(s.batch) < maxTogether { // slots come free no faster than answers go
+	for len(s.batch) < link.MaxTogether { // slots come free no faster than answers go
 		k := s.done.take()
 		if k == nil {
 			break

@@ -60,7 +60,7 @@ func (s *connSet) add(c *conn) bool {
 	}
 	s.mu.Unlock()
 	if victim != nil {
-		victim.link.fail(errMakeRoom) // which does not wait for its Close
+		victim.link.Fail(errMakeRoom) // which does not wait for its Close
 	}
 	return ok
 }
@@ -282,7 +282,7 @@ func (s *Server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
 	defer cancel()
 	listeners, conns := s.conns.stop(true)
-	s.end(ctx, listeners, conns, func(c *conn) { c.link.fail(ErrServerClosed) })
+	s.end(ctx, listeners, conns, func(c *conn) { c.link.Fail(ErrServerClosed) })
 	s.conns.wait(ctx)
 	s.conns.ended.send()
 	s.workers.release()

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"geerpc/codec"
+	"geerpc/internal/link"
 )
 
 // A waiter is a call somebody waits for. It belongs to the caller, but for
@@ -83,7 +84,7 @@ func (c *Client) neverSent(err error) error {
 	if e, ok := err.(*Error); ok && e.Ran == RanNever || err == ErrShutdown {
 		return err
 	}
-	if cause := c.link.cause(); cause != nil {
+	if cause := c.link.Cause(); cause != nil {
 		return c.unsent(context.Background(), cause)
 	}
 	return errGuessed
@@ -107,8 +108,8 @@ func (c *Client) depart(ctx context.Context, w *waiter) (reusable bool, err erro
 		return true, w.err
 	}
 	// The server knows the deadline; a cancellation could only overtake it.
-	if _, told := ctx.Deadline(); c.link.kinds.has(codec.Cancel) && !(told && ctx.Err() == context.DeadlineExceeded) {
-		c.link.post(control{kind: codec.Cancel, seq: w.seq})
+	if _, told := ctx.Deadline(); c.link.PeerHandles(codec.Cancel) && !(told && ctx.Err() == context.DeadlineExceeded) {
+		c.link.Post(link.Control{Kind: codec.Cancel, Seq: w.seq})
 	}
 	return true, contextError(ctx.Err(), OnLink, RanMaybe)
 }

@@ -199,7 +199,7 @@ func TestSlowArgument_AnsweredMeanwhile(t *testing.T) {
 // ended and nobody looks into it any more, is told so.
 func TestQueuedBehindTheEnd(t *testing.T) {
 	client := newEnv(t, "tcp", "").dial(nil)
-	client.link.fail(io.ErrClosedPipe)
+	client.link.Fail(io.ErrClosedPipe)
 	<-client.done
 	for range 2 { // the first finds nobody at work, and the second not even that
 		w := newWaiter().(*waiter)
@@ -223,12 +223,12 @@ func TestQueuedWhileFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, p := oneSlot(t)
 		errs := make(chan error, 3)
-		c.link.out.Begin(t.Context())
+		c.link.Out.Begin(t.Context())
 		for range cap(errs) {
 			go func() { errs <- c.Call(t.Context(), "Arith.Add", Args{}, nil) }()
 		}
 		synctest.Wait()
-		c.link.out.End()
+		c.link.Out.End()
 		for range cap(errs) {
 			f := p.next()
 			synctest.Wait()
@@ -250,13 +250,13 @@ func TestQueuedWhileFull_Exits(t *testing.T) {
 		c, p := oneSlot(t)
 		errs := make(chan error, 1)
 		call := func(args any) { errs <- c.Call(t.Context(), "Arith.Add", args, nil) }
-		c.link.out.Begin(t.Context())
+		c.link.Out.Begin(t.Context())
 		go call(Args{})
 		synctest.Wait()
 		bad := make(chan error, 1)
 		go func() { bad <- c.Call(t.Context(), "Arith.Add", Slow{runtime.Goexit}, nil) }()
 		synctest.Wait()
-		c.link.out.End()
+		c.link.Out.End()
 		for range 2 {
 			p.send(handFrame{kind: 1, seq: p.next().seq, body: "{}"})
 			if err := <-errs; err != nil {
@@ -292,13 +292,13 @@ func TestBunched(t *testing.T) {
 	}
 	for _, bunched := range []bool{true, false} {
 		c.bunched.Store(bunched)
-		c.link.out.Begin(t.Context())
+		c.link.Out.Begin(t.Context())
 		go func() { errs <- c.Call(t.Context(), "Arith.Add", Args{}, nil) }()
-		eventually(t, "the call waits for its turn", c.link.out.Wanted)
+		eventually(t, "the call waits for its turn", c.link.Out.Wanted)
 		if c.outbox.busy() != bunched {
 			t.Errorf("bunched %v: the call is in the queue: %v", bunched, c.outbox.busy())
 		}
-		c.link.out.End()
+		c.link.Out.End()
 		p.send(handFrame{kind: 1, seq: p.next().seq, body: "{}"})
 		if err := <-errs; err != nil {
 			t.Error(err)
@@ -311,7 +311,7 @@ func TestSlowArgument_ConnectionLost(t *testing.T) {
 	each(t, func(t *testing.T, e *env) {
 		c := newBusyClient(t, e)
 		queued := c.queue(t, t.Context(), new(Reply))
-		c.link.fail(io.ErrClosedPipe)
+		c.link.Fail(io.ErrClosedPipe)
 		err := <-queued
 		wantError(t, err, CodeUnavailable, OnLink, RanNever)
 		if !errors.Is(err, ErrShutdown) {

@@ -1,4 +1,4 @@
-package geerpc
+package link
 
 import (
 	"errors"
@@ -8,9 +8,9 @@ import (
 	"geerpc/internal/usercode"
 )
 
-// caught, deferred, turns a panic of code that serves the whole connection into
+// Caught, deferred, turns a panic of code that serves the whole connection into
 // an error, and logs it.
-func (l *link) caught(what string, err *error) {
+func (l *Link) Caught(what string, err *error) {
 	if p := recover(); p != nil {
 		caught := &usercode.PanicError{Where: what, Text: usercode.PanicText(p), Stack: debug.Stack()}
 		l.reportPanic(caught)
@@ -18,6 +18,6 @@ func (l *link) caught(what string, err *error) {
 	}
 }
 
-func (l *link) reportPanic(p *usercode.PanicError) {
+func (l *Link) reportPanic(p *usercode.PanicError) {
 	l.report(slog.LevelError, "rpc: "+p.Where+" panicked", "panic", p.Text, "stack", string(p.Stack))
 }

@@ -1,0 +1,38 @@
+package link
+
+import (
+	"fmt"
+
+	"geerpc/codec"
+	"geerpc/internal/usercode"
+)
+
+// ReadHeader reads the next header. Its error ends the link.
+func (l *Link) ReadHeader(h *codec.Header) (err error) {
+	defer l.Caught("reading a header", &err)
+	if !l.whole && l.Wire.MaxRead > 0 {
+		l.In.SetBudget(l.Wire.MaxRead)
+	}
+	*h = codec.Header{}
+	return l.Codec.ReadHeader(h)
+}
+
+// Ready reports whether another message is at hand.
+func (l *Link) Ready() bool {
+	codec, ok := l.Codec.(codec.Extended)
+	return ok && codec.Ready()
+}
+
+// ReadBody reads the body that belongs to the last header. Its error concerns
+// that message, unless the codec can't tell where the next one starts.
+func (l *Link) ReadBody(body any) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("decoding into %T panicked: %.256s", body, usercode.PanicText(p))
+			if !l.whole {
+				l.Fail(err)
+			}
+		}
+	}()
+	return usercode.Error(l.Codec.ReadBody(body))
+}
