@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"sync"
 )
 
 // A Call is a call under way, as Go returns it.
@@ -43,7 +42,7 @@ func (c *Client) Go(serviceMethod string, args, reply any, done chan *Call) *Cal
 	}
 	call := &Call{ServiceMethod: serviceMethod, Args: args, Reply: reply, Done: done}
 	if len(c.opt.Interceptors) > 0 {
-		c.unheard.add()
+		c.unannounced.Add()
 		go c.intercepted(call) // ends with the call, at the latest with the connection; Shutdown waits
 		return call
 	}
@@ -68,7 +67,7 @@ func (c *Client) sendAsync(call *Call) error {
 // intercepted makes a call through the interceptors. Here they are in nobody's
 // goroutine but ours: if one panics or ends it, that is the call's error.
 func (c *Client) intercepted(call *Call) {
-	defer c.unheard.done()
+	defer c.unannounced.Done()
 	call.Error = &Error{Code: CodeInternal, Where: InClient, Ran: RanMaybe,
 		Message: "rpc client: an interceptor ended its goroutine"}
 	defer func() {
@@ -110,54 +109,11 @@ func (c *Client) strobe(call *Call) {
 	if c.announce(call, nil) {
 		return
 	}
-	c.unheard.add()
+	c.unannounced.Add()
 	go func() { // ends when the call is received or the Client closed; Shutdown waits
-		defer c.unheard.done()
+		defer c.unannounced.Done()
 		c.announce(call, c.closed)
 	}()
-}
-
-// unheard counts the calls that wait for a receiver, or are in interceptors and
-// will do so.
-type unheard struct {
-	mu   sync.Mutex // guards what follows
-	n    int
-	none chan struct{} // closed when n falls to zero; nil if nobody waits
-}
-
-func (u *unheard) add() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.n++
-}
-
-func (u *unheard) done() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.n--; u.n == 0 && u.none != nil {
-		close(u.none)
-		u.none = nil
-	}
-}
-
-// wait returns when no call waits for a receiver, or with ctx's error.
-func (u *unheard) wait(ctx context.Context) error {
-	u.mu.Lock()
-	if u.n == 0 {
-		u.mu.Unlock()
-		return nil
-	}
-	if u.none == nil {
-		u.none = make(chan struct{})
-	}
-	none := u.none
-	u.mu.Unlock()
-	select {
-	case <-none:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // announce sends call on its Done channel, and reports false if it can't until

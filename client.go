@@ -16,6 +16,7 @@ import (
 	"geerpc/internal/replycopy"
 	"geerpc/internal/report"
 	"geerpc/internal/usercode"
+	"geerpc/internal/waitgroup"
 )
 
 // A Client is one connection to a server. It may be used by any number of

@@ -149,7 +149,7 @@ func (c *Client) Shutdown(ctx context.Context) error {
 	var err error
 	select {
 	case <-c.gone:
-		err = c.unheard.wait(ctx)
+		err = c.unannounced.Wait(ctx)
 	case <-ctx.Done():
 		err = ctx.Err()
 	}

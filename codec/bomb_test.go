@@ -9,7 +9,7 @@ import (
 	"geerpc/codec"
 )
 
-// Gob made by hand, to say what an encoder would not.
+// Gob made by hand, because no encoder would write it.
 
 func gobUint(x uint64) []byte {
 	if x < 128 {
@@ -30,8 +30,8 @@ func section(parts ...[]byte) []byte {
 	return append(gobUint(uint64(len(b))), b...)
 }
 
-// define returns the definition of a type of the kind with this number, its
-// name left out.
+// define returns the definition of a type, without its name. Kind is a number in
+// gob's wireType.
 func define(id int64, kind byte, fields ...[]byte) []byte {
 	return join(gobInt(-id), []byte{kind, 1, 2}, gobInt(id), []byte{0}, join(fields...), []byte{0, 0})
 }
@@ -84,7 +84,8 @@ type (
 
 func newOf[T any]() any { return new(T) }
 
-// TestB12_GobBombs decodes short messages that ask for a lot, and deep ones.
+// TestB12_GobBombs decodes short messages that announce large values, and deep
+// ones.
 func TestB12_GobBombs(t *testing.T) {
 	const mib = 1 << 20
 	boxType := section(gobStruct(bodyID, field("Any", anyID)))
@@ -93,7 +94,7 @@ func TestB12_GobBombs(t *testing.T) {
 	nestTypes := join(section(gobMap(partID, stringID, bodyID)), section(gobStruct(bodyID, field("M", partID))))
 	sliceTypes := join(section(gobSlice(partID, intID)), section(gobStruct(bodyID, field("S", partID))))
 	body := gobInt(bodyID)
-	// Each level announces more than there is; nobody looks there.
+	// Each level announces more bytes than there are; gob does not check that.
 	boxed := bytes.Repeat(join(boxName, body, gobUint(9<<20), []byte{1}), 100_000)
 	nested := bytes.Repeat([]byte{1}, 4*mib)
 	tests := []struct {
@@ -176,7 +177,7 @@ func TestB12_Definitions(t *testing.T) {
 }
 
 // TestB12_LongDefinition defines one type, of as many fields as the message has
-// bytes: it is refused before it has been taken down.
+// bytes. It is refused before its fields are allocated.
 func TestB12_LongDefinition(t *testing.T) {
 	const n = 4 << 20
 	definition := section(define(bodyID, 3, []byte{1}, gobUint(n), make([]byte, n)))

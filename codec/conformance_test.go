@@ -11,7 +11,7 @@ import (
 	"geerpc/codec/codectest"
 )
 
-// TestConformance runs the suite that we publish over the codecs that we have.
+// TestConformance runs package codectest over the codecs of this package.
 func TestConformance(t *testing.T) {
 	t.Run("gob", func(t *testing.T) { codectest.Run(t, codec.NewGobCodec) })
 	t.Run("json", func(t *testing.T) { codectest.Run(t, codec.NewJSONCodec) })

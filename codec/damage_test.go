@@ -45,7 +45,7 @@ func TestB10_CutGobValues(t *testing.T) {
 	}
 }
 
-// all is a body with everything that a flipped bit could hit.
+// all is a body of all kinds of values.
 type all struct {
 	Plain  plain
 	Any    any
@@ -58,8 +58,8 @@ func newAll() all {
 	return all{plain{"name", leaf{1 << 40}}, box{leaf{3}}, []string{"a", "b"}, map[string]int{"k": 1}, []byte("raw")}
 }
 
-// TestB11_FlippedBits flips each bit of a stream. It may turn into other
-// values, but not into a panic, into much memory or into a loop.
+// TestB11_FlippedBits flips each bit of a stream. The result may be other
+// values, but no panic, no endless loop and no large allocation.
 func TestB11_FlippedBits(t *testing.T) {
 	const limit = 64 << 20 // gob allocates up to 10 MiB at a time on a false word
 	each(t, layouts, func(t *testing.T, l layout) {
@@ -89,7 +89,7 @@ func TestB11_FlippedBits(t *testing.T) {
 	})
 }
 
-// strict is a reader of data that panics on a caller who goes on at its end.
+// strict is a reader of data that panics if its caller reads on and on at the end.
 type strict struct {
 	data []byte
 	ends int
@@ -107,8 +107,8 @@ func (e *strict) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestB15_HeaderAndBodyDisagree has a body that is not what its header stands
-// for: more, less or something else. That call fails, the next works.
+// TestB15_HeaderAndBodyDisagree sends bodies that the header's method does not
+// take. Those calls fail, the next ones work.
 func TestB15_HeaderAndBodyDisagree(t *testing.T) {
 	each(t, layouts, func(t *testing.T, l layout) {
 		bodies := []any{"a string", 5, []string{"a", "list"}, true, box{leaf{1}}, map[string]int{"Name": 1}, struct{ Name int }{1}}
@@ -128,8 +128,8 @@ func TestB15_HeaderAndBodyDisagree(t *testing.T) {
 	})
 }
 
-// TestB15_FramedHeaders reads frames whose fields are not all there. The length
-// holds, but the peer does not know what it says: the stream ends.
+// TestB15_FramedHeaders reads frames whose length is right but whose fields are
+// incomplete. The stream ends: such a peer can't be trusted with the rest.
 func TestB15_FramedHeaders(t *testing.T) {
 	tests := map[string]string{
 		"empty":                  "\x00\x00\x00\x00",

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A long name that a peer has made up does not stay with the connection.
+// A connection does not remember a long name, which a peer may have made up.
 func TestC17_LongNamesAreForgotten(t *testing.T) {
 	var c framed
 	long := strings.Repeat("x", maxNameBytes+1)

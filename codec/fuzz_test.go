@@ -10,10 +10,10 @@ import (
 	"geerpc/internal/wire"
 )
 
-// fuzzLimit keeps what a fuzzed message may cost small.
+// fuzzLimit limits fuzzed messages, so that each costs little.
 const fuzzLimit = 1 << 16
 
-// fuzzValue is a body with everything in it that takes a decoder's care.
+// fuzzValue is a body with all kinds of values that decoders treat specially.
 type fuzzValue struct {
 	N    int
 	S    string
@@ -26,13 +26,13 @@ type fuzzValue struct {
 	Bits [3]bool
 }
 
-// readOnly is a connection that brings some bytes and takes any.
+// readOnly is a connection that discards what is written to it.
 type readOnly struct{ io.Reader }
 
 func (readOnly) Write(p []byte) (int, error) { return len(p), nil }
 func (readOnly) Close() error                { return nil }
 
-// fuzzConn hands data to a codec under the limit.
+// fuzzConn returns a connection from which a codec reads data, under the limit.
 func fuzzConn(data []byte) *wire.Conn {
 	rw := readOnly{bytes.NewReader(data)}
 	return &wire.Conn{Reader: wire.NewReader(rw), Writer: wire.NewWriter(rw, -1, func(error) {}),
@@ -40,7 +40,7 @@ func fuzzConn(data []byte) *wire.Conn {
 		MaxReadDefinitions: DefaultMaxDefinitionBytes, MaxWriteDefinitions: DefaultMaxDefinitionBytes}
 }
 
-// fuzzDecoder reads whatever the fuzzer thinks of: no panic, and an end.
+// fuzzDecoder reads fuzzed messages: they must end, and must not cause a panic.
 func fuzzDecoder(f *testing.F, newCodec NewCodecFunc, extend bool) {
 	f.Add(fuzzSeed(f, newCodec, extend))
 	f.Fuzz(func(t *testing.T, data []byte) {

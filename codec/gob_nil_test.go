@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Structs of all kinds, as far as a decoder's care goes.
+// Structs that decoders treat differently.
 type (
 	user struct {
 		Name  string
@@ -18,8 +18,8 @@ type (
 	holder struct{ Any any }
 )
 
-// nilPointers returns pointers of a type that lead nowhere: a nil *T, a **T to
-// one and a ***T to that; and a nil ***T.
+// nilPointers returns, for a type T, a nil *T, a **T to a nil *T, a ***T to that,
+// and a nil ***T.
 func nilPointers(t reflect.Type) []any {
 	nothing := reflect.Zero(reflect.PointerTo(t))
 	one := reflect.New(nothing.Type())
@@ -35,8 +35,8 @@ var pointedTo = []reflect.Type{
 	reflect.TypeFor[int](), reflect.TypeFor[string](), reflect.TypeFor[bool](), reflect.TypeFor[time.Time](), reflect.TypeFor[big.Int](),
 }
 
-// TestC124_NilPointers sends pointers to nothing: what is read is the zero
-// value, by stock gob as well, and the values around them stay as they are.
+// TestC124_NilPointers sends nil pointers. They are read as zero values, by stock
+// gob as well, and the values around them are unchanged.
 func TestC124_NilPointers(t *testing.T) {
 	each(t, layouts, func(t *testing.T, l layout) {
 		for _, typ := range pointedTo {

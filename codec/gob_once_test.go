@@ -35,8 +35,8 @@ func init() {
 }
 
 // TestC118_EncoderThatFailsTheSecondTime sends values whose encoder fails every
-// second time, alone and behind a type that is new: they are sent, or fail,
-// each on its own, and values of others never notice.
+// second time, alone and behind a type that is new. Each is sent or fails on its
+// own, and other values are not affected.
 func TestC118_EncoderThatFailsTheSecondTime(t *testing.T) {
 	each(t, gobLayouts, func(t *testing.T, l layout) {
 		turns := 0
@@ -72,8 +72,8 @@ func TestC118_EncoderThatFailsTheSecondTime(t *testing.T) {
 	})
 }
 
-// TestC118_EncoderThatEndsItsGoroutine has an encoder leave in the middle of a
-// value: nothing of it is sent, and the next values can be read.
+// TestC118_EncoderThatEndsItsGoroutine sends values whose encoder ends the
+// goroutine. Nothing of them is sent, and the next values can be read.
 func TestC118_EncoderThatEndsItsGoroutine(t *testing.T) {
 	each(t, gobLayouts, func(t *testing.T, l layout) {
 		conn := new(tape)
@@ -95,7 +95,7 @@ func TestC118_EncoderThatEndsItsGoroutine(t *testing.T) {
 	})
 }
 
-// TestC125_EncoderThatRunsOnce sends what can be encoded once only.
+// TestC125_EncoderThatRunsOnce sends values that can be encoded only once.
 func TestC125_EncoderThatRunsOnce(t *testing.T) {
 	each(t, gobLayouts, func(t *testing.T, l layout) {
 		c := l.open(new(tape))

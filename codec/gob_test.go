@@ -79,8 +79,8 @@ func TestInterfaces(t *testing.T) {
 	})
 }
 
-// TestDefinitionsOutliveBodies drops one body after the other, or decodes it
-// into what does not fit: the definitions in it are those of bodies to come.
+// TestDefinitionsOutliveBodies skips each body in turn, or decodes it into
+// something that does not fit. Later bodies need the definitions in it.
 func TestDefinitionsOutliveBodies(t *testing.T) {
 	misfits := map[string]func() any{
 		"skipped":      func() any { return nil },
@@ -130,7 +130,7 @@ func panicking() moody { return moody{func() ([]byte, error) { panic("not today"
 
 func init() { gob.Register(moody{}) }
 
-// A carrier can hold what can't be encoded behind something new that can.
+// A carrier can hold a value that can't be encoded, behind a value of a new type.
 type carrier struct {
 	Leaf  *plain
 	Moody *moody
@@ -139,8 +139,8 @@ type carrier struct {
 }
 
 // TestA9_ValuesThatCannotBeEncoded fails to encode a value, as the very first
-// message, or later. Definitions that it brought must not be missed: the next
-// values are of the same types.
+// message or later. The next values are of the same types, and need the
+// definitions that came with it.
 func TestA9_ValuesThatCannotBeEncoded(t *testing.T) {
 	fail, panics := failing(), panicking()
 	tests := []struct {
@@ -194,7 +194,7 @@ func TestA9_ValuesThatCannotBeEncoded(t *testing.T) {
 	})
 }
 
-// TestSettledMoodyEncoder is about the same failure when all is defined.
+// TestSettledMoodyEncoder is about the same failure once all types are defined.
 func TestSettledMoodyEncoder(t *testing.T) {
 	each(t, gobLayouts, func(t *testing.T, l layout) {
 		var fails error
@@ -286,7 +286,7 @@ func TestWholeHeader(t *testing.T) {
 	}
 }
 
-// TestOneWrite holds that on a bare connection each message is one write.
+// TestOneWrite checks that on a bare connection each message is one write.
 func TestOneWrite(t *testing.T) {
 	each(t, layouts, func(t *testing.T, l layout) {
 		conn := &writeCounter{}

@@ -31,7 +31,7 @@ func play(stream []byte) *tape {
 	return t
 }
 
-// A layout is a codec as it is on the wire.
+// A layout is a codec in one of its forms on the wire.
 type layout struct {
 	name string
 	open codec.NewCodecFunc

@@ -11,8 +11,8 @@ import (
 	"geerpc/codec"
 )
 
-// TestB14_JSON reads JSON that people and other languages write. The body fails
-// or not, alone: a good call behind it must be read.
+// TestB14_JSON reads JSON that people and other languages write. A body may fail,
+// but the good call behind it must be read.
 func TestB14_JSON(t *testing.T) {
 	const header, good = `{"ServiceMethod":"Service.Method","Seq":7}`, `{"Name":"good"}`
 	deep := strings.Repeat(`{"Name":`, 100_000)
@@ -44,7 +44,7 @@ func TestB14_JSON(t *testing.T) {
 	each(t, []layout{jsonPlain, jsonExtended}, func(t *testing.T, l layout) {
 		for _, test := range tests {
 			t.Run(test.name, func(t *testing.T) {
-				// There is no newline but those that are needed.
+				// There are no newlines except those that are needed.
 				c := l.open(play([]byte(header + test.body + header + good + header + good)))
 				readHeader(t, c)
 				var body plain
@@ -65,8 +65,8 @@ func TestB14_JSON(t *testing.T) {
 	})
 }
 
-// TestB14_JSONHeaders reads headers that are none: the stream ends, for who
-// sends these can't be answered.
+// TestB14_JSONHeaders reads invalid headers. The stream ends, because a peer that
+// sends them can't be answered.
 func TestB14_JSONHeaders(t *testing.T) {
 	tests := map[string]string{
 		"seq out of range":   `{"Seq":18446744073709551616}`,
@@ -92,15 +92,14 @@ func TestB14_JSONHeaders(t *testing.T) {
 	})
 }
 
-// TestB14_WhiteSpace holds that white space without end is no way around the
-// limit.
+// TestB14_WhiteSpace checks that endless white space is limited as well.
 func TestB14_WhiteSpace(t *testing.T) {
 	c := jsonPlain.reader(strings.NewReader(strings.Repeat(" \n", 1000)), 1999)
 	wantIs(t, c.ReadHeader(new(codec.Header)), codec.ErrTooLarge)
 }
 
-// TestJSONKinds holds what peers may leave out on the extended layout, and
-// that the plain one takes no notice of what it does not negotiate.
+// TestJSONKinds checks what peers may leave out on the extended layout, and that
+// the plain one ignores what it does not negotiate.
 func TestJSONKinds(t *testing.T) {
 	tests := []struct {
 		line            string
@@ -130,8 +129,8 @@ func TestJSONKinds(t *testing.T) {
 	}
 }
 
-// A field of the header that has the wrong type costs its message only, as long
-// as it is clear which message that is.
+// A field of the header that has the wrong type affects its message alone, as
+// long as it is clear which message that is.
 func TestB15_JSONHeaderTypes(t *testing.T) {
 	const good = `{"ServiceMethod":"Service.Method","Seq":7}{"Name":"good"}`
 	each(t, []layout{jsonPlain, jsonExtended}, func(t *testing.T, l layout) {
@@ -180,8 +179,8 @@ func TestE54_JSONMetadataSize(t *testing.T) {
 	})
 }
 
-// TestB102_ScalarBodies has a body that no bracket closes end at white space,
-// or where the next header begins, and not only with its line.
+// TestB102_ScalarBodies reads bodies that end without a bracket: at white space
+// or at the next header, not only at the end of the line.
 func TestB102_ScalarBodies(t *testing.T) {
 	const header = `{"ServiceMethod":"Service.Method","Seq":7}`
 	each(t, []layout{jsonPlain, jsonExtended}, func(t *testing.T, l layout) {

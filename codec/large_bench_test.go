@@ -14,7 +14,7 @@ import (
 
 // BenchmarkGobLarge writes and reads large values of types that take more care
 // than structs of numbers: those that hold interfaces, maps or themselves.
-// Stock gob, on a stream of its own, is what to compare with.
+// Compare with stock gob, which has a stream of its own.
 func BenchmarkGobLarge(b *testing.B) {
 	anys := make([]any, 300_000)
 	for i := range anys {
@@ -59,7 +59,7 @@ func benchmarkLarge[T any](b *testing.B, body T) {
 	b.Run("codec=gob", func(b *testing.B) { benchmarkCodec(b, unlimited(codec.NewGobCodec), body) })
 }
 
-// unlimited has a codec extended, on a connection without limits.
+// unlimited makes extended codecs, on connections without limits.
 func unlimited(newCodec codec.NewCodecFunc) codec.NewCodecFunc {
 	return func(conn io.ReadWriteCloser) codec.Codec {
 		out := wire.NewWriter(conn, -1, func(error) {})
@@ -68,7 +68,7 @@ func unlimited(newCodec codec.NewCodecFunc) codec.NewCodecFunc {
 	}
 }
 
-// drained has each message written before the next one is read.
+// drained waits in Write until the message has been written.
 type drained struct {
 	codec.Codec
 	out *wire.Writer

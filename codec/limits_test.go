@@ -42,9 +42,9 @@ func TestB8_FalseLength(t *testing.T) {
 	}
 }
 
-// TestB9_Limit sends values around the size limit. What the writer lets pass
-// the reader takes; what it does not has left nothing behind, least of all a
-// definition that the peer has missed.
+// TestB9_Limit sends values around the size limit. The reader takes all that the
+// writer sends. What the writer refuses leaves nothing behind, least of all a
+// definition that counts as sent.
 func TestB9_Limit(t *testing.T) {
 	const max = 2000
 	each(t, layouts, func(t *testing.T, l layout) {

@@ -97,9 +97,8 @@ func TestC128_ValueThatHoldsItself(t *testing.T) {
 	})
 }
 
-// TestC128_DeepValues writes values around the limit: what a writer lets pass a
-// reader takes. A million elements are refused, and so is what is not deep but
-// has more parts than bytes are allowed.
+// TestC128_DeepValues writes values around the limit. A reader takes all that a
+// writer sends. A million elements are refused.
 func TestC128_DeepValues(t *testing.T) {
 	nested := func(n int) (v any) {
 		for range n {
@@ -163,7 +162,7 @@ func TestC128_NilInsideAnInterface(t *testing.T) {
 }
 
 // TestC124_DeepValueSaysSo reads what stock gob writes of a value that is nested
-// too deep for us: that is a limit, and no damage.
+// too deep for us. The error is that of a limit, not of a corrupt message.
 func TestC124_DeepValueSaysSo(t *testing.T) {
 	var b bytes.Buffer
 	enc := gob.NewEncoder(&b)
@@ -186,7 +185,7 @@ func TestC124_DeepValueSaysSo(t *testing.T) {
 	}
 }
 
-// A child knows its parent, and does not say so in JSON.
+// A child has a pointer to its parent, which JSON omits.
 type child struct {
 	Name     string
 	Parent   *child `json:"-"`
@@ -199,7 +198,7 @@ type island struct{ Self *island }
 func (*island) MarshalText() ([]byte, error) { return []byte("island"), nil }
 
 // TestC128_JSON writes values that hold themselves, that are a million elements
-// long, or that have too many parts, and those that only look like it.
+// long, or that have too many parts, and values that only look like that.
 func TestC128_JSON(t *testing.T) {
 	var twins *twin
 	for range 60 {

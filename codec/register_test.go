@@ -8,8 +8,8 @@ import (
 	"geerpc/codec"
 )
 
-// TestA111_NilConstructor registers names without a constructor. Lookup must not
-// list among the codecs that there are one that it says there is not.
+// TestA111_NilConstructor registers names without a constructor. Lookup must
+// refuse them, and must not list them among the registered codecs.
 func TestA111_NilConstructor(t *testing.T) {
 	const name codec.Type = "test/nil"
 	t.Cleanup(func() { delete(codec.NewCodecFuncMap, name) })

@@ -25,7 +25,7 @@ import (
 // Of an XClient's Config, Broadcast, BroadcastAll and Fork follow the Timeout
 // and the Option; there is nothing to pick and, as each server is called once,
 // nothing to repeat. All servers that are listed and may offer the service are
-// called, each once, be they fit for other calls or not.
+// called, each once, even if they are not fit for other calls.
 //
 // args is encoded by several goroutines at once. Reply metadata is that of the
 // first server that answers well.

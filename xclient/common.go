@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"geerpc"
 	"geerpc/internal/report"
+	"geerpc/internal/waitgroup"
 )
 
 // A common is what the parts of an XClient share: its options and its end, the
@@ -22,11 +22,8 @@ type common struct {
 
 	redialAll func() // dials the servers again that could not be connected to
 
-	reports report.Queue
-
-	mu      sync.Mutex    // guards what follows
-	running int           // goroutines of spawn
-	ended   chan struct{} // closed when there are none after Close; nil: nobody waits
+	reports    report.Queue    // for the Logger
+	background waitgroup.Group // goroutines of spawn
 }
 
 // log reports a server's change of state to the Logger.
@@ -41,47 +38,24 @@ const closeGrace = 2 * time.Second
 // spawn runs f on a goroutine that Close waits for. After Close it does nothing
 // and returns false.
 func (x *common) spawn(f func()) bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
+	x.background.Add() // before looking at ctx: close cancels it, and then waits
 	if x.ctx.Err() != nil {
+		x.background.Done()
 		return false
 	}
-	x.running++
 	go func() { // ends with f; Close waits, up to its grace
-		defer x.end()
+		defer x.background.Done()
 		f()
 	}()
 	return true
 }
 
-func (x *common) end() {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.running--
-	if x.running == 0 && x.ended != nil {
-		close(x.ended)
-		x.ended = nil
-	}
-}
-
-// close ends all dials and connections, and waits for that.
+// close ends all dials and connections, and waits for that, up to its grace.
 func (x *common) close() {
-	x.mu.Lock()
 	x.cancel(geerpc.ErrShutdown)
-	if x.running > 0 && x.ended == nil {
-		x.ended = make(chan struct{})
-	}
-	ended := x.ended
-	x.mu.Unlock()
-	if ended == nil {
-		return
-	}
-	grace := time.NewTimer(closeGrace)
-	defer grace.Stop()
-	select {
-	case <-ended:
-	case <-grace.C: // a user's Dialer or Discovery hangs
-	}
+	grace, cancel := context.WithTimeout(context.Background(), closeGrace)
+	defer cancel()
+	x.background.Wait(grace)
 }
 
 // A notifier wakes all who wait for the next change. The zero value is ready.

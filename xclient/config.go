@@ -6,31 +6,31 @@ import (
 	"geerpc"
 )
 
-// A Config is how an XClient works. The zero Config is a good one.
+// A Config says how an XClient works. The zero Config is a good one.
 type Config struct {
-	// Option is how connections are made; it is copied. Nil:
-	// geerpc.DefaultOption. Its Dialer gets a context that lasts as long as
-	// the connection is wanted, not the one of a call: calls share
-	// connections, and each waits for them under its own context. Its
-	// Interceptors see each attempt.
+	// Option says how connections are made; it is copied. Nil:
+	// geerpc.DefaultOption. Its Dialer does not get the context of a call but one
+	// that lasts as long as the connection is wanted: calls share connections,
+	// and each waits for them under its own context. Its Interceptors see each
+	// attempt.
 	Option *geerpc.Option
 
 	// Balancer picks the servers. Nil: LeastLoaded. It is not used with a
 	// Discovery that has only the four methods.
 	Balancer Balancer
 
-	// Connections is how many connections are made to a server, each of them
-	// when there is a call for it. Zero or negative: 1, which serves
-	// thousands of callers.
+	// Connections is how many connections are made to each server, when calls
+	// need them. Zero or negative: 1, which serves thousands of callers.
 	Connections int
 
 	// Subset is how many servers the calls of this XClient are spread over, of
-	// those that offer a service: for lists so long that not every client
-	// should be connected to every server. Each client has its own, which
-	// changes by one or two servers when the list does. When some of them are
-	// not fit for calls others take their places, up to four times as many and
-	// 16; so a client that is cut off does not dial them all. Some twenty are
-	// enough for an even load, if there are more clients than servers.
+	// those that offer a service. It is meant for lists so long that not every
+	// client should be connected to every server. Each client has its own subset,
+	// which changes by one or two servers when the list does. Other servers
+	// replace those that are not fit for calls, but no more than four times the
+	// Subset plus 16 are considered; so a client that is cut off does not dial
+	// them all. About twenty are enough for an even load, if there are more
+	// clients than servers.
 	//
 	// A Subset does not go well with ConsistentHash, where all clients need to
 	// know the same servers. Broadcast and Fork call all servers, and a
@@ -38,12 +38,13 @@ type Config struct {
 	// negative: all servers.
 	Subset int
 
-	// ClientID has a client choose the same Subset after a restart. It should
-	// be another one for each client: a host's name, say. Empty: a random one.
+	// ClientID makes a client choose the same Subset after a restart. It should
+	// differ between clients: a host's name, say. Empty: a random one.
 	ClientID string
 
-	// IdleTimeout is after how long without calls a connection is closed, give
-	// or take a second. It is made again when its server is next picked. Zero:
+	// IdleTimeout is how long a connection may go without calls before it is
+	// closed, give or take a second. It is made again when its server is next
+	// picked. Zero:
 	// 5 minutes with a Subset, whose members change, and never without;
 	// negative: never.
 	IdleTimeout time.Duration
@@ -52,13 +53,13 @@ type Config struct {
 	// negative: they have none.
 	Timeout time.Duration
 
-	// AttemptTimeout is the deadline of each attempt of a call, under the
-	// call's own, with the wait for a connection. An attempt that runs into it
-	// has failed with CodeDeadlineExceeded: if the call is idempotent, or was
-	// never sent, it is made again on another server, where without
-	// AttemptTimeout a server that has stopped takes all the time that the
-	// call has. It should be longer than any method takes that is well. Zero
-	// or negative: attempts have the call's deadline.
+	// AttemptTimeout is the deadline of each attempt at a call, within the
+	// call's own, and includes the wait for a connection. An attempt that runs
+	// into it has failed with CodeDeadlineExceeded: if the call is idempotent, or
+	// was never sent, it is made again on another server. Without AttemptTimeout
+	// a server that has stopped uses up all the time that the call has. It should
+	// be longer than any healthy method takes. Zero or negative: attempts have
+	// the call's deadline.
 	AttemptTimeout time.Duration
 
 	Hedge    Hedge    // zero: calls are made once at a time

@@ -17,13 +17,12 @@ import (
 	"geerpc/internal/report"
 )
 
-// DefaultUpdateTimeout is for how long a list from a registry that can't be
-// watched is used before the registry is asked again, where nothing else is
-// said.
+// DefaultUpdateTimeout is how long a list from a registry that can't be watched is
+// used before the registry is asked again, by default.
 const DefaultUpdateTimeout = 10 * time.Second
 
-// minPause is about how long it takes until what failed is tried again for the
-// first time.
+// minPause is the pause before something that failed is first tried again, give or
+// take a fifth.
 const minPause = 100 * time.Millisecond
 
 var (
@@ -34,67 +33,66 @@ var (
 // A GeeRegistryDiscovery is a Discovery of the servers that one or several
 // registries list; see package registry. It is safe for concurrent use.
 //
-// It watches the registries: each is asked to answer as soon as its list
-// changes (but not more than twice a second if it goes on changing), or, if it is of GeeRPC's original version, asked from time to time.
-// The watch begins with the first use and ends with Close, or when nobody has
-// used the list for a minute; the next use begins it again. That one, and those
-// that come before a registry has answered it, have the list as it was, be it
-// hours old. Who would rather wait calls Refresh after such a pause.
+// It watches the registries: each is asked to answer as soon as its list changes,
+// at most twice a second if it goes on changing. A registry of GeeRPC's original
+// version is asked from time to time. The watch begins with the first use. It ends
+// with Close, or when the list has not been used for a minute; the next use begins
+// it again. Until a registry has answered then, calls use the list as it was, even
+// if it is hours old. To wait instead, call Refresh after such a pause.
 //
-// Only before the first list is there does anybody wait, and no longer than
-// until one registry has answered or all have failed to, for which they have 5
-// seconds. After that the list is used whatever becomes of the registries:
+// Calls wait only for the first list: until one registry has answered or all have
+// failed, for 5 seconds at most. After that, the list is used whatever happens to the
+// registries:
 //
-//   - One that is down, hangs or says nonsense is asked again, after 100 ms at
-//     first and every 5 seconds in the end. What it said last remains true, for
-//     as long as it takes; but once it has failed for 30 seconds, what it alone
-//     said is dropped if another one lists servers.
-//   - One that lists nobody any more, or was started anew, has forgotten who is
-//     there, or never knew: those that were there are kept for 30 seconds. If it
-//     was started anew that is for as long as it gave them before, which is three
-//     of their beats, unless they are back or 30 seconds is longer; if it is of
-//     GeeRPC's original version, for 5 minutes.
+//   - One that is down, hangs or answers nonsense is asked again, first after 100
+//     ms, in the end every 5 seconds. Its last list stays in use for as long as it
+//     takes. But when it has failed for 30 seconds, servers that it alone listed
+//     are dropped if another registry lists servers.
+//   - One that suddenly lists no servers, or was restarted, has forgotten them. They
+//     are kept for 30 seconds, or until it lists them again. If it was restarted,
+//     they are kept for their TTL, which is three of their intervals, if that is
+//     longer; if it is of GeeRPC's original version, for 5 minutes.
 //
-// The list has the servers of all registries, each once, sorted by address. Of
-// a server that several list, it has what the first of them says; but it is
-// Silent only if they all say so.
+// The list has the servers of all registries, each once, sorted by address. If
+// several list a server, the first of them counts, except that the server is Silent
+// only if they all say so.
 type GeeRegistryDiscovery struct {
 	*MultiServersDiscovery // the list
 
-	// Client asks the registries; its transport is where their certificate
-	// authority goes. Nil: one like http.DefaultClient. Its Timeout is not used,
-	// and its transport's ResponseHeaderTimeout should be none or over 30 seconds:
-	// a registry that is watched answers in 35 at most, another one in 5. Close
-	// leaves its idle connections alone, for others may use them. Change it, and
-	// the Logger, before the first use or not at all.
+	// Client asks the registries. Set its transport if their certificates need an
+	// authority of your own. Nil: one like http.DefaultClient. Its Timeout is not used.
+	// Its transport's ResponseHeaderTimeout should be none or over 30 seconds: a registry
+	// that is watched answers within 35 seconds, another one within 5. Close leaves its
+	// idle connections alone, because others may use them. It must not be changed after
+	// the first use; nor must Logger.
 	Client *http.Client
 
-	// Logger hears when a registry can't be asked, once, and when it can again;
-	// and of URLs that are left out, when an XClient is made. Nil: nobody does,
-	// but for the latter, which goes to the XClient's Option.Logger.
+	// Logger gets a message when a registry begins to fail and when it answers again,
+	// and for each bad URL when an XClient is made. Nil: there are none, except that
+	// bad URLs are logged to the XClient's Option.Logger.
 	Logger *slog.Logger
 
 	timeout time.Duration // between two polls of a registry that can't be watched
-	client  *http.Client  // in place of a nil Client
-	badURLs []error       // what is wrong with them
-	used    atomic.Bool   // the list, since the last tick of the watch, which is on
+	client  *http.Client  // used if Client is nil
+	badURLs []error       // what is wrong with the URLs that are left out
+	used    atomic.Bool   // whether the list was used since the last tick of the watch, which is running
 	reports report.Queue  // for the Logger
 
-	state   sync.Mutex // guards what follows and all that the sources hold; never held during a request
-	sources []*source  // as named, but for bad URLs; none: only Update and SetEndpoints have a say
+	state   sync.Mutex // guards what follows and the sources; never held during a request
+	sources []*source  // in the order of the URLs; none: only Update and SetEndpoints set the list
 	watch   *watch     // the latest, which may have ended; nil before the first
-	due     time.Time  // until then Refresh has nothing to do
+	due     time.Time  // until then, Refresh does nothing
 }
 
 // NewGeeRegistryDiscovery returns a Discovery of the servers listed by the
 // registry at a URL, or by those at several, separated by commas. A registry
-// that can't be watched is asked anew each timeout, of at least 100 ms. Zero:
-// DefaultUpdateTimeout; negative: not once it has listed servers. One that has
-// an index all the same is asked each minute at least. Nothing is asked, and no
-// goroutine runs, before the first use.
+// that can't be watched is asked again after each timeout, of at least 100 ms. Zero:
+// DefaultUpdateTimeout; negative: never again once it has listed servers, unless it
+// sends an index: then each minute at least. Before the first use nothing is asked,
+// and no goroutine runs.
 //
-// A URL that is none of HTTP is left out where there are others; see Logger. If
-// there is no good one, calls fail at once, with CodeInvalidArgument.
+// Bad URLs are left out; see Logger. If there is no good one, calls fail at once,
+// with CodeInvalidArgument.
 func NewGeeRegistryDiscovery(registryAddr string, timeout time.Duration) *GeeRegistryDiscovery {
 	switch {
 	case timeout == 0:
@@ -122,17 +120,17 @@ func NewGeeRegistryDiscovery(registryAddr string, timeout time.Duration) *GeeReg
 	return d
 }
 
-// shared is a transport that others use too: it has no CloseIdleConnections,
-// which would close theirs.
+// shared is a transport that others use too. It hides CloseIdleConnections, which
+// would close their connections.
 type shared struct{ http.RoundTripper }
 
-// Refresh asks the registries, and waits until one has answered or all have
-// failed to, if the last answer, or Update, is older than the timeout. An error
+// Refresh asks the registries if the last answer, or Update, is older than the
+// timeout. It waits until one has answered or all have failed. An error
 // is a *geerpc.Error, with CodeUnavailable, or CodeInvalidArgument if no URL is
 // good; the list is then what it was.
 func (d *GeeRegistryDiscovery) Refresh() error {
 	if len(d.sources) == 0 {
-		return d.unnamed()
+		return d.errNoRegistry()
 	}
 	d.state.Lock()
 	w := d.useLocked()
@@ -147,9 +145,9 @@ func (d *GeeRegistryDiscovery) Refresh() error {
 	return w.wait(context.Background())
 }
 
-// Update replaces the list by servers, of which no more is known than their
-// addresses. No registry is asked before the timeout; then they have their say
-// again. It keeps a copy, and fails as that of MultiServersDiscovery does.
+// Update replaces the list by servers of which only the addresses are known. The
+// registries are asked again after the timeout, and replace that list. It keeps a
+// copy, and fails as that of MultiServersDiscovery does.
 func (d *GeeRegistryDiscovery) Update(servers []string) error {
 	if err := checkAddresses(servers); err != nil {
 		return err
@@ -196,11 +194,11 @@ func (d *GeeRegistryDiscovery) List(ctx context.Context) (*List, error) {
 	return d.use(ctx)
 }
 
-// Wait waits for the first server, and not for all that are about to come: a
-// program that starts together with its
-// servers may be there before them, and its calls would fail. If ctx ends
-// before, which Close is no reason for, Wait fails with the code of the context's
-// error; at once, with CodeInvalidArgument, if there is no registry to ask.
+// Wait waits until the list has a server. A program that starts together with its
+// servers may be ready before them; without Wait, its calls would fail. Wait returns
+// with the first server, before others have registered. If ctx ends first, it fails
+// with the code of the context's error; Close does not end it. If there is no
+// registry to ask, it fails at once, with CodeInvalidArgument.
 func (d *GeeRegistryDiscovery) Wait(ctx context.Context) error {
 	if ctx == nil {
 		return errNilContext
@@ -216,10 +214,9 @@ func (d *GeeRegistryDiscovery) Wait(ctx context.Context) error {
 	}
 }
 
-// Age returns how long ago a registry last confirmed the list: a watched one
-// does so when something changes, and every 30 seconds, but not as long as
-// servers are kept that it does not list any more. It is the longest
-// time.Duration if none ever has.
+// Age returns how long ago a registry last confirmed the list. A watched one does
+// so after each change and every 30 seconds, but not while servers are kept that it
+// doesn't list any more. Age is the longest time.Duration if none ever has.
 func (d *GeeRegistryDiscovery) Age() time.Duration {
 	d.state.Lock()
 	defer d.state.Unlock()
@@ -232,9 +229,8 @@ func (d *GeeRegistryDiscovery) Age() time.Duration {
 	return age
 }
 
-// Close ends the watch, and returns nil when nothing of it is left running. The
-// list stays; using it again begins a new watch. An XClient does not close its
-// Discovery.
+// Close ends the watch, and returns nil when its goroutines are gone. The list
+// stays; using it again begins a new watch. An XClient does not close its Discovery.
 func (d *GeeRegistryDiscovery) Close() error {
 	d.state.Lock()
 	w := d.stopLocked()
@@ -244,19 +240,20 @@ func (d *GeeRegistryDiscovery) Close() error {
 	return nil
 }
 
-// use is the way of the first call after a tick, and of those without a list.
+// use returns the list for the first call after a tick, and for calls without a
+// list.
 func (d *GeeRegistryDiscovery) use(ctx context.Context) (*List, error) {
 	if l := d.current(); len(l.Endpoints) > 0 && ctx.Err() != nil {
-		return l, nil // no use: the XClient of a type that embeds d compares its servers, calls or none
+		return l, nil // not a use: an XClient only looks whether the list has changed
 	}
-	l, w := d.look()
+	l, w := d.lookUp()
 	switch {
 	case len(l.Endpoints) > 0:
 		return l, nil
 	case len(d.sources) == 0:
-		return nil, d.unnamed()
+		return nil, d.errNoRegistry()
 	case w == nil:
-		return nil, d.nobody()
+		return nil, d.errNobodyListed()
 	}
 	err := w.wait(ctx)
 	if l = d.current(); len(l.Endpoints) > 0 {
@@ -264,17 +261,17 @@ func (d *GeeRegistryDiscovery) use(ctx context.Context) (*List, error) {
 	}
 	switch {
 	case err == nil:
-		err = d.nobody()
+		err = d.errNobodyListed()
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil: // not the caller's
-		err = awaited{err}
+		err = waitedError{err}
 	}
 	return nil, err
 }
 
-// look returns the list and the watch to wait for if it is empty: none if a
-// registry is sure to say so at once when that changes, otherwise one that asks
-// now, rather than after a pause.
-func (d *GeeRegistryDiscovery) look() (*List, *watch) {
+// lookUp returns the list and, if it is empty, the watch to wait for: nil if a
+// watched registry would have reported any server, else one that asks now, and not
+// after a pause.
+func (d *GeeRegistryDiscovery) lookUp() (*List, *watch) {
 	d.state.Lock()
 	defer d.state.Unlock()
 	if len(d.sources) == 0 {
@@ -290,8 +287,8 @@ func (d *GeeRegistryDiscovery) look() (*List, *watch) {
 	return l, d.beginLocked()
 }
 
-// replace has the registries' list replaced by another one. It takes the place
-// of what the first registry has said, until that answers.
+// replace replaces the list. The new one counts as the first registry's, until that
+// answers.
 func (d *GeeRegistryDiscovery) replace(endpoints []Endpoint) {
 	d.state.Lock()
 	now := time.Now()
@@ -306,13 +303,13 @@ func (d *GeeRegistryDiscovery) replace(endpoints []Endpoint) {
 	}
 	d.due = now.Add(d.timeout)
 	d.set(sorted(endpoints))
-	w := d.stopLocked() // what it has asked for is outdated; who waits for that finds the list
+	w := d.stopLocked() // its answers would be outdated; callers waiting for them find the list
 	d.state.Unlock()
 	w.join()
 }
 
-// watchedLocked tells whether a registry is sure to say so at once when there
-// is a server.
+// watchedLocked reports whether a registry is being watched, so that a new server
+// is learned of at once.
 func (d *GeeRegistryDiscovery) watchedLocked() bool {
 	for _, s := range d.sources {
 		if s.index != 0 && s.failing.IsZero() {
@@ -322,8 +319,8 @@ func (d *GeeRegistryDiscovery) watchedLocked() bool {
 	return false
 }
 
-// asker returns what asks the registries.
-func (d *GeeRegistryDiscovery) asker() *http.Client {
+// httpClient returns the client that asks the registries.
+func (d *GeeRegistryDiscovery) httpClient() *http.Client {
 	if d.Client == nil {
 		return d.client
 	}

@@ -77,7 +77,7 @@
 //
 // After an outage of all servers, calls go well again within a second or so of
 // the first one's return, and soon all that are back have their share: once a
-// second a call that finds no server up has them all dialled.
+// second a call that finds no server up makes the XClient dial them all.
 //
 // # What an attempt proves about its server
 //
@@ -89,7 +89,7 @@
 //	an error of the method               no less than that  a success: ends a row of failures
 //	a refusal: unavailable, exhausted,   time in vain       a failure
 //	or the server's handle timeout
-//	its deadline, also while it waited   time in vain       a failure
+//	its deadline, even while it waited   time in vain       a failure
 //	for a slot among those in flight, or
 //	when the method said so itself
 //	a lost connection                    time in vain       a failure, once for all on it

@@ -54,14 +54,14 @@ type Ejection struct {
 	// servers are not ejected.
 	Failures int
 
-	// Silence is for how long a server has to leave as many calls without an
-	// answer, having given none to any other. It is four times the server's
-	// latency at least. Zero: 5 s; negative: silence does not matter.
+	// Silence is how long a server has to leave that many calls without an
+	// answer, having given none to any other. It is at least four times the
+	// server's latency. Zero: 5 s; negative: silence does not matter.
 	Silence time.Duration
 
-	// Pause is for how long, give or take a fifth, a server gets no calls the
-	// first time. It doubles with every time that follows without an answer in
-	// between, up to MaxPause. Zero or negative: 5 s and 5 minutes.
+	// Pause is how long, give or take a fifth, a server gets no calls the first
+	// time. It doubles with each further ejection without an answer in between,
+	// up to MaxPause. Zero or negative: 5 s and 5 minutes.
 	Pause, MaxPause time.Duration
 }
 

@@ -20,8 +20,8 @@ type Endpoint struct {
 	// nobody knows, and it is taken to offer what is asked for.
 	Services []string `json:"services,omitempty"`
 
-	// Metadata is for balancers and whoever else wants to know more: a zone, a
-	// version.
+	// Metadata is anything else that balancers or programs want to know: a zone,
+	// a version.
 	Metadata map[string]string `json:"metadata,omitempty"`
 
 	// Legacy marks a server of GeeRPC's original version, to which
@@ -32,7 +32,7 @@ type Endpoint struct {
 	// probably dead, or cut off from the registry.
 	Silent bool `json:"silent,omitempty"`
 
-	// TTL is for how long its registry keeps the server without hearing of it.
+	// TTL is how long its registry keeps the server without hearing of it.
 	// Zero: for ever, or nobody has said.
 	TTL time.Duration `json:"ttl,omitempty"`
 }

@@ -41,8 +41,7 @@ const hedgeFloor = 10
 //
 // The zero Hedge does nothing.
 type Hedge struct {
-	// Delay is for how long each attempt is waited for before the next is
-	// made. What 95 % of the calls stay under is a good choice. Zero or
+	// Delay is how long to wait for each attempt before the next is made. What 95 % of the calls stay under is a good choice. Zero or
 	// negative: calls are not hedged.
 	Delay time.Duration
 

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// mergeLocked brings the list up to date with what the registries say. A server
-// is silent if all say so that list it: one that doesn't hear it may be cut off.
+// mergeLocked makes the list of what the registries say. A server is silent only if
+// all that list it say so: a registry that doesn't hear it may be cut off.
 func (d *GeeRegistryDiscovery) mergeLocked(now time.Time) {
-	sources := d.countingLocked(now)
+	sources := d.activeLocked(now)
 	if len(sources) == 1 && len(sources[0].keptAt(now)) == 0 {
 		d.set(sources[0].servers)
 		return
@@ -30,7 +30,7 @@ func (d *GeeRegistryDiscovery) mergeLocked(now time.Time) {
 	d.set(sorted(u.endpoints))
 }
 
-// sorted returns endpoints, which it has sorted by address.
+// sorted sorts endpoints by address, and returns them.
 func sorted(endpoints []Endpoint) []Endpoint {
 	byAddr := func(a, b Endpoint) int { return cmp.Compare(a.Addr, b.Addr) }
 	if !slices.IsSortedFunc(endpoints, byAddr) {
@@ -39,19 +39,19 @@ func sorted(endpoints []Endpoint) []Endpoint {
 	return endpoints
 }
 
-// countingLocked returns the registries that have a say: not those that have
-// failed for the grace time, while another one lists servers.
-func (d *GeeRegistryDiscovery) countingLocked(now time.Time) []*source {
-	var counting []*source
+// activeLocked returns the registries that count. If one that answers lists servers,
+// those that have failed for the grace time don't.
+func (d *GeeRegistryDiscovery) activeLocked(now time.Time) []*source {
+	var active []*source
 	listed := false
 	for _, s := range d.sources {
 		listed = listed || s.failing.IsZero() && len(s.servers) > 0
 		if s.failing.IsZero() || now.Sub(s.failing) < graceTime {
-			counting = append(counting, s)
+			active = append(active, s)
 		}
 	}
 	if listed {
-		return counting
+		return active
 	}
 	return d.sources
 }

@@ -87,7 +87,7 @@ func (xc *XClient) pick(ctx context.Context, serviceMethod string) (*Server, *ge
 		case err == errTryOther: // which took its time
 		case err != nil && (!v.hasOthers && err != errUnlisted || picks == maxPicks || ctx.Err() != nil || xc.set.closed()):
 			if failed != nil && geerpc.CodeOf(err) == geerpc.CodeInvalidArgument {
-				err = failed // lest one bad address makes the call look hopeless
+				err = failed // one bad address must not make the call look hopeless
 			}
 			return nil, nil, err
 		default:

@@ -50,7 +50,7 @@ func (set *endpointSet) startRoundLocked(r *redialer) {
 func (set *endpointSet) redialRound() {
 	r := &set.redialer
 	r.mu.Lock()
-	r.oneMore = false // who asks from now on may know of a server that has failed before
+	r.oneMore = false // a request that comes from now on may be about a server that this round misses
 	r.mu.Unlock()
 	begun, paused := time.Now(), set.failedConnections()
 	for _, c := range paused {

@@ -110,3 +110,32 @@ func TestD208_Broadcast(t *testing.T) {
 		}
 	})
 }
+
+// TestD208_AnotherServerIsBack: two servers are in long pauses, and no call is
+// made. When one of them has been dialled again with success, so is the other,
+// which may have been cut off by the same fault.
+func TestD208_AnotherServerIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		xc := w.client(NewMultiServerDiscovery([]string{w.start("a"), w.start("b")}))
+		connectAll(t, xc)
+		for _, name := range []string{"a", "b"} {
+			w.host(name).stop()
+		}
+		for range 10 {
+			if xc.Call(t.Context(), "Work.Name", 0, nil) == nil {
+				t.Fatal("nobody is there")
+			}
+		}
+		time.Sleep(5 * time.Minute)
+		w.start("a")
+		w.start("b")
+		for w.connections("a")+w.connections("b") == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(100 * time.Millisecond)
+		if a, b := w.connections("a"), w.connections("b"); a != 1 || b != 1 {
+			t.Errorf("%d and %d connections, want one to each", a, b)
+		}
+	})
+}

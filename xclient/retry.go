@@ -51,9 +51,9 @@ type Retry struct {
 	Backoff, MaxBackoff time.Duration
 
 	// Budget limits the attempts after the first to a share of the calls that
-	// one client makes, lest servers which fail under load get even more: 0.2
-	// allows one for every five calls of the last ten seconds. A hundred in ten
-	// seconds are allowed in any case. Zero: 0.2; negative: no limit.
+	// one client makes, so that servers which fail under load don't get even
+	// more: 0.2 allows one for every five calls of the last ten seconds. A
+	// hundred in ten seconds are always allowed. Zero: 0.2; negative: no limit.
 	Budget float64
 }
 

@@ -39,7 +39,7 @@ func isIdempotent(ctx context.Context) bool { return ctx.Value(idempotentKey{}) 
 // whether that could end better.
 func retryable(ctx context.Context, err error) bool {
 	var e *geerpc.Error
-	var a awaited
+	var a waitedError
 	return errors.As(err, &e) && transient(e) && ctx.Err() == nil &&
 		(e.Ran == geerpc.RanNever || isIdempotent(ctx)) &&
 		!errors.Is(err, errNoServers) && // it has had its grace time

@@ -45,7 +45,7 @@ func (s *Server) InFlight() int { return int(s.inFlight.Load()) }
 // Latency returns how long a call takes that begins now, as far as attempts on
 // the server have shown; zero before the first has ended. It is a moving average
 // of answers, and no less than what has been spent waiting for one since the
-// last, also by calls in flight. No errors lower it, nor do attempts that
+// last, by calls in flight too. No errors lower it, nor do attempts that
 // others outran. It is at most four times the median of the servers with the
 // same services, unless there is no answer. While there are no calls it halves
 // every five seconds, so that balancers which shun slow servers try them again.

@@ -27,7 +27,7 @@ type ServerStatus struct {
 	State      ServerState   `json:"state"`
 	Until      time.Time     `json:"until,omitzero"`       // when an ejection ends
 	Why        string        `json:"why,omitempty"`        // the reason for the latest ejection, or the error of the last dial
-	InFlight   int           `json:"in_flight"`            // calls, also those that wait for a connection
+	InFlight   int           `json:"in_flight"`            // calls, with those that wait for a connection
 	Unanswered time.Duration `json:"unanswered,omitempty"` // for how long calls have been waiting with no answer to any
 	Latency    time.Duration `json:"latency,omitempty"`    // see Server.Latency
 	Answers    int           `json:"answers"`              // in the last five to ten seconds

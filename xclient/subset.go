@@ -16,7 +16,7 @@ import (
 // and the clients, of which each ranks in its own way, spread over all servers.
 type subset struct {
 	size   int    // 0: all servers
-	client string // who ranks
+	client string // in whose order
 }
 
 // newSubset returns a subset for a client, which has an ID of its own if none is

@@ -9,30 +9,30 @@ import (
 )
 
 const (
-	graceTime    = 30 * time.Second // for which servers are kept, at least, that a registry has forgotten
+	graceTime    = 30 * time.Second // how long, at least, servers are kept that a registry has forgotten
 	tickInterval = 5 * time.Second
-	idleTicks    = 12 // without a use, until the watch ends
+	idleTicks    = 12 // without a use, after which the watch ends
 )
 
 var errWatchEnded = notSent(geerpc.CodeUnavailable, "rpc discovery: Update or Close came before the registry's answer")
 
-// A watch keeps the list of a GeeRegistryDiscovery up to date. It has one
-// goroutine for each source and one that waits for those.
+// A watch keeps the list of a GeeRegistryDiscovery up to date. It has a goroutine
+// for each source, and one that waits for those.
 type watch struct {
 	d      *GeeRegistryDiscovery
 	ctx    context.Context // ends with the watch
 	cancel context.CancelFunc
 
 	idle     int  // ticks since the list was last used; guarded by d.state
-	unasked  int  // sources that have not answered or failed yet; guarded by d.state
-	answered bool // one source at least, with servers, or all; guarded by d.state
+	pending  int  // sources that have neither answered nor failed yet; guarded by d.state
+	answered bool // one source has listed servers, or none is pending; guarded by d.state
 
-	known chan struct{} // closed once answered
-	err   error         // then: nil if there are servers
-	done  chan struct{} // closed when nothing is left running
+	firstAnswer chan struct{} // closed once answered
+	err         error         // set before that; nil if there are servers
+	done        chan struct{} // closed when nothing is left running
 }
 
-// useLocked notes that the list is used, and returns the watch that is on.
+// useLocked notes that the list is used, and returns the running watch.
 func (d *GeeRegistryDiscovery) useLocked() *watch {
 	d.used.Store(true)
 	if d.watch == nil || d.watch.ctx.Err() != nil {
@@ -41,21 +41,21 @@ func (d *GeeRegistryDiscovery) useLocked() *watch {
 	return d.watch
 }
 
-// beginLocked begins a watch in place of the one that may be on.
+// beginLocked starts a watch. It replaces the running one, if any.
 func (d *GeeRegistryDiscovery) beginLocked() *watch {
 	prev := d.watch
 	if prev != nil {
 		prev.cancel()
 	}
-	w := &watch{d: d, unasked: len(d.sources), known: make(chan struct{}), done: make(chan struct{})}
+	w := &watch{d: d, pending: len(d.sources), firstAnswer: make(chan struct{}), done: make(chan struct{})}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	d.watch = w
 	go w.run(prev) // ends with w: by Close, Update or the next watch, at the latest when unused; join waits
 	return w
 }
 
-// stopLocked ends the watch, if there is one, and returns it. What it has not
-// noted yet, it never will.
+// stopLocked ends the watch, if there is one, and returns it. Answers that arrive
+// from now on are ignored.
 func (d *GeeRegistryDiscovery) stopLocked() *watch {
 	d.used.Store(false)
 	if d.watch != nil {
@@ -64,21 +64,21 @@ func (d *GeeRegistryDiscovery) stopLocked() *watch {
 	return d.watch
 }
 
-// join waits until nothing is left of the watch, or of those before it.
+// join waits until the goroutines of the watch, and of those before it, are gone.
 func (w *watch) join() {
 	if w != nil {
 		<-w.done
 	}
 }
 
-// run watches until the watch ends, having waited for the previous one to be
-// over: there is one request at a time to each registry.
+// run watches until the watch ends. It first waits for the previous watch, so that
+// there is one request at a time to each registry.
 func (w *watch) run(prev *watch) {
 	defer close(w.done)
 	prev.join()
 	var wg sync.WaitGroup
 	for _, s := range w.d.sources {
-		wg.Go(func() { w.follow(s) }) // ends with the watch
+		wg.Go(func() { w.subscribe(s) }) // ends with the watch
 	}
 	ticker := time.NewTicker(tickInterval)
 	defer ticker.Stop()
@@ -93,8 +93,8 @@ func (w *watch) run(prev *watch) {
 	w.d.client.CloseIdleConnections()
 }
 
-// tick drops servers whose grace time is over, and ends the watch if nobody
-// has used the list for idleTicks.
+// tick removes servers whose grace time is over, and ends the watch if the list has
+// not been used for idleTicks.
 func (w *watch) tick() {
 	d := w.d
 	d.state.Lock()
@@ -112,8 +112,8 @@ func (w *watch) tick() {
 	}
 }
 
-// note takes over what a source has answered, unless the watch has ended, and
-// returns what was wrong with the source before.
+// note records what a source has answered, unless the watch has ended, and returns
+// the error that the source had before.
 func (w *watch) note(s *source, a answer, err error, first bool) (before error, noted bool) {
 	d, now := w.d, time.Now()
 	d.state.Lock()
@@ -134,29 +134,30 @@ func (w *watch) note(s *source, a answer, err error, first bool) (before error, 
 	}
 	d.mergeLocked(now)
 	if first {
-		w.unasked--
+		w.pending--
 	}
-	w.answerLocked(err == nil && len(s.servers) > 0)
+	w.releaseWaitersLocked(err == nil && len(s.servers) > 0)
 	return before, true
 }
 
-// answerLocked lets those go who wait, as soon as there is something to tell.
-func (w *watch) answerLocked(listed bool) {
-	if w.answered || !listed && w.unasked > 0 {
+// releaseWaitersLocked ends all calls of wait once a source has listed servers, or
+// all have answered or failed.
+func (w *watch) releaseWaitersLocked(listed bool) {
+	if w.answered || !listed && w.pending > 0 {
 		return
 	}
 	if !listed {
-		w.err = w.d.failedLocked()
+		w.err = w.d.errFailedLocked()
 	}
 	w.answered = true
-	close(w.known)
+	close(w.firstAnswer)
 }
 
-// wait waits for the first answer. The error says why there are no servers, or
-// that ctx has ended.
+// wait waits for the first answer. The error says why there are no servers, or that
+// ctx or the watch has ended.
 func (w *watch) wait(ctx context.Context) error {
 	select {
-	case <-w.known:
+	case <-w.firstAnswer:
 		return w.err
 	case <-w.ctx.Done():
 		return errWatchEnded

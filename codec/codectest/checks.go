@@ -13,10 +13,10 @@ import (
 	"geerpc/codec"
 )
 
-// A check brings one obligation to the test.
+// A check tests one obligation.
 type check struct {
 	name       string
-	obligation string // as codec.Codec has it, or close to it
+	obligation string // in the words of codec.Codec, or nearly
 	extended   bool   // the obligation is one of extended codecs
 	run        func(*suite) error
 }
@@ -148,7 +148,7 @@ func (s *suite) checkSkipped() error {
 	return nil
 }
 
-// skip reads messages, but some of their bodies.
+// skip reads messages, and skips some of their bodies.
 func (s *suite) skip(messages []message, skipped func(i int) bool) error {
 	stream, _, err := s.record(messages)
 	if err != nil {

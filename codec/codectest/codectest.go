@@ -1,15 +1,15 @@
 // Package codectest checks implementations of [codec.Codec].
 //
-// A codec that somebody else wrote carries other people's calls, and a fault in
-// it shows late: when a value can't be encoded, when a connection breaks in the
-// middle of a message, when bytes trickle in. This package brings all of that
-// about on connections in memory. A test of a codec is one line:
+// A codec carries other people's calls, and a fault in it shows late: when a
+// value can't be encoded, when a connection breaks in the middle of a message,
+// when bytes trickle in. This package makes all of that happen, on connections
+// in memory. A test of a codec is one line:
 //
 //	func TestCodec(t *testing.T) {
 //		codectest.Run(t, codec.Framed(marshal, unmarshal))
 //	}
 //
-// A codec that can't transmit any Go struct brings its own [Values]:
+// A codec that can't transmit every Go struct needs [Values] of its own:
 //
 //	codectest.Run(t, codec.Framed(marshal, unmarshal), &codectest.Values{
 //		New:    func(n int) any { return &pb.Point{X: int32(n), Y: 7} },
@@ -17,7 +17,7 @@
 //		Equal:  func(got, want any) bool { return proto.Equal(got.(*pb.Point), want.(*pb.Point)) },
 //	})
 //
-// Run the tests with -race, too: a codec is used by two goroutines at a time.
+// Run the tests with -race as well: two goroutines use a codec at a time.
 package codectest
 
 import (
@@ -29,8 +29,8 @@ import (
 	"geerpc/codec"
 )
 
-// Values are what a codec under test transmits. A nil function stands for its
-// default, and the defaults suit codecs that take any Go value.
+// Values are what a codec under test transmits. A nil function means its
+// default. The defaults suit codecs that take any Go value.
 type Values struct {
 	// New returns the nth sample, to be sent as the body of a message. Samples
 	// of different n differ, those of the same n are equal and independent of
@@ -39,11 +39,11 @@ type Values struct {
 	New func(n int) any
 
 	// Target returns what a sample is decoded into: a pointer to a zero value.
-	// By default it is one to what New's pointer points to, or to New's type if
-	// that is no pointer.
+	// By default it has the type of New's result or, if that is not a pointer,
+	// points to that type.
 	Target func() any
 
-	// Equal tells whether got, a target that has been decoded into, is equal
+	// Equal reports whether got, a target that has been decoded into, is equal
 	// to the sample want. By default it is reflect.DeepEqual of what both
 	// point to.
 	Equal func(got, want any) bool
@@ -57,10 +57,10 @@ type Values struct {
 }
 
 // Run checks that the codecs which newCodec makes keep each obligation in the
-// documentation of [codec.Codec]. It does so for the codec as it is and, if it
-// is [codec.Extended], for what its Extend returns, which must in addition
-// transmit whole headers, pass messages of unknown kinds on, and have the whole
-// message at hand once it has returned a header.
+// documentation of [codec.Codec]. It checks the codec itself and, if that is
+// [codec.Extended], the codec that Extend returns. The latter must also transmit
+// whole headers, pass on messages of unknown kinds, and have the whole message
+// at hand once it has returned a header.
 //
 // Each obligation is a subtest. Run calls newCodec often, from one goroutine.
 // At most one Values is taken; without one, or with nil, the defaults are used.
@@ -157,7 +157,7 @@ func (s *suite) setDefaults() {
 	}
 }
 
-// pointee returns what v points to, or v if it is no pointer.
+// pointee returns what v points to, or v if it is not a pointer.
 func pointee(v any) any {
 	if p := reflect.ValueOf(v); p.Kind() == reflect.Pointer && !p.IsNil() {
 		return p.Elem().Interface()

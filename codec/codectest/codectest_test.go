@@ -43,8 +43,8 @@ func (c *gobCodec) Write(h *codec.Header, body any) (err error) {
 	return c.enc.Encode(body)
 }
 
-// failures returns the names of the checks that a codec does not pass, of
-// those named or of all.
+// failures returns the names of the checks that a codec fails, of those named
+// or of all.
 func failures(newCodec codec.NewCodecFunc, extended bool, among ...string) (names []string) {
 	s := &suite{newCodec: newCodec, extended: extended}
 	s.setDefaults()
@@ -59,8 +59,9 @@ func failures(newCodec codec.NewCodecFunc, extended bool, among ...string) (name
 	return names
 }
 
-// TestNaiveGobCodec holds what is known of GeeRPC's own codec: it can't send
-// nil, and a value that can't be encoded leaves its header on the wire.
+// TestNaiveGobCodec checks that the known faults of GeeRPC's own codec are found:
+// it can't send nil, and a value that can't be encoded leaves its header on the
+// wire.
 func TestNaiveGobCodec(t *testing.T) {
 	want := []string{"nil bodies", "values that can not be encoded"}
 	if got := failures(newGobCodec, false); !slices.Equal(got, want) {
@@ -186,8 +187,8 @@ func TestFaultsAreFound(t *testing.T) {
 	}
 }
 
-// TestFaultsInOrder holds what needs a codec of its own: bytes that are
-// written late, in part, or read ahead of their turn.
+// TestFaultsInOrder finds faults that need a codec of their own: bytes that are
+// written late, written in part, or read too early.
 func TestFaultsInOrder(t *testing.T) {
 	tests := []struct {
 		name     string
@@ -230,13 +231,13 @@ func (c *late) Write(h *codec.Header, body any) (err error) {
 	return err
 }
 
-// extending says that it is extended, and is not.
+// extending claims to be extended, but is not.
 type extending struct{ codec.Codec }
 
 func (c extending) Extend() codec.Codec { return c }
 
-// forgetful decodes every message from a buffer of its own, as a codec does
-// that makes a new decoder for each.
+// forgetful makes a new decoder for each message, and so loses what the previous
+// decoder had read ahead.
 type forgetful struct {
 	codec.Codec
 	conn io.ReadWriteCloser

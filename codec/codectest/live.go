@@ -11,11 +11,11 @@ import (
 	"geerpc/codec"
 )
 
-// limit is how long a codec may take over what should take no time.
+// limit is how long a codec may take for something that should be immediate.
 const limit = 10 * time.Second
 
-// checkDirections has two codecs talk to each other, each reading and writing
-// at the same time.
+// checkDirections connects two codecs, each of which reads and writes at the
+// same time.
 func (s *suite) checkDirections() error {
 	const rounds = 100
 	there, here := newPipe()

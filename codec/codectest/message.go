@@ -10,10 +10,10 @@ import (
 	"geerpc/codec"
 )
 
-// A message is one to be sent.
+// A message is a header and a body to send.
 type message struct {
 	header codec.Header
-	sample int // its body is New(sample), or nil if it is noBody
+	sample int // the body is New(sample), or nil for noBody
 }
 
 const noBody = -1
@@ -97,7 +97,7 @@ func (s *suite) write(c codec.Codec, m message) error {
 	return nil
 }
 
-// record returns what messages are on the wire, and where each ends.
+// record returns the bytes of messages on the wire, and where each ends.
 func (s *suite) record(messages []message) (stream []byte, ends []int, err error) {
 	var out bytes.Buffer
 	c := s.open(&conn{out: &out})
@@ -113,7 +113,7 @@ func (s *suite) record(messages []message) (stream []byte, ends []int, err error
 	return out.Bytes(), ends, nil
 }
 
-// A stage tells how far the reading of a message has come.
+// A stage is how far the reading of a message has come.
 type stage int
 
 const (
@@ -122,8 +122,8 @@ const (
 	done
 )
 
-// read reads a message and compares it to m. A difference is reported by the
-// second error, failure to read by the first, which belongs to the stage.
+// read reads a message and compares it to m. The first error is a failure to
+// read, at the stage that it returns; the second is a difference from m.
 func (s *suite) read(c codec.Codec, m message) (at stage, err, wrong error) {
 	var h codec.Header
 	if err := c.ReadHeader(&h); err != nil {
@@ -173,8 +173,8 @@ func (s *suite) expectAll(c codec.Codec, messages []message) error {
 	return nil
 }
 
-// compare compares what the layout transmits of a header. On the plain one that
-// is the method of a call, the error of a reply and the sequence number.
+// compare compares the parts of a header that the layout transmits. The plain
+// layout transmits the method of a call, the error of a reply and the seq.
 func (s *suite) compare(got, want *codec.Header) error {
 	same := got.Seq == want.Seq
 	if want.Frame().Kind == codec.Reply {

@@ -75,7 +75,7 @@ func (f *field) read(c *cursor, v reflect.Value) bool {
 	return c.err == nil
 }
 
-// setBytes copies data into the slice v, in place if it is large enough, as gob.
+// setBytes copies data into the slice v, like gob in place if v is large enough.
 func setBytes(v reflect.Value, data []byte) {
 	if v.Cap() < len(data) {
 		v.SetBytes(make([]byte, len(data)))

@@ -41,7 +41,7 @@ func (p *plan) append(b []byte, v reflect.Value) []byte {
 }
 
 // append appends a field: delta, the distance of its number from that of the
-// previous field, and its value. It appends nothing for a zero value, as gob.
+// previous field, and its value. Like gob, it appends nothing for a zero value.
 func (f *field) append(b []byte, delta byte, v reflect.Value) []byte {
 	switch f.basic {
 	case boolID:

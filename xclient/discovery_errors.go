@@ -10,23 +10,22 @@ import (
 	"geerpc"
 )
 
-// What a GeeRegistryDiscovery says: to callers, why there is no list, and to
-// loggers, what is wrong with a registry.
+// The errors and the log messages of a GeeRegistryDiscovery.
 
-// failedLocked returns why there is no list.
-func (d *GeeRegistryDiscovery) failedLocked() error {
+// errFailedLocked returns why no registry has listed servers.
+func (d *GeeRegistryDiscovery) errFailedLocked() error {
 	var errs []error
 	for _, s := range d.sources {
 		if s.err == nil {
-			return d.nobody()
+			return d.errNobodyListed()
 		}
 		errs = append(errs, s.err)
 	}
 	return notSent(geerpc.CodeUnavailable, "rpc discovery: %w", errors.Join(append(errs, d.badURLs...)...))
 }
 
-// nobody returns that the registries list no servers.
-func (d *GeeRegistryDiscovery) nobody() error {
+// errNobodyListed is the error when the registries list no servers.
+func (d *GeeRegistryDiscovery) errNobodyListed() error {
 	names := make([]string, len(d.sources))
 	for i, s := range d.sources {
 		names[i] = s.name
@@ -34,19 +33,18 @@ func (d *GeeRegistryDiscovery) nobody() error {
 	return notSent(geerpc.CodeUnavailable, "%w in the list of %s", errNoServers, strings.Join(names, ", "))
 }
 
-// unnamed returns that there is no registry to ask.
-func (d *GeeRegistryDiscovery) unnamed() error {
+// errNoRegistry is the error when no URL is good.
+func (d *GeeRegistryDiscovery) errNoRegistry() error {
 	return notSent(geerpc.CodeInvalidArgument, "rpc discovery: %w", errors.Join(d.badURLs...))
 }
 
-// awaited is why there is no list after a call has waited for a registry for as
-// long as anybody does: it is not to wait again.
-type awaited struct{ error }
+// A waitedError is why there is no list after a call has waited for the registries
+// as long as calls do. Such a call must not be retried: it would wait again.
+type waitedError struct{ error }
 
-func (a awaited) Unwrap() error { return a.error }
+func (a waitedError) Unwrap() error { return a.error }
 
-// log tells the Logger of a registry that fails with err and did not before, or
-// the other way round.
+// log logs that a registry begins to fail with err, or answers again.
 func (d *GeeRegistryDiscovery) log(s *source, before, err error) {
 	switch {
 	case err != nil && before == nil:
@@ -56,20 +54,18 @@ func (d *GeeRegistryDiscovery) log(s *source, before, err error) {
 	}
 }
 
-// logCut tells the Logger that answers of a registry don't arrive that are held
-// back for as long as usual.
-func (d *GeeRegistryDiscovery) logCut(s *source, wait time.Duration, err error) {
+// logCutOff logs that a registry can't be watched for as long as usual.
+func (d *GeeRegistryDiscovery) logCutOff(s *source, wait time.Duration, err error) {
 	d.reports.Log(d.Logger, slog.LevelInfo, "rpc discovery: something on the way to a registry cuts off watches, which are going to be shorter", "registry", s.name, "wait", wait, "err", err)
 }
 
-// logCrowded tells the Logger that a registry has too many watches to take
-// another one.
-func (d *GeeRegistryDiscovery) logCrowded(s *source, after time.Duration, err error) {
+// logOverloaded logs that a registry has too many watches to take another one.
+func (d *GeeRegistryDiscovery) logOverloaded(s *source, after time.Duration, err error) {
 	d.reports.Log(d.Logger, slog.LevelInfo, "rpc discovery: a registry has no room for this watch, and is going to be asked from time to time until it has", "registry", s.name, "again", after, "err", err)
 }
 
-// logBadURLs tells which registries of a Discovery are not asked: its Logger, or
-// that of an XClient in place of nil, or nobody.
+// logBadURLs logs which registries of a Discovery are never asked: to its Logger or,
+// if that is nil, to the one of an XClient, if any.
 func logBadURLs(d Discovery, instead *slog.Logger) {
 	g, ok := d.(*GeeRegistryDiscovery)
 	if !ok {

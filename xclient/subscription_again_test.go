@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -131,17 +132,25 @@ func TestF217_TooManyWatches(t *testing.T) {
 		r.MaxWatches = 1
 		beatOnce(r, "tcp@a:1")
 		var log strings.Builder
+		var watched atomic.Bool // by the first: the other one must not take its place between two watches
 		full, asked := 0, 0
 		open := func(logger *slog.Logger) *GeeRegistryDiscovery {
 			d := NewGeeRegistryDiscovery("http://a/", 0)
 			d.Logger = logger
 			d.client.Transport = roundTripper(func(req *http.Request) (*http.Response, error) {
-				if logger != nil {
-					asked++
-					if req.URL.Query().Get("index") == "" {
-						full++
-					}
+				if logger == nil {
+					watched.Store(true)
+					defer watched.Store(false)
+					return handled(r, req), nil
 				}
+				asked++
+				if req.URL.Query().Get("index") == "" {
+					full++
+				}
+				for !watched.Load() {
+					time.Sleep(time.Millisecond) // in the bubble
+				}
+				time.Sleep(time.Microsecond) // until the first is in
 				return handled(r, req), nil
 			})
 			all(d)
