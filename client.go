@@ -38,9 +38,9 @@ type Client struct {
 	pending pendingTable
 	pings   pings
 
-	outbox  outbox
-	unheard unheard
-	reports report.Queue
+	outbox      outbox
+	unannounced waitgroup.Group
+	reports     report.Queue
 }
 
 var (
