@@ -13,7 +13,6 @@ import (
 // so long sends a ping.
 const (
 	minInterval = 100 * time.Millisecond // a peer can't ask for pings more often
-	maxInterval = 365 * 24 * time.Hour   // as good as never, and far from overflowing
 	minPromise  = time.Second            // a server pings no more often, whatever a client wants
 
 	pingsPerTimeout = 3 // how often a server wants to hear a client in its ReadTimeout
@@ -21,13 +20,13 @@ const (
 
 // readTimeout returns Server.ReadTimeout, 0 for no limit.
 func (s *Server) readTimeout() time.Duration {
-	return min(limit(s.ReadTimeout, DefaultReadTimeout), maxInterval)
+	return min(limit(s.ReadTimeout, DefaultReadTimeout), link.MaxInterval)
 }
 
 // pingInterval returns the interval that a server agrees on with a client that
 // wants one; zero is none.
 func (s *Server) pingInterval(wanted time.Duration) time.Duration {
-	wanted = min(max(wanted, 0), maxInterval)
+	wanted = min(max(wanted, 0), link.MaxInterval)
 	if readTimeout := s.readTimeout(); readTimeout > 0 {
 		return min(wanted, max(readTimeout/pingsPerTimeout, minInterval))
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/link"
 )
 
 // A slowLink carries bytes at so many a second, each way, and holds some that
@@ -248,7 +249,7 @@ func TestD116_Intervals(t *testing.T) {
 		"neither":                      {-1, -1, 0},
 		"impatient, and no pings":      {-1, time.Second, 0},
 		"a moment is enough":           {0, 3 * time.Millisecond, minInterval},
-		"longer than a Duration holds": {1<<63 - 1, -1, maxInterval},
+		"longer than a Duration holds": {1<<63 - 1, -1, link.MaxInterval},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/link"
 )
 
 // MagicNumber marks the first bytes of a connection as geerpc's.
@@ -140,8 +141,8 @@ func parseOptions(opts ...*Option) (Option, error) {
 	opt.Logger = orQuiet(opt.Logger)
 	opt.MaxMessageBytes = limit(opt.MaxMessageBytes, DefaultMaxMessageBytes)
 	opt.MaxDefinitionBytes = limit(opt.MaxDefinitionBytes, DefaultMaxDefinitionBytes)
-	opt.PingInterval = min(limit(opt.PingInterval, DefaultPingInterval), maxInterval)
-	opt.PingTimeout = min(limit(opt.PingTimeout, DefaultPingTimeout), maxInterval)
+	opt.PingInterval = min(limit(opt.PingInterval, DefaultPingInterval), link.MaxInterval)
+	opt.PingTimeout = min(limit(opt.PingTimeout, DefaultPingTimeout), link.MaxInterval)
 	opt.FlushTimeout = limit(opt.FlushTimeout, DefaultFlushTimeout)
 	return opt, nil
 }

@@ -2,11 +2,11 @@ package geerpc
 
 import (
 	"context"
-	"encoding/gob"
-	"encoding/json"
 	"errors"
 	"reflect"
 	"strings"
+
+	"geerpc/internal/usercode"
 )
 
 // A TypedMethod calls one method of a server, with the types that it has.
@@ -66,18 +66,12 @@ func howToSend(t reflect.Type) (how int) {
 	case reflect.Pointer:
 		return unwrapped
 	}
-	for _, encoder := range encoders {
+	for _, encoder := range usercode.Encoders {
 		if reflect.PointerTo(t).Implements(encoder) && !t.Implements(encoder) {
 			return byPointer
 		}
 	}
 	return asTheyAre
-}
-
-// encoders are the interfaces that gob and JSON look for.
-var encoders = []reflect.Type{
-	reflect.TypeFor[gob.GobEncoder](), reflect.TypeFor[interface{ MarshalBinary() ([]byte, error) }](),
-	reflect.TypeFor[json.Marshaler](), reflect.TypeFor[interface{ MarshalText() ([]byte, error) }](),
 }
 
 // argsToSend returns args as they are passed to a codec, the zero value in place

@@ -28,8 +28,8 @@ type keepaliveState struct {
 	pinged time.Duration // when the latest ping was posted
 }
 
-// maxInterval is as good as never, and far from overflowing.
-const maxInterval = 365 * 24 * time.Hour
+// MaxInterval is the longest interval: as good as never, and far from overflowing.
+const MaxInterval = 365 * 24 * time.Hour
 
 // KeepAlive starts to ping the peer, and to close the link when the peer is gone.
 func (l *Link) KeepAlive(k Keepalive) {
@@ -92,7 +92,7 @@ func (k *keepaliveState) mustPing(sent time.Duration) bool {
 // next returns when to look again. The last look before the timeout comes a little
 // earlier, so that a process which was stopped meanwhile notices that.
 func (k *keepaliveState) next(sent, silence time.Duration) time.Duration {
-	next := maxInterval
+	next := MaxInterval
 	switch {
 	case k.Promise > 0 && sent < k.Promise:
 		next = k.Promise - sent

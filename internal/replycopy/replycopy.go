@@ -19,13 +19,12 @@
 package replycopy
 
 import (
-	"encoding"
-	"encoding/gob"
-	"encoding/json"
 	"reflect"
 	"slices"
 	"sync"
 	"time"
+
+	"geerpc/internal/usercode"
 )
 
 // A Copy is a copy of a reply.
@@ -285,16 +284,9 @@ func fieldsOf(t reflect.Type) *structFields {
 			s.hiddenLead = s.hiddenLead || t != timeType && Leads(f.Type)
 		}
 	}
-	s.codesItself = len(s.exported) == 0 || hasEncoder(reflect.PointerTo(t))
+	s.codesItself = len(s.exported) == 0 || slices.ContainsFunc(usercode.Encoders, reflect.PointerTo(t).Implements)
 	knownFields.Store(t, s)
 	return s
-}
-
-// hasEncoder reports whether t has a method that encodes its values, in gob or in
-// JSON; then it has one that decodes them.
-func hasEncoder(t reflect.Type) bool {
-	return t.Implements(reflect.TypeFor[gob.GobEncoder]()) || t.Implements(reflect.TypeFor[encoding.BinaryMarshaler]()) ||
-		t.Implements(reflect.TypeFor[json.Marshaler]()) || t.Implements(reflect.TypeFor[encoding.TextMarshaler]())
 }
 
 // hiddenZero reports whether all unexported fields of v are zero.

@@ -22,15 +22,15 @@ const (
 type Budget struct {
 	share   float64 // negative: no limit
 	floor   float64
-	made    atomic.Int64 // further attempts, ever
-	refused atomic.Int64 // the same
-	seconds [window]count
+	made    atomic.Int64                  // further attempts, ever
+	refused atomic.Int64                  // the same
+	seconds [window]atomic.Pointer[count] // by second modulo window
 }
 
-// A count is what came in one second. When it is reused for another second,
-// some of what comes at the same moment may be lost.
+// A count is what came in one second. Each second gets a new one, so that none is
+// reset while others count.
 type count struct {
-	second atomic.Int64 // since start
+	second int64 // since start
 	calls  atomic.Int64
 	made   atomic.Int64 // further attempts
 }
@@ -53,12 +53,14 @@ func New(share, floor float64) *Budget {
 // now returns the count of this second.
 func (b *Budget) now() *count {
 	second := thisSecond()
-	c := &b.seconds[second%window]
-	if last := c.second.Load(); last != second && c.second.CompareAndSwap(last, second) {
-		c.calls.Store(0)
-		c.made.Store(0)
+	at := &b.seconds[second%window]
+	for {
+		c := at.Load()
+		if c != nil && c.second >= second {
+			return c
+		}
+		at.CompareAndSwap(c, &count{second: second})
 	}
-	return c
 }
 
 // AddCall counts a call, which allows a share of a further attempt.
@@ -87,7 +89,7 @@ func (b *Budget) Left() float64 {
 	second := thisSecond()
 	var calls, made int64
 	for i := range b.seconds {
-		if c := &b.seconds[i]; second-c.second.Load() < window {
+		if c := b.seconds[i].Load(); c != nil && second-c.second < window {
 			calls += c.calls.Load()
 			made += c.made.Load()
 		}

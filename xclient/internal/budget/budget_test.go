@@ -2,6 +2,7 @@ package budget
 
 import (
 	"math"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,4 +31,27 @@ func TestBudget(t *testing.T) {
 			t.Errorf("without a limit %v are left", left)
 		}
 	})
+}
+
+// Many calls come at the moment at which another second begins: each counts.
+func TestBudget_EachCallCounts(t *testing.T) {
+	const callers, calls = 8, 2
+	for range 2000 {
+		synctest.Test(t, func(t *testing.T) {
+			b := New(1, 0)
+			var wg sync.WaitGroup
+			for range callers {
+				wg.Go(func() {
+					for range calls {
+						time.Sleep(time.Second)
+						b.AddCall()
+					}
+				})
+			}
+			wg.Wait()
+			if left := b.Left(); left != callers*calls {
+				t.Fatalf("%v of %d calls are counted", left, callers*calls)
+			}
+		})
+	}
 }
