@@ -52,7 +52,7 @@ func TestD112_FullBacklog(t *testing.T) {
 			defer cancel()
 			ctx, want, opt.ConnectTimeout = limited, "timeout", time.Minute
 		}
-		_, err := DialContext(ctx, "tcp@"+addr, opt)
+		_, err := DialContext(ctx, "tcp", addr, opt)
 		wantError(t, err, CodeDeadlineExceeded, OnLink, RanNever)
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), want) {
 			t.Fatal(err)

@@ -23,7 +23,13 @@ import (
 // tcp, unix and so on. The option is optional; see Option for TLS, tokens and
 // how long Dial may take.
 func Dial(network, address string, opts ...*Option) (*Client, error) {
-	return dial(context.Background(), transport{network: network}, address, opts...)
+	return DialContext(context.Background(), network, address, opts...)
+}
+
+// DialContext is Dial within a context: when ctx ends before the Client is
+// there, DialContext fails. The Client does not depend on ctx any more.
+func DialContext(ctx context.Context, network, address string, opts ...*Option) (*Client, error) {
+	return dial(ctx, transport{network: network}, address, opts...)
 }
 
 // DialHTTP connects to a server that is behind HTTP, with a CONNECT request.
@@ -35,15 +41,11 @@ func DialHTTP(network, address string, opts ...*Option) (*Client, error) {
 // https, tls or a network as Dial takes it: http@10.0.0.1:7001,
 // tcp@10.0.0.1:9999, unix@/tmp/geerpc.sock, unix@@abstract.
 func XDial(rpcAddr string, opts ...*Option) (*Client, error) {
-	return DialContext(context.Background(), rpcAddr, opts...)
+	return XDialContext(context.Background(), rpcAddr, opts...)
 }
 
-// DialContext is XDial within a context: when ctx ends before the Client is
-// there, DialContext fails. The Client does not depend on ctx any more.
-func DialContext(ctx context.Context, rpcAddr string, opts ...*Option) (*Client, error) {
-	if ctx == nil {
-		return nil, errNilContext
-	}
+// XDialContext is XDial within a context, as DialContext is Dial.
+func XDialContext(ctx context.Context, rpcAddr string, opts ...*Option) (*Client, error) {
 	protocol, address, ok := strings.Cut(rpcAddr, "@")
 	if !ok || protocol == "" || address == "" {
 		return nil, &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever,
@@ -87,6 +89,9 @@ func (opt *Option) connectContext(ctx context.Context) (context.Context, context
 var errConnectTimeout = errors.New("connect timeout")
 
 func dial(ctx context.Context, t transport, address string, opts ...*Option) (*Client, error) {
+	if ctx == nil {
+		return nil, errNilContext
+	}
 	opt, err := parseOptions(opts...)
 	if err != nil {
 		return nil, err

@@ -199,7 +199,7 @@ func TestD112_ConnectTimeout(t *testing.T) {
 						t.Fatal(err)
 					}
 					ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-					_, err = DialContext(ctx, protocol+"@"+address, &Option{ConnectTimeout: time.Minute, Dialer: dialer})
+					_, err = XDialContext(ctx, protocol+"@"+address, &Option{ConnectTimeout: time.Minute, Dialer: dialer})
 					cancel()
 					wantError(t, err, CodeDeadlineExceeded, OnLink, RanNever)
 					if !errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "connect timeout") {
@@ -218,7 +218,7 @@ func TestD112_ConnectTimeout(t *testing.T) {
 	})
 	t.Run("a context that does not keep its deadline", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			_, err := DialContext(brokenContext{t.Context()}, "tcp@x", &Option{Dialer: slow})
+			_, err := XDialContext(brokenContext{t.Context()}, "tcp@x", &Option{Dialer: slow})
 			wantError(t, err, CodeUnavailable, OnLink, RanNever)
 		})
 	})

@@ -48,7 +48,7 @@ func TestB168_SilentPeerAndADeadline(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				start := time.Now()
-				_, err := DialContext(ctx, addr, &Option{Dialer: func(context.Context, string, string) (net.Conn, error) { return near, nil }})
+				_, err := XDialContext(ctx, addr, &Option{Dialer: func(context.Context, string, string) (net.Conn, error) { return near, nil }})
 				if took := time.Since(start); took != time.Minute {
 					t.Errorf("took %v", took)
 				}

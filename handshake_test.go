@@ -318,7 +318,7 @@ func TestA18_ConnectTimeout(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				time.AfterFunc(time.Second, cancel)
 				start = time.Now()
-				_, err = DialContext(ctx, c.addr, &opt)
+				_, err = XDialContext(ctx, c.addr, &opt)
 				if took := time.Since(start); took != time.Second || !errors.Is(err, context.Canceled) {
 					t.Errorf("cancelled: took %v, %v", took, err)
 				}

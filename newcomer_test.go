@@ -17,12 +17,13 @@ func TestC170_NilContext(t *testing.T) {
 	}}})
 	var none context.Context
 	for name, f := range map[string]func() error{
-		"Call":        func() error { return c.Call(none, "Arith.Add", Args{}, nil) },
-		"interceptor": func() error { return withNil.Call(t.Context(), "Arith.Add", Args{}, nil) },
-		"Method":      func() error { _, err := Method[Args, Reply]("Arith.Add")(none, c, Args{}); return err },
-		"Ping":        func() error { return c.Ping(none) },
-		"Shutdown":    func() error { return c.Shutdown(none) },
-		"DialContext": func() error { _, err := DialContext(none, "tcp@127.0.0.1:1"); return err },
+		"Call":         func() error { return c.Call(none, "Arith.Add", Args{}, nil) },
+		"interceptor":  func() error { return withNil.Call(t.Context(), "Arith.Add", Args{}, nil) },
+		"Method":       func() error { _, err := Method[Args, Reply]("Arith.Add")(none, c, Args{}); return err },
+		"Ping":         func() error { return c.Ping(none) },
+		"Shutdown":     func() error { return c.Shutdown(none) },
+		"DialContext":  func() error { _, err := DialContext(none, "tcp", "127.0.0.1:1"); return err },
+		"XDialContext": func() error { _, err := XDialContext(none, "tcp@127.0.0.1:1"); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := f()

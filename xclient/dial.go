@@ -71,7 +71,7 @@ func (c *connection) dialLocked(delay time.Duration) {
 		<-delayed.Done()
 		now()
 		if ctx.Err() == nil {
-			d.client, d.err = geerpc.DialContext(ctx, c.server.Endpoint().Addr, c.option())
+			d.client, d.err = geerpc.XDialContext(ctx, c.server.Endpoint().Addr, c.option())
 		}
 		if cause := context.Cause(ctx); cause != nil && d.client == nil {
 			d.err = cause // not the server's fault, nor that of a caller's context

@@ -115,7 +115,7 @@ func withDefaultTimeout(ctx context.Context, d time.Duration) (context.Context, 
 // Call calls the named method on one of the servers; see geerpc.Client.Call.
 // Besides what that fails with, it fails with an error of the Discovery, of
 // which a *geerpc.Error with CodeUnavailable says that there are no servers;
-// of geerpc.DialContext; or with geerpc.ErrShutdown after Close.
+// of geerpc.XDialContext; or with geerpc.ErrShutdown after Close.
 func (xc *XClient) Call(ctx context.Context, serviceMethod string, args, reply any) error {
 	if ctx == nil {
 		return errNilContext

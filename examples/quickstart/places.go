@@ -35,7 +35,7 @@ type place struct {
 // dial connects to the place, with what opt wants beside.
 func (p place) dial(ctx context.Context, opt geerpc.Option) (*geerpc.Client, error) {
 	opt.TLSConfig, opt.Dialer = p.option.TLSConfig, p.option.Dialer
-	return geerpc.DialContext(ctx, p.address, &opt)
+	return geerpc.XDialContext(ctx, p.address, &opt)
 }
 
 // listenEverywhere makes the server listen on every transport.
