@@ -20,7 +20,7 @@ import (
 // ErrAbandoned, and not as context.Canceled: that means the caller's context, or
 // what a server said. It is a *geerpc.Error with CodeUnavailable if there
 // are no servers, with CodeInvalidArgument if reply is no pointer, and
-// geerpc.ErrShutdown after Close.
+// geerpc.ErrShutdown after Shutdown or Close.
 //
 // Of an XClient's Config, Broadcast, BroadcastAll and Fork follow the Timeout
 // and the Option; there is nothing to pick and, as each server is called once,
@@ -89,9 +89,10 @@ func (xc *XClient) callAll(ctx context.Context, serviceMethod string, args, repl
 	if ctx == nil {
 		return false, errNilContext
 	}
-	if xc.set.closed() {
-		return false, geerpc.ErrShutdown
+	if err := xc.begin(); err != nil {
+		return false, err
 	}
+	defer xc.calls.end()
 	target, err := newTarget(ctx, reply)
 	if err != nil {
 		return false, err

@@ -16,17 +16,24 @@ import (
 // When the call is done, it is sent on done, which may be shared by calls; if
 // done is nil, a new channel is made. A done channel that is full or unbuffered
 // holds up nobody else: the call waits for its receiver, until the XClient is
-// closed. The call's Seq stays 0.
+// closed, and Shutdown waits for that too. The call's Seq stays 0.
 func (xc *XClient) Go(serviceMethod string, args, reply any, done chan *geerpc.Call) *geerpc.Call {
 	if done == nil {
 		done = make(chan *geerpc.Call, 1)
 	}
 	call := &geerpc.Call{ServiceMethod: serviceMethod, Args: args, Reply: reply, Done: done}
+	admitted := xc.begin()        // before Go returns: Shutdown waits for what was begun before it
 	go runDetached(func() error { // ends when the call is received or the XClient closed
-		return xc.Call(context.Background(), serviceMethod, args, reply)
+		if admitted != nil {
+			return admitted
+		}
+		return xc.call(context.Background(), serviceMethod, args, reply)
 	}, func(err error) {
 		call.Error = err
 		xc.announce(call)
+		if admitted == nil {
+			xc.calls.end()
+		}
 	})
 	return call
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"geerpc"
-	"geerpc/internal/report"
 	"geerpc/xclient/internal/budget"
 )
 
@@ -14,9 +13,10 @@ import (
 // it has called, which all calls share; makes new ones if they have broken or
 // the server is about to shut down; and closes those to servers that are no
 // longer listed once their calls have ended. It is safe for concurrent use, and
-// ends with Close.
+// ends with Shutdown or Close.
 type XClient struct {
 	set      endpointSet
+	calls    callCounter
 	d        Discovery
 	mode     SelectMode
 	timeout  time.Duration
@@ -115,26 +115,22 @@ func withDefaultTimeout(ctx context.Context, d time.Duration) (context.Context, 
 // Call calls the named method on one of the servers; see geerpc.Client.Call.
 // Besides what that fails with, it fails with an error of the Discovery, of
 // which a *geerpc.Error with CodeUnavailable says that there are no servers;
-// of geerpc.XDialContext; or with geerpc.ErrShutdown after Close.
+// of geerpc.XDialContext; or with geerpc.ErrShutdown after Shutdown or Close.
 func (xc *XClient) Call(ctx context.Context, serviceMethod string, args, reply any) error {
 	if ctx == nil {
 		return errNilContext
 	}
-	if xc.set.closed() {
-		return geerpc.ErrShutdown
+	if err := xc.begin(); err != nil {
+		return err
 	}
+	defer xc.calls.end()
+	return xc.call(ctx, serviceMethod, args, reply)
+}
+
+// call is Call for a call that has been admitted.
+func (xc *XClient) call(ctx context.Context, serviceMethod string, args, reply any) error {
 	return xc.policies(&callContext{Context: ctx, closed: xc.set.ctx.Done()}, serviceMethod, args, reply)
 }
 
 var errNilContext error = &geerpc.Error{Code: geerpc.CodeInvalidArgument, Where: geerpc.InClient, Ran: geerpc.RanNever,
 	Message: "rpc client: nil context; use context.Background()"}
-
-// Close closes all connections; calls in flight fail with an error that wraps
-// geerpc.ErrShutdown, and none is made again. It returns nil when none are left,
-// and may be called again. The Discovery is not touched. A Dialer, or method of
-// the Discovery, that hangs keeps Close for no longer than two seconds.
-func (xc *XClient) Close() error {
-	xc.set.close()
-	xc.set.reports.Wait(report.Grace)
-	return nil
-}
