@@ -28,7 +28,8 @@ var errNoRegistry = errors.New("rpc registry: Config.Registries is empty")
 // A Config says with which registries a server registers, and as what. It is copied;
 // the slices and the map in it must not be changed afterwards.
 type Config struct {
-	// Registries are the URLs of the registries, one per entry. The server registers
+	// Registries are the URLs of the registries. An entry may have several, separated
+	// by commas, as xclient.NewGeeRegistryDiscovery takes them. The server registers
 	// with each, whether or not the others can be reached.
 	Registries []string
 
@@ -73,8 +74,14 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// withDefaults returns the Config with defaults in place of zero values.
+// withDefaults returns the Config with defaults in place of zero values, and one
+// registry per entry.
 func (c Config) withDefaults() Config {
+	var urls []string
+	for _, list := range c.Registries {
+		urls = append(urls, registryapi.SplitURLs(list)...)
+	}
+	c.Registries = urls
 	if c.Interval <= 0 {
 		c.Interval = DefaultInterval
 	}
@@ -127,7 +134,7 @@ func (c *Config) checkUsable() error {
 	}
 	for i, at := range c.Registries {
 		if err := checkURL(at); err != nil {
-			return fmt.Errorf("rpc registry: Config.Registries[%d]: want http://host:port/path, one URL per entry: %w", i, err)
+			return fmt.Errorf("rpc registry: Config.Registries[%d]: want http://host:port/path: %w", i, err)
 		}
 	}
 	switch {
@@ -184,9 +191,6 @@ func unspecified(addr string) (bool, error) {
 // checkURL returns what is wrong with the URL of a registry, without the URL,
 // which may have a password.
 func checkURL(text string) error {
-	if strings.Contains(text, ",") {
-		return errors.New("there is a comma in it")
-	}
 	_, err := registryapi.ParseURL(text)
 	return err
 }

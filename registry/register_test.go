@@ -35,57 +35,65 @@ func (w *web) client() *http.Client {
 }
 
 // TestF61_SeveralRegistries: each is told everything, and one that hangs costs
-// the others nothing. It is told when it is back.
+// the others nothing. It is told when it is back. It is the same whether they
+// have an entry each or share one.
 func TestF61_SeveralRegistries(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		one, two := New(time.Minute), New(time.Minute)
-		w := &web{hosts: map[string]http.Handler{"one": one, "two": two}}
-		w.down.Store("two")
-		var logged bytes.Buffer
-		begin := time.Now()
-		reg := Register(Config{
-			Registries: []string{"http://one", "http://user:passw0rd@two"},
-			Addr:       "tcp@a:1",
-			Client:     w.client(),
-			Logger:     slog.New(slog.NewTextHandler(&logged, nil)),
-		})
-		if took := time.Since(begin); took != beatLimit {
-			t.Errorf("Register waited %s for the first beats", took)
-		}
-		if list(one) != "tcp@a:1" || list(two) != "" || reg.Err() == nil {
-			t.Errorf("one has %q, two has %q, error %v", list(one), list(two), reg.Err())
-		}
-		for range 60 {
-			time.Sleep(time.Second)
-			if list(one) != "tcp@a:1" {
-				t.Fatal("not in the list of the registry that works")
-			}
-		}
-		w.down.Store("")
-		time.Sleep(16 * time.Second)
-		if list(two) != "tcp@a:1" || reg.Err() != nil {
-			t.Errorf("two has %q, error %v", list(two), reg.Err())
-		}
-		w.down.Store("one")
-		if err := reg.Close(); err == nil || !strings.Contains(err.Error(), "one") || strings.Contains(err.Error(), "two") {
-			t.Errorf("Close: %v", err)
-		}
-		if list(two) != "" {
-			t.Error("still in the list of the registry that works")
-		}
-		for _, want := range []string{"a beat failed", "beats arrive again", "not deregistered"} {
-			if n := strings.Count(logged.String(), want); n != 1 {
-				t.Errorf("the log says %d times %q, want once", n, want)
-			}
-		}
-		if strings.Contains(logged.String(), "passw0rd") {
-			t.Error("the log has the password")
-		}
-		time.Sleep(time.Minute) // one forgets it in time
-		if list(one) != "" {
-			t.Error("never forgotten")
-		}
+	for name, registries := range map[string][]string{
+		"an entry each": {"http://one", "http://user:passw0rd@two"},
+		"one entry":     {"http://one, http://user:passw0rd@two"},
+	} {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { testSeveralRegistries(t, registries) }) })
+	}
+}
+
+func testSeveralRegistries(t *testing.T, registries []string) {
+	one, two := New(time.Minute), New(time.Minute)
+	w := &web{hosts: map[string]http.Handler{"one": one, "two": two}}
+	w.down.Store("two")
+	var logged bytes.Buffer
+	begin := time.Now()
+	reg := Register(Config{
+		Registries: registries,
+		Addr:       "tcp@a:1",
+		Client:     w.client(),
+		Logger:     slog.New(slog.NewTextHandler(&logged, nil)),
 	})
+	if took := time.Since(begin); took != beatLimit {
+		t.Errorf("Register waited %s for the first beats", took)
+	}
+	if list(one) != "tcp@a:1" || list(two) != "" || reg.Err() == nil {
+		t.Errorf("one has %q, two has %q, error %v", list(one), list(two), reg.Err())
+	}
+	for range 60 {
+		time.Sleep(time.Second)
+		if list(one) != "tcp@a:1" {
+			t.Fatal("not in the list of the registry that works")
+		}
+	}
+	w.down.Store("")
+	time.Sleep(16 * time.Second)
+	if list(two) != "tcp@a:1" || reg.Err() != nil {
+		t.Errorf("two has %q, error %v", list(two), reg.Err())
+	}
+	w.down.Store("one")
+	if err := reg.Close(); err == nil || !strings.Contains(err.Error(), "one") || strings.Contains(err.Error(), "two") {
+		t.Errorf("Close: %v", err)
+	}
+	if list(two) != "" {
+		t.Error("still in the list of the registry that works")
+	}
+	for _, want := range []string{"a beat failed", "beats arrive again", "not deregistered"} {
+		if n := strings.Count(logged.String(), want); n != 1 {
+			t.Errorf("the log says %d times %q, want once", n, want)
+		}
+	}
+	if strings.Contains(logged.String(), "passw0rd") {
+		t.Error("the log has the password")
+	}
+	time.Sleep(time.Minute) // one forgets it in time
+	if list(one) != "" {
+		t.Error("never forgotten")
+	}
 }
 
 // TestA23_RetriesBackOff: soon at first, seldom later, as usual in the end.

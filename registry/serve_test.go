@@ -254,7 +254,7 @@ func TestServeRefuses(t *testing.T) {
 		{"any IPv6 address", "[::]:9999", Config{Registries: urls}, "Config.Addr"},
 		{"any IPv4 address", "0.0.0.0:9999", Config{Registries: urls}, "Config.Addr"},
 		{"no registry", "", Config{}, "Config.Registries"},
-		{"two registries in one", "", Config{Registries: []string{"http://user:passw0rd@one,http://two"}}, "Config.Registries[0]: want http://host:port/path, one URL per entry"},
+		{"a bad one of two in an entry", "", Config{Registries: []string{"http://user:passw0rd@one, two"}}, "Config.Registries[1]: want http://host:port/path: the scheme is"},
 		{"not a URL", "", Config{Registries: []string{"http://registry", "http://user:passw0rd@regi stry"}}, "Config.Registries[1]: want http://host:port/path"},
 		{"a URL without a scheme", "", Config{Registries: []string{"localhost:9999/_geerpc_/registry"}}, `the scheme is "localhost"`},
 		{"a URL with another scheme", "", Config{Registries: []string{"tcp://user:passw0rd@registry"}}, `the scheme is "tcp"`},

@@ -7,13 +7,13 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"geerpc"
 	"geerpc/internal/backoff"
+	"geerpc/internal/registryapi"
 	"geerpc/internal/report"
 )
 
@@ -110,8 +110,8 @@ func NewGeeRegistryDiscovery(registryAddr string, timeout time.Duration) *GeeReg
 	} else {
 		d.client.Transport = shared{http.DefaultTransport}
 	}
-	for url := range strings.SplitSeq(registryAddr, ",") {
-		if s, err := newSource(strings.TrimSpace(url)); err != nil {
+	for _, url := range registryapi.SplitURLs(registryAddr) {
+		if s, err := newSource(url); err != nil {
 			d.badURLs = append(d.badURLs, err)
 		} else {
 			d.sources = append(d.sources, s)

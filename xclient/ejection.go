@@ -14,10 +14,10 @@ import (
 
 // The defaults of an Ejection.
 const (
-	DefaultEjectFailures = 5
-	DefaultEjectPause    = 5 * time.Second
-	DefaultMaxEjectPause = 5 * time.Minute
-	DefaultEjectSilence  = 5 * time.Second
+	DefaultEjectFailures   = 5
+	DefaultEjectBackoff    = 5 * time.Second
+	DefaultMaxEjectBackoff = 5 * time.Minute
+	DefaultEjectSilence    = 5 * time.Second
 )
 
 // An Ejection keeps calls off servers that do worse than the others. A server
@@ -59,10 +59,11 @@ type Ejection struct {
 	// server's latency. Zero: 5 s; negative: silence does not matter.
 	Silence time.Duration
 
-	// Pause is how long, give or take a fifth, a server gets no calls the first
+	// Backoff is how long, give or take a fifth, a server gets no calls the first
 	// time. It doubles with each further ejection without an answer in between,
-	// up to MaxPause. Zero or negative: 5 s and 5 minutes.
-	Pause, MaxPause time.Duration
+	// up to MaxBackoff. Zero: 5 s and 5 minutes; a negative Backoff is 5 s too, a
+	// negative MaxBackoff no limit, as in Retry.
+	Backoff, MaxBackoff time.Duration
 }
 
 func (e Ejection) withDefaults() Ejection {
@@ -72,13 +73,16 @@ func (e Ejection) withDefaults() Ejection {
 	if e.Silence == 0 {
 		e.Silence = DefaultEjectSilence
 	}
-	if e.Pause <= 0 {
-		e.Pause = DefaultEjectPause
+	if e.Backoff <= 0 {
+		e.Backoff = DefaultEjectBackoff
 	}
-	if e.MaxPause <= 0 {
-		e.MaxPause = DefaultMaxEjectPause
+	switch {
+	case e.MaxBackoff == 0:
+		e.MaxBackoff = DefaultMaxEjectBackoff
+	case e.MaxBackoff < 0:
+		e.MaxBackoff = unlimitedBackoff
 	}
-	e.MaxPause = max(e.MaxPause, e.Pause)
+	e.MaxBackoff = max(e.MaxBackoff, e.Backoff)
 	return e
 }
 
@@ -121,7 +125,7 @@ func (set *endpointSet) ejectLocked(s *Server, reason string) {
 	if state&probation == 0 { // it has been well since the last time
 		h.pause = 0
 	}
-	h.pause = min(max(backoff.Double(h.pause), set.ejection.Pause), set.ejection.MaxPause)
+	h.pause = min(max(backoff.Double(h.pause), set.ejection.Backoff), set.ejection.MaxBackoff)
 	h.reason = reason
 	h.state.Or(ejected)
 	h.state.And(^uint32(probation))

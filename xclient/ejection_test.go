@@ -102,7 +102,7 @@ func TestF64_FlappingServer(t *testing.T) {
 		}
 		load(xc, 6000, 10*time.Millisecond) // a minute
 		at := f.since(bad, begin)[DefaultEjectFailures:]
-		pause := float64(DefaultEjectPause)
+		pause := float64(DefaultEjectBackoff)
 		last := time.Duration(0)
 		for i, probe := range at {
 			if took := float64(probe - last); took < 0.8*pause || took > 1.2*pause+float64(100*time.Millisecond) {
@@ -132,7 +132,7 @@ func TestF64_ProbesUntilOneIsAnswered(t *testing.T) {
 		load(xc, 2, 0)
 		ejectNow(t, xc, addrs[0])
 		f.fail(failed(geerpc.CodeInvalidArgument, geerpc.InClient, geerpc.RanNever), addrs[0]) // which says nothing
-		time.Sleep(2 * DefaultEjectPause)
+		time.Sleep(2 * DefaultEjectBackoff)
 		begin := time.Now()
 		load(xc, 1000, 10*time.Millisecond)
 		at := f.since(addrs[0], begin)
@@ -182,7 +182,7 @@ func TestF64_AtMostHalf(t *testing.T) {
 					t.Errorf("%d are ejected after the first have left and come, want %d", len(again), want)
 				}
 				f.fail(nil, addrs...)
-				time.Sleep(2 * DefaultEjectPause)
+				time.Sleep(2 * DefaultEjectBackoff)
 				load(xc, 10*n, 2*time.Second)
 				if back := ejectedOf(); len(back) != 0 || xc.set.ejectedCount != 0 {
 					t.Errorf("%v are ejected in the end, %d by count", back, xc.set.ejectedCount)

@@ -446,7 +446,7 @@ func TestD205_HashKeepsTheNextServer(t *testing.T) {
 		xc.Call(ctx, "Stage.Play", 0, nil)
 		next := where()[0]
 		actors[home].plays(hangs) // so that it stays on probation
-		time.Sleep(DefaultEjectPause * 6 / 5)
+		time.Sleep(DefaultEjectBackoff * 6 / 5)
 		probe, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
 		go xc.Call(probe, "Stage.Play", 0, nil) // ends with its context
@@ -473,7 +473,7 @@ func TestD205_OneProbeAtATime(t *testing.T) {
 				xc.Call(mustEnd(t, 100*time.Millisecond), "Stage.Play", 0, nil)
 			}
 			ejectNow(t, xc, actors[0].addr)
-			time.Sleep(DefaultEjectPause * 6 / 5)
+			time.Sleep(DefaultEjectBackoff * 6 / 5)
 			synctest.Wait()
 			before := actors[0].calls.Load()
 			c := crowd{xc: xc, every: 10 * time.Millisecond, context: func() (context.Context, context.CancelFunc) {

@@ -9,9 +9,9 @@ import (
 	"geerpc/xclient/internal/budget"
 )
 
-// DefaultHedgeAttempts is how often at most a Hedge makes a call, unless told
+// DefaultMaxHedgeAttempts is how often at most a Hedge makes a call, unless told
 // otherwise.
-const DefaultHedgeAttempts = 2
+const DefaultMaxHedgeAttempts = 2
 
 // hedgeFloor is how many further attempts in ten seconds are allowed in any case:
 // fewer than with Retry, as slowness is less of a reason than failure.
@@ -45,9 +45,9 @@ type Hedge struct {
 	// negative: calls are not hedged.
 	Delay time.Duration
 
-	// Max limits how often a call is made, the first time included. Zero: 2;
+	// MaxAttempts limits how often a call is made, the first time included. Zero: 2;
 	// 1 or negative: calls are not hedged.
-	Max int
+	MaxAttempts int
 }
 
 // Intercept implements the policy as a geerpc.Interceptor. All calls through
@@ -57,10 +57,10 @@ func (h Hedge) Intercept(next geerpc.CallFunc) geerpc.CallFunc {
 }
 
 func (h Hedge) intercept(next geerpc.CallFunc, b *budget.Budget) geerpc.CallFunc {
-	if h.Max == 0 {
-		h.Max = DefaultHedgeAttempts
+	if h.MaxAttempts == 0 {
+		h.MaxAttempts = DefaultMaxHedgeAttempts
 	}
-	if h.Delay <= 0 || h.Max <= 1 {
+	if h.Delay <= 0 || h.MaxAttempts <= 1 {
 		return next
 	}
 	return (&hedger{Hedge: h, next: next, budget: b}).call
@@ -114,7 +114,7 @@ func (h *hedger) watch(r *race, begin func(), ended <-chan hedged) {
 		case a := <-ended:
 			r.end(a)
 		case <-timer.C:
-			if begun := r.running + r.attempts.count; !r.decided && begun < h.Max && h.budget.Spend() {
+			if begun := r.running + r.attempts.count; !r.decided && begun < h.MaxAttempts && h.budget.Spend() {
 				begin()
 				timer.Reset(h.Delay)
 			}

@@ -21,7 +21,7 @@ func TestHedge(t *testing.T) {
 	const ms = time.Millisecond
 	conflict := failed(geerpc.CodeAborted, geerpc.InMethod, geerpc.RanYes)
 	hedge := Hedge{Delay: 10 * ms}
-	three := Hedge{Delay: 10 * ms, Max: 3}
+	three := Hedge{Delay: 10 * ms, MaxAttempts: 3}
 	for _, c := range []struct {
 		name   string
 		hedge  Hedge
@@ -36,7 +36,7 @@ func TestHedge(t *testing.T) {
 		{"not marked", hedge, []line{good(time.Hour, "1")}, []time.Duration{0}, time.Hour, "1", nil, false},
 		{"zero", Hedge{}, []line{good(time.Hour, "1")}, []time.Duration{0}, time.Hour, "1", nil, true},
 		{"negative", Hedge{Delay: -1}, []line{good(time.Hour, "1")}, []time.Duration{0}, time.Hour, "1", nil, true},
-		{"one at most", Hedge{Delay: ms, Max: 1}, []line{good(time.Hour, "1")}, []time.Duration{0}, time.Hour, "1", nil, true},
+		{"one at most", Hedge{Delay: ms, MaxAttempts: 1}, []line{good(time.Hour, "1")}, []time.Duration{0}, time.Hour, "1", nil, true},
 		{"second is first", hedge, []line{good(time.Hour, "1"), good(ms, "2")}, []time.Duration{0, 10 * ms}, 11 * ms, "2", nil, true},
 		{"first is first", hedge, []line{good(15*ms, "1"), good(time.Hour, "2")}, []time.Duration{0, 10 * ms}, 15 * ms, "1", nil, true},
 		{"two at most", hedge, []line{good(time.Hour, "1")}, []time.Duration{0, 10 * ms}, time.Hour, "1", nil, true},
@@ -178,7 +178,7 @@ func TestHedge_Budget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const calls = 10_000
 		s := &script{lines: []line{{after: 10 * time.Millisecond}}}
-		call := Hedge{Delay: time.Millisecond, Max: 3}.Intercept(s.call)
+		call := Hedge{Delay: time.Millisecond, MaxAttempts: 3}.Intercept(s.call)
 		for range calls {
 			call(Idempotent(context.Background()), "", nil, nil)
 		}
@@ -265,7 +265,7 @@ func TestG68_ArgumentsInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		encoded := false
 		var attempts atomic.Int64
-		call := Hedge{Delay: time.Millisecond, Max: 3}.Intercept(func(context.Context, string, any, any) error {
+		call := Hedge{Delay: time.Millisecond, MaxAttempts: 3}.Intercept(func(context.Context, string, any, any) error {
 			if attempts.Add(1) == 1 {
 				time.Sleep(time.Second) // whatever the context says
 				encoded = true

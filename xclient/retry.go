@@ -17,6 +17,9 @@ const (
 	DefaultMaxBackoff  = time.Second
 )
 
+// unlimitedBackoff is in place of a maximum. It can be doubled.
+const unlimitedBackoff time.Duration = math.MaxInt64 / 2
+
 // retryFloor is how many further attempts in ten seconds are allowed in any case.
 const retryFloor = 100
 
@@ -77,7 +80,7 @@ func (r Retry) intercept(next geerpc.CallFunc, b *budget.Budget) geerpc.CallFunc
 	case r.MaxBackoff == 0:
 		r.MaxBackoff = DefaultMaxBackoff
 	case r.MaxBackoff < 0:
-		r.MaxBackoff = math.MaxInt64 / 2 // which can be doubled
+		r.MaxBackoff = unlimitedBackoff
 	}
 	r.Backoff = min(r.Backoff, r.MaxBackoff)
 	return (&retrier{Retry: r, next: next, budget: b}).call

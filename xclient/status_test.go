@@ -68,7 +68,7 @@ func TestD221_Servers(t *testing.T) {
 		if left := time.Until(st.Until); left < 3*time.Second || left > 7*time.Second || !strings.Contains(st.Why, "in a row") {
 			t.Errorf("%+v", st)
 		}
-		time.Sleep(2 * DefaultEjectPause)
+		time.Sleep(2 * DefaultEjectBackoff)
 		synctest.Wait()
 		want(addrs[0], StateProbation)
 		go xc.Call(mustEnd(t, 5*time.Second), "Stage.Play", 0, nil)

@@ -52,6 +52,15 @@ func hasProtocol(addr string) bool {
 
 func isBlank(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }
 
+// SplitURLs returns the URLs of a list with commas.
+func SplitURLs(list string) []string {
+	urls := strings.Split(list, ",")
+	for i, text := range urls {
+		urls[i] = strings.TrimSpace(text)
+	}
+	return urls
+}
+
 // ParseURL returns the URL of a registry. An error doesn't have the URL in it,
 // which may have a password.
 func ParseURL(text string) (*url.URL, error) {
