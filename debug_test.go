@@ -278,7 +278,7 @@ func TestE51_DebugPolicyMatchesThePage(t *testing.T) {
 func TestE50_E51_NamesAreText(t *testing.T) {
 	for _, name := range []string{
 		`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `</h3></section><style>*{display:none}</style>`,
-		`{{.Errors}}`, `a.b/c`, `../../etc`, "line\nbreak\x00", "\xff\xfe", `'onmouseover='x`, "‮evil",
+		`{{.Errors}}`, `a.b/c`, `../../etc`, "line\nbreak\x00", "\xff\xfe", `'onmouseover='x`, "\u202eevil",
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEnv(t, "pipe", codec.GobType)

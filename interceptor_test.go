@@ -135,7 +135,7 @@ func TestG72_ServerInterceptors(t *testing.T) {
 			return next(ctx, m, "args", "reply")
 		}, CodeInternal, 0, 0},
 		{"passes nothing at all", "Test.Run", func(_ context.Context, next CallFunc, m string, _, _ any) error {
-			return next(nil, m, nil, nil) //lint:ignore SA1012 that is the case
+			return next(nil, m, nil, nil)
 		}, CodeInternal, 0, 0},
 		{"adds a code", "Test.Run", func(context.Context, CallFunc, string, any, any) error {
 			return Errorf(CodePermissionDenied, "no")

@@ -28,7 +28,7 @@ func (Odd) TwoResults(int, *int) (int, error)                { return 0, nil }
 func (Odd) ContextLast(int, *int, context.Context) error     { return nil }
 func (Odd) ContextOnly(context.Context, *int) error          { return nil }
 func (Odd) Chatty(*int, *int) string                         { return "" }
-func (Odd) hidden(int, *int) error                           { return nil }
+func (Odd) hidden(int, *int) error                           { return nil } //lint:ignore U1000 Register leaves it out
 
 // OddOnly has no method that can be called, OnPointer one on its pointer only,
 // None none at all; plainName is not exported; Promoting has a method of an

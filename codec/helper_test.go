@@ -117,19 +117,6 @@ func readHeader(t testing.TB, c codec.Codec) {
 	}
 }
 
-// drain reads messages until the stream ends, bodies into what target returns,
-// and returns why it ended and the last error of a body.
-func drain(c codec.Codec, target func() any) (end, body error) {
-	for {
-		if err := c.ReadHeader(new(codec.Header)); err != nil {
-			return err, body
-		}
-		if err := c.ReadBody(target()); err != nil {
-			body = err
-		}
-	}
-}
-
 func wantIs(t testing.TB, err, target error) {
 	t.Helper()
 	if !errors.Is(err, target) {

@@ -142,7 +142,8 @@ func TestShutdown_Again(t *testing.T) {
 	if err := xc.Shutdown(context.Background()); err != nil {
 		t.Errorf("after Close: %v", err)
 	}
-	if err := xc.Shutdown(nil); err != errNilContext {
+	var none context.Context
+	if err := xc.Shutdown(none); err != errNilContext {
 		t.Errorf("with a nil context: %v", err)
 	}
 	if err := xc.Call(context.Background(), "Work.Name", 0, nil); err != geerpc.ErrShutdown {

@@ -30,9 +30,11 @@ func (Arith) Divide(args Args, quotient *int) error {
 	return nil
 }
 
+// noMap is nil: somebody has forgotten to make it.
+var noMap map[string]int
+
 // Crash has a bug.
 func (Arith) Crash(_ Args, _ *int) error {
-	var noMap map[string]int
 	noMap["x"] = 1
 	return nil
 }

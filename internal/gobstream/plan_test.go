@@ -187,7 +187,7 @@ func TestGobPlan_OtherTypes(t *testing.T) {
 		fewer  struct{ A int }
 		narrow struct{ A, B int8 }
 		other  struct{ A, B string }
-		hidden struct{ A, b int }
+		hidden struct{ A, b int } //lint:ignore U1000 gob leaves such a field alone
 		none   struct{ X int }
 		Part   struct{ A, B int }
 		parts  struct{ Part }

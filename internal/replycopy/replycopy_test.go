@@ -34,7 +34,7 @@ type Wide struct {
 // guarded has fields that no decoder sees.
 type guarded struct {
 	C     int
-	mu    sync.Mutex
+	mu    sync.Mutex //lint:ignore U1000 it is there to be seen
 	cache map[string]int
 }
 

@@ -274,8 +274,8 @@ func (w *Writer) SinceUnblocked() time.Duration {
 // Wait returns when no goroutine of the Writer is left. It is called after
 // Fail, and after the connection has been closed.
 func (w *Writer) Wait() {
-	w.mu.Lock() // a handOver that has not seen the error has begun, and counts
-	w.mu.Unlock()
+	w.mu.Lock()   // a handOver that has not seen the error has begun, and counts
+	w.mu.Unlock() //lint:ignore SA2001 it is waited for
 	w.wg.Wait()
 }
 
