@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/handshake"
 	"geerpc/internal/link"
 	"geerpc/internal/usercode"
 )
@@ -118,7 +119,7 @@ func (c *conn) begin() (ok bool) {
 	}()
 	defer c.link.Caught("a handshake", &err)
 	if err = c.secure(); err == nil {
-		err = c.greet()
+		err = c.handshake()
 	}
 	if err != nil {
 		return false
@@ -132,7 +133,7 @@ func (c *conn) begin() (ok bool) {
 	}
 	c.keepAlive()
 	c.watchIdleness()
-	err = skipNewline(c.link.In)
+	err = handshake.SkipNewline(c.link.In)
 	return err == nil
 }
 

@@ -140,15 +140,3 @@ func callLarge(t *testing.T, client *Client, setting string, ran Ran, call func(
 	}
 	return len(known)
 }
-
-// TestB135_DefinitionsUnannounced reads what a peer announces.
-func TestB135_DefinitionsUnannounced(t *testing.T) {
-	for announced, want := range map[wireLimit]int{0: 64 << 10, -1: 0, 5: 5, 1 << 30: 1 << 30} {
-		if got := peerDefinitions(announced); got != want {
-			t.Errorf("%d means %d, want %d", announced, got, want)
-		}
-		if got := announcedDefinitions(want); got != announced {
-			t.Errorf("%d is announced as %d, want %d", want, got, announced)
-		}
-	}
-}

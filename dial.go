@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"geerpc/internal/handshake"
 	"geerpc/internal/usercode"
 	"geerpc/internal/wire"
 )
@@ -134,7 +135,7 @@ var errNoConn error = &Error{Code: CodeInternal, Where: InClient, Ran: RanNever,
 // within lets wrap put layers on conn, within ctx or the time for a handshake. It
 // closes conn if wrap fails, panics or is still at it when that ends.
 func within(ctx context.Context, conn net.Conn, wrap connectFunc) (wrapped net.Conn, err error) {
-	ctx, cancel := limitHandshake(ctx)
+	ctx, cancel := handshake.WithTimeout(ctx)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { quietConn{conn}.Close() })
 	defer stop()
@@ -144,8 +145,8 @@ func within(ctx context.Context, conn net.Conn, wrap connectFunc) (wrapped net.C
 		}
 	}()
 	wrapped, err = wrap(ctx)
-	if err != nil && context.Cause(ctx) == errSlowHandshake {
-		err = newError(CodeDeadlineExceeded, OnLink, RanNever, "rpc client", fmt.Errorf("%w: %w", errSlowHandshake, err))
+	if err != nil && context.Cause(ctx) == handshake.ErrTimeout {
+		err = newError(CodeDeadlineExceeded, OnLink, RanNever, "rpc client", fmt.Errorf("%w: %w", handshake.ErrTimeout, err))
 	}
 	return wrapped, err
 }
@@ -209,8 +210,12 @@ func hungUp(err error) bool {
 // dialError types an error of connecting.
 func dialError(ctx context.Context, err error) error {
 	var typed *Error
-	if errors.As(err, &typed) {
+	var known *handshake.Error
+	switch {
+	case errors.As(err, &typed):
 		return err
+	case errors.As(err, &known):
+		return knownError(known)
 	}
 	cause := timeIsUp(ctx, err)
 	if cause == nil {
@@ -290,9 +295,9 @@ func connectHTTP(conn net.Conn, host string, opt *Option) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := bufio.NewReader(io.LimitReader(conn, maxHandshakeBytes))
-	if first, _ := in.Peek(1); len(first) > 0 && first[0] == tlsAlert {
-		return nil, errSpeaksTLS
+	in := bufio.NewReader(io.LimitReader(conn, handshake.MaxBytes))
+	if first, _ := in.Peek(1); len(first) > 0 && first[0] == handshake.TLSAlert {
+		return nil, handshake.ErrSpeaksTLS
 	}
 	response, err := http.ReadResponse(in, &http.Request{Method: http.MethodConnect})
 	switch {

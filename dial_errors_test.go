@@ -5,11 +5,9 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
-	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -23,6 +21,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/handshake"
 )
 
 // TestB104_Mismatches pairs each kind of client with each kind of port that it
@@ -126,7 +125,7 @@ func TestB106_UnfitAnswers(t *testing.T) {
 			ended := make(chan struct{})
 			go func() {
 				defer close(ended)
-				far.Read(make([]byte, maxHandshakeBytes))
+				far.Read(make([]byte, handshake.MaxBytes))
 				io.WriteString(far, c.answer)
 				io.Copy(io.Discard, far)
 			}()
@@ -142,7 +141,7 @@ func TestB106_UnfitAnswers(t *testing.T) {
 		for _, field := range []string{`"CodecType":7`, `"MaxMessageBytes":"x"`, `"Kinds":{}`} {
 			conn := newEnv(t, "tcp", codec.GobType).unsaid()
 			io.WriteString(conn, `{"MagicNumber":3927900,"Ack":true,`+field+`}`)
-			var a ack
+			var a handshake.Ack
 			name, _, _ := strings.Cut(field[1:], `"`)
 			if hearLine(t, conn, &a); a.OK || !strings.Contains(a.Error, "the field "+name+" of the hello can't be a JSON ") {
 				t.Errorf("%s: %+v", field, a)
@@ -390,23 +389,12 @@ func TestB133_Zone(t *testing.T) {
 // TestB133_LargeLimits announces limits that no int has, as any language
 // writes them.
 func TestB133_LargeLimits(t *testing.T) {
-	for text, want := range map[string]int{"0": 0, "-1": -1, "4194304": 4 << 20, "4194304.0": 4 << 20, "1e6": 1000000,
-		"9223372036854775807": math.MaxInt, "9223372036854775808": -1, "1e30": -1, "1e999": -1, "-1e30": -1, "null": 0} {
-		var h hello
-		if err := json.Unmarshal([]byte(`{"MaxMessageBytes":`+text+`}`), &h); err != nil || h.MaxMessageBytes.int() != want {
-			t.Errorf("%s is read as %d, %v, want %d", text, h.MaxMessageBytes.int(), err, want)
-		}
-	}
-	large := int64(3 << 30) // not for an int of 32 bits
-	if got := wireLimit(large).int(); int64(got) != min(large, math.MaxInt) {
-		t.Errorf("%d bytes are taken for %d", large, got)
-	}
 	for _, limit := range []string{"3221225472", "9223372036854775808", "1e30"} {
 		near, far := net.Pipe()
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			far.Read(make([]byte, maxHandshakeBytes))
+			far.Read(make([]byte, handshake.MaxBytes))
 			io.WriteString(far, `{"OK":true,"MaxMessageBytes":`+limit+`,"MaxInFlight":`+limit+"}\n")
 			io.Copy(io.Discard, far)
 		}()
@@ -418,7 +406,7 @@ func TestB133_LargeLimits(t *testing.T) {
 		<-ended
 		conn := newEnv(t, "tcp", codec.GobType).unsaid()
 		io.WriteString(conn, `{"MagicNumber":3927900,"CodecType":"application/gob","Ack":true,"MaxMessageBytes":`+limit+`}`)
-		var a ack
+		var a handshake.Ack
 		if hearLine(t, conn, &a); !a.OK {
 			t.Errorf("%s: %+v", limit, a)
 		}

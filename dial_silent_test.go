@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"geerpc/internal/handshake"
 )
 
 // The peer takes a connection and says nothing, and there is no limit on
@@ -29,7 +31,7 @@ func TestB168_SilentPeerWithoutConnectTimeout(t *testing.T) {
 				defer day.Stop()
 				start := time.Now()
 				_, err := dial(near)
-				if took := time.Since(start); took != handshakeTimeout {
+				if took := time.Since(start); took != handshake.Timeout {
 					t.Errorf("took %v", took)
 				}
 				wantError(t, err, CodeDeadlineExceeded, OnLink, RanNever)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/handshake"
 )
 
 // What the port turned out to be is said, and the way out.
@@ -51,8 +52,8 @@ func TestDial_OtherServers(t *testing.T) {
 func TestDial_TLSAlert(t *testing.T) {
 	client, server := net.Pipe()
 	go func() { // ends with the hello
-		server.Read(make([]byte, maxHandshakeBytes))
-		server.Write([]byte{tlsAlert, 3, 1, 0, 2, 2, 10})
+		server.Read(make([]byte, handshake.MaxBytes))
+		server.Write([]byte{handshake.TLSAlert, 3, 1, 0, 2, 2, 10})
 		server.Close()
 	}()
 	_, err := NewClient(client, nil)

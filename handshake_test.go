@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/handshake"
 )
 
 // A rejection is a connection that a server is going to reject, in a bubble.
@@ -68,13 +69,13 @@ func TestA7_SlowHandshakes(t *testing.T) {
 	run("brace and no more", func(t *testing.T) {
 		r := newRejection()
 		r.Write([]byte("{"))
-		r.expect(t, handshakeTimeout, "no complete handshake")
+		r.expect(t, handshake.Timeout, "no complete handshake")
 	})
 	run("brace after a minute", func(t *testing.T) {
 		r := newRejection()
 		<-time.After(time.Minute)
 		r.Write([]byte("{"))
-		r.expect(t, time.Minute+handshakeTimeout, "no complete handshake")
+		r.expect(t, time.Minute+handshake.Timeout, "no complete handshake")
 	})
 	run("B2 slow loris, a byte a second", func(t *testing.T) {
 		r := newRejection()
@@ -85,10 +86,10 @@ func TestA7_SlowHandshakes(t *testing.T) {
 				_, err = r.Write([]byte("{"))
 			}
 		}()
-		r.expect(t, handshakeTimeout, "no complete handshake")
+		r.expect(t, handshake.Timeout, "no complete handshake")
 		<-ended
 	})
-	run("silent", func(t *testing.T) { newRejection().expect(t, silentTimeout, "") })
+	run("silent", func(t *testing.T) { newRejection().expect(t, handshake.SilentTimeout, "") })
 	run("64 MiB", func(t *testing.T) {
 		r := newRejection()
 		taken := 0
@@ -100,16 +101,16 @@ func TestA7_SlowHandshakes(t *testing.T) {
 		}()
 		r.expect(t, 0, "more than 4096 bytes")
 		<-wrote
-		if taken > 2*maxHandshakeBytes {
+		if taken > 2*handshake.MaxBytes {
 			t.Errorf("%d bytes were taken", taken)
 		}
 	})
 	run("just in time", func(t *testing.T) {
 		r := newRejection()
-		<-time.After(silentTimeout - time.Second)
+		<-time.After(handshake.SilentTimeout - time.Second)
 		r.Write([]byte("{"))
-		<-time.After(handshakeTimeout - time.Second)
-		var answer ack
+		<-time.After(handshake.Timeout - time.Second)
+		var answer handshake.Ack
 		go io.WriteString(r.Conn, `"MagicNumber":3927900,"CodecType":"application/json","Ack":true}`)
 		if hearLine(t, r.Conn, &answer); !answer.OK {
 			t.Errorf("refused: %+v", answer)
@@ -123,7 +124,7 @@ func TestA7_SlowHandshakes(t *testing.T) {
 func TestB1_RandomBytes(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
-		noise := make([]byte, 1+random.IntN(2*maxHandshakeBytes))
+		noise := make([]byte, 1+random.IntN(2*handshake.MaxBytes))
 		for i := range noise {
 			noise[i] = byte(random.Uint32())
 		}
@@ -135,7 +136,7 @@ func TestB1_RandomBytes(t *testing.T) {
 			go r.Write(noise) // ends with the connection
 			said, _ := io.ReadAll(r.Conn)
 			<-r.served
-			if took := time.Since(r.start); took > handshakeTimeout {
+			if took := time.Since(r.start); took > handshake.Timeout {
 				t.Errorf("closed after %v", took)
 			}
 			r.server.reports.Wait(time.Minute)
@@ -151,13 +152,13 @@ func TestB1_RandomBytes(t *testing.T) {
 func TestB3_HandshakeSize(t *testing.T) {
 	const head, tail = `{"MagicNumber":3927900,"CodecType":"application/gob","Ack":true`, `}`
 	blanks := func(n int) string { return head + strings.Repeat(" ", n-len(head)-len(tail)) + tail }
-	deep := (maxHandshakeBytes - len(head) - len(`,"x":1}`)) / 2
+	deep := (handshake.MaxBytes - len(head) - len(`,"x":1}`)) / 2
 	cases := []struct {
 		name, hello string
 		ok, answer  bool
 	}{
-		{"4096 bytes", blanks(maxHandshakeBytes), true, true},
-		{"4097 bytes", blanks(maxHandshakeBytes + 1), false, false},
+		{"4096 bytes", blanks(handshake.MaxBytes), true, true},
+		{"4097 bytes", blanks(handshake.MaxBytes + 1), false, false},
 		{"deep arrays", head + `,"x":` + strings.Repeat("[", deep) + "1" + strings.Repeat("]", deep) + tail, true, true},
 		{"deep objects without end", head + strings.Repeat(`,"x":{"y":1`, 1000), false, false},
 		{"brackets that don't match", head + `,"x":[}]}`, false, false},
@@ -183,7 +184,7 @@ func TestB3_HandshakeSize(t *testing.T) {
 				}
 				return
 			}
-			var answer ack
+			var answer handshake.Ack
 			if hearLine(t, conn, &answer); answer.OK != c.ok {
 				t.Errorf("answer is %+v", answer)
 			}
@@ -332,9 +333,9 @@ func TestA18_ConnectTimeout(t *testing.T) {
 // like the Option, or answer what is no acknowledgement.
 func TestB7_HungUpOn(t *testing.T) {
 	for name, answer := range map[string]string{"nothing": "", "half a line": `{"OK":tr`, "noise": "\x00\x01\x02\n", "a page": "HTTP/1.1 400 Bad Request\r\n\r\n",
-		"a wrong type": `{"OK":"yes"}` + "\n", "without end": `{"OK":"` + strings.Repeat("y", 2*maxHandshakeBytes)} {
+		"a wrong type": `{"OK":"yes"}` + "\n", "without end": `{"OK":"` + strings.Repeat("y", 2*handshake.MaxBytes)} {
 		addr := double(t, func(conn net.Conn) {
-			var h hello
+			var h handshake.Hello
 			hearLine(t, conn, &h)
 			io.WriteString(conn, answer)
 		})
@@ -408,7 +409,7 @@ func TestAck_OfOthers(t *testing.T) {
 
 // A token that can't arrive as it is is refused where it is set.
 func TestE48_UnfitToken(t *testing.T) {
-	for name, token := range map[string]string{"long": strings.Repeat("x", maxHandshakeBytes), "not text": "\xff\xfe\x01"} {
+	for name, token := range map[string]string{"long": strings.Repeat("x", handshake.MaxBytes), "not text": "\xff\xfe\x01"} {
 		t.Run(name, func(t *testing.T) {
 			e := newEnv(t, "pipe", codec.GobType)
 			e.Token = token

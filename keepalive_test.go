@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/handshake"
 	"geerpc/internal/link"
 )
 
@@ -218,14 +219,14 @@ func TestD116_NoFlood(t *testing.T) {
 		near, far := net.Pipe()
 		defer far.Close()
 		go func() {
-			far.Read(make([]byte, maxHandshakeBytes))
+			far.Read(make([]byte, handshake.MaxBytes))
 			io.WriteString(far, `{"OK":true,"Extended":true,"Kinds":["ping"],"PingInterval":30}`+"\n")
 		}()
 		client, err := NewClient(near, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := client.opt.PingInterval; got != minInterval {
+		if got := client.opt.PingInterval; got != minPingInterval {
 			t.Errorf("the client pings every %v", got)
 		}
 		client.Close()
@@ -248,7 +249,7 @@ func TestD116_Intervals(t *testing.T) {
 		"server waits for ever":        {time.Hour, -1, time.Hour},
 		"neither":                      {-1, -1, 0},
 		"impatient, and no pings":      {-1, time.Second, 0},
-		"a moment is enough":           {0, 3 * time.Millisecond, minInterval},
+		"a moment is enough":           {0, 3 * time.Millisecond, minPingInterval},
 		"longer than a Duration holds": {1<<63 - 1, -1, link.MaxInterval},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,6 +22,7 @@ var layers = [][]string{
 	{"internal/gobstream"},
 	{"codec"},
 	{"internal/link"},
+	{"internal/handshake"},
 	{"geerpc"},
 	{"xclient", "registry"},
 	{"cmd", "examples", "test"},

@@ -15,8 +15,13 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/handshake"
 	"geerpc/internal/wire"
 )
+
+// probeAfter is how long a server is silent before it is asked whether it is an old
+// one.
+const probeAfter = 5 * time.Second
 
 // pipeTo is a Dialer to serve, on the other end of a pipe. All ends with the
 // test.
@@ -98,10 +103,10 @@ func TestB105_Silence(t *testing.T) {
 		option Option
 		after  time.Duration
 	}{
-		"no limit":        {Option{HandleTimeout: time.Minute}, handshakeTimeout},
+		"no limit":        {Option{HandleTimeout: time.Minute}, handshake.Timeout},
 		"20 s to connect": {Option{ConnectTimeout: 20 * time.Second}, 20 * time.Second},
-		"another codec":   {Option{CodecType: codec.JsonType}, handshakeTimeout},
-		"a long token":    {Option{Token: strings.Repeat("x", legacyBytes)}, handshakeTimeout},
+		"another codec":   {Option{CodecType: codec.JsonType}, handshake.Timeout},
+		"a long token":    {Option{Token: strings.Repeat("x", legacyBytes)}, handshake.Timeout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -136,15 +141,15 @@ func TestB105_LateAnswers(t *testing.T) {
 		"a web page":          {"HTTP/1.1 400 Bad Request\r\n\r\n", "DialHTTP"},
 		"a TLS alert":         {"\x15\x03\x01\x00\x02\x02\x0a", "TLS"},
 		"another seq":         {old(oldHeader{Seq: 1, Error: "no"}), "no acknowledgement"},
-		"no error":            {old(oldHeader{Seq: probeSeq}), "no acknowledgement"},
+		"no error":            {old(oldHeader{Seq: MagicNumber}), "no acknowledgement"},
 		"noise":               {"\x03\x01\x02\x03\x03\x01\x02\x03", "corrupt"},
-		"half a message":      {old(oldHeader{Seq: probeSeq, Error: "no"})[:30], "server closed the connection"},
+		"half a message":      {old(oldHeader{Seq: MagicNumber, Error: "no"})[:30], "server closed the connection"},
 		"nothing, and hangup": {"", "server closed the connection"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				opt := &Option{ConnectTimeout: 20 * time.Second, Dialer: pipeTo(t, func(conn net.Conn) {
-					json.NewDecoder(conn).Decode(new(hello))
+					json.NewDecoder(conn).Decode(new(handshake.Hello))
 					conn.Read(make([]byte, legacyBytes)) // the probe
 					io.WriteString(conn, c.answer)
 				})}
@@ -174,7 +179,7 @@ func TestB105_OwnServerWakesUp(t *testing.T) {
 			server := NewServer()
 			server.Register(new(Arith))
 			opt := &Option{ConnectTimeout: 20 * time.Second, Dialer: pipeTo(t, func(conn net.Conn) {
-				buffer := make([]byte, maxHandshakeBytes)
+				buffer := make([]byte, handshake.MaxBytes)
 				n, _ := conn.Read(buffer)
 				<-time.After(stopped)
 				server.ServeConn(wire.WithAhead(conn, buffer[:n]))
@@ -211,7 +216,7 @@ func TestB105_OneHelloForBoth(t *testing.T) {
 	for name, opt := range map[string]Option{"gob": {}, "JSON": {CodecType: codec.JsonType}, "long token": {Token: strings.Repeat("x", legacyBytes)}} {
 		said := make(chan string, 1)
 		opt.Dialer = pipeTo(t, func(conn net.Conn) {
-			buffer := make([]byte, maxHandshakeBytes)
+			buffer := make([]byte, handshake.MaxBytes)
 			n, _ := conn.Read(buffer)
 			said <- string(buffer[:n])
 		})

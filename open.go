@@ -51,7 +51,7 @@ func (c *Client) opened(ctx context.Context, o *opening) error {
 		return err
 	case <-c.gone:
 		close(o.abandoned)
-		return greetError(ctx, c.link.Cause())
+		return handshakeError(ctx, c.link.Cause())
 	case <-ctx.Done():
 	}
 	grace := time.NewTimer(closeGrace)
@@ -123,7 +123,7 @@ func (c *Client) establish(ctx context.Context, connect connectFunc) (err error)
 	c.pending.ended = c.link.Context().Done()
 	context.AfterFunc(c.link.Context(), c.conclude)
 	c.server = addrText(remoteAddr(conn)) // once run knows what to close, should this end our goroutine
-	if err := c.greet(ctx); err != nil {
+	if err := c.handshake(ctx); err != nil {
 		return err
 	}
 	c.keepAlive()

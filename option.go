@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/handshake"
 	"geerpc/internal/link"
 )
 
 // MagicNumber marks the first bytes of a connection as geerpc's.
-const MagicNumber = 0x3bef5c
+const MagicNumber = handshake.MagicNumber // 0x3bef5c
 
 // The defaults of both sides.
 const (

@@ -266,7 +266,7 @@ func TestA111_NilConstructor(t *testing.T) {
 				t.Errorf("Dial: %v", err)
 			}
 			p := e.handshake(nil)
-			if p.ack.OK || p.ack.Code == CodeOK || !strings.Contains(p.ack.Error, want) {
+			if p.ack.OK || Code(p.ack.Code) == CodeOK || !strings.Contains(p.ack.Error, want) {
 				t.Errorf("acknowledgement is %+v", p.ack)
 			}
 		})

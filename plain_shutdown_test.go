@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/handshake"
 )
 
 // A call of a plain client that waits for a slot when the server begins to shut
@@ -17,7 +18,7 @@ func TestD153_PlainCallThatWaitsForASlot(t *testing.T) {
 			e.MaxInFlight = 1
 			gate := make(chan struct{})
 			RegisterFunc(e.Server, "Test.Wait", func(context.Context, Args) (Reply, error) { <-gate; return Reply{1}, nil })
-			p := e.handshake(func(h *hello) { h.Extended = false })
+			p := e.handshake(func(h *handshake.Hello) { h.Extended = false })
 			p.call(t, "Test.Wait", 1, Args{})
 			p.call(t, "Arith.Add", 2, Args{1, 1})
 			conn := func() (c *conn) {
@@ -58,7 +59,7 @@ func TestD153_PlainCallThatWaitsForASlot(t *testing.T) {
 func TestD153_ConnectionEndsBeforeTheSlot(t *testing.T) {
 	e := newEnv(t, "tcp", codec.GobType)
 	e.MaxInFlight = 1
-	p := e.handshake(func(h *hello) { h.Extended = false })
+	p := e.handshake(func(h *handshake.Hello) { h.Extended = false })
 	p.call(t, "Arith.Block", 1, Args{})
 	p.call(t, "Arith.Add", 2, Args{1, 1})
 	time.Sleep(10 * time.Millisecond) // the second may wait by then

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/handshake"
 	"geerpc/internal/wire"
 )
 
@@ -18,6 +19,9 @@ import (
 
 // patient is how long a test waits for what should come at once.
 const patient = 10 * time.Second
+
+// legacyBytes is how much an old server's first read takes at most.
+const legacyBytes = 512
 
 // unsaid returns a connection to e's server on which nothing has been said yet.
 func (e *env) unsaid() net.Conn {
@@ -40,17 +44,17 @@ func (e *env) unsaid() net.Conn {
 type codecPeer struct {
 	net.Conn
 	codec.Codec
-	ack ack
+	ack handshake.Ack
 }
 
 func (p *codecPeer) Close() error { return p.Conn.Close() }
 
 // handshake says hello as our client does, changed by edit, and reads the
 // answer.
-func (e *env) handshake(edit func(*hello)) *codecPeer {
+func (e *env) handshake(edit func(*handshake.Hello)) *codecPeer {
 	e.t.Helper()
 	p := &codecPeer{Conn: e.unsaid()}
-	h := hello{MagicNumber: MagicNumber, CodecType: e.codec, Version: protocolVersion, Ack: true, Extended: true, Kinds: kinds}
+	h := handshake.Hello{MagicNumber: MagicNumber, CodecType: e.codec, Version: handshake.Version, Ack: true, Extended: true, Kinds: allKinds}
 	if edit != nil {
 		edit(&h)
 	}
@@ -211,7 +215,7 @@ func serveDouble(t testing.TB, lis net.Listener, serve func(net.Conn)) {
 // welcome is the server's half of a handshake that goes well.
 func welcome(t testing.TB, conn net.Conn) {
 	t.Helper()
-	var h hello
+	var h handshake.Hello
 	hearLine(t, conn, &h)
-	sayLine(t, conn, ack{OK: true, Version: protocolVersion, Extended: true, Kinds: kinds})
+	sayLine(t, conn, handshake.Ack{OK: true, Version: handshake.Version, Extended: true, Kinds: allKinds})
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/handshake"
 	"geerpc/internal/report"
 )
 
@@ -223,7 +224,7 @@ func handshakeTLS(conn io.ReadWriteCloser) error {
 	if !ok {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), handshake.Timeout)
 	defer cancel()
 	return secured.HandshakeContext(ctx)
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"geerpc/internal/handshake"
 )
 
 // TestE45_TLS has client and server disagree about TLS in every way: Dial
@@ -89,8 +91,8 @@ func TestE46_StalledTLSHandshake(t *testing.T) {
 		defer client.Close()
 		begin := time.Now()
 		NewServer().ServeConn(tls.Server(server, &tls.Config{Certificates: []tls.Certificate{cert}}))
-		if took := time.Since(begin); took != handshakeTimeout {
-			t.Errorf("closed after %v, want %v", took, handshakeTimeout)
+		if took := time.Since(begin); took != handshake.Timeout {
+			t.Errorf("closed after %v, want %v", took, handshake.Timeout)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/handshake"
 )
 
 // writeOnly makes a connection of a buffer, for a codec to write to.
@@ -87,8 +88,8 @@ func helloTo(t *testing.T, e *env) net.Conn {
 	}
 	t.Cleanup(func() { conn.Close() })
 	conn.SetDeadline(time.Now().Add(5 * time.Second))
-	line, _ := json.Marshal(hello{MagicNumber: MagicNumber, CodecType: codec.GobType,
-		Version: protocolVersion, Ack: true, Extended: true, Kinds: kinds})
+	line, _ := json.Marshal(handshake.Hello{MagicNumber: MagicNumber, CodecType: codec.GobType,
+		Version: handshake.Version, Ack: true, Extended: true, Kinds: allKinds})
 	if _, err := conn.Write(append(line, '\n')); err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +100,7 @@ func helloTo(t *testing.T, e *env) net.Conn {
 		}
 		answer = append(answer, b[0])
 	}
-	var a ack
+	var a handshake.Ack
 	if err := json.Unmarshal(answer, &a); err != nil || !a.OK || !a.Extended {
 		t.Fatalf("%s, %v", answer, err)
 	}

@@ -1,0 +1,92 @@
+package handshake
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"geerpc/internal/link"
+	"geerpc/internal/wire"
+)
+
+// The server's side.
+
+var (
+	errSilent = errors.New("silent for too long")
+	errSlow   = fmt.Errorf("no complete handshake within %v", Timeout)
+)
+
+// Await waits for the client's first byte, and closes the link if none has come
+// within a time. A connection that is silent costs a timer, and no buffer.
+func Await(l *link.Link, limit time.Duration) error {
+	alarm := wire.NewAlarm(func() { l.Fail(errSilent) })
+	alarm.Set(limit)
+	_, err := l.In.Peek(1)
+	if !alarm.Stop() && err == nil {
+		err = errSilent
+	}
+	return orCause(l, err)
+}
+
+// ReadHello reads the hello, of which the first byte has come, and closes the link if
+// that takes longer than Timeout. It returns an Error if a field has a wrong type.
+// The other fields are set then, so that the server can answer a client that asks for
+// it.
+func ReadHello(l *link.Link) (*Hello, error) {
+	alarm := wire.NewAlarm(func() { l.Fail(errSlow) })
+	alarm.Set(Timeout)
+	defer alarm.Stop()
+	if first := l.In.Buffered()[0]; !beginsObject(first) {
+		return nil, fmt.Errorf("%w: first byte %#02x", errNoHandshake, first)
+	}
+	data, err := peekObject(l.In)
+	if err != nil {
+		return nil, orCause(l, err)
+	}
+	defer l.In.Discard(len(data))
+	h := new(Hello)
+	err = json.Unmarshal(data, h)
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		err = &Error{Reason: BadHello, Text: fmt.Sprintf("the field %s of the hello can't be a JSON %s", wrong.Field, wrong.Value)}
+	}
+	return h, orCause(l, err)
+}
+
+// orCause returns err or, if this side has closed the link, why it did: that explains
+// more than the error of a read.
+func orCause(l *link.Link, err error) error {
+	if cause := l.Cause(); err != nil && cause != nil {
+		return cause
+	}
+	return err
+}
+
+// Apply puts in force what the client asks for in its hello: its limits and, if the
+// link's codec has it, the extended layout.
+func (h *Hello) Apply(l *link.Link) {
+	applyLimits(l, h.MaxMessageBytes, h.MaxDefinitionBytes)
+	if h.Extended && l.Whole() {
+		l.Extend(link.NewKinds(h.Kinds))
+	}
+}
+
+// Accept sends an acknowledgement with the server's limits, after Apply.
+func Accept(l *link.Link, a Ack) error {
+	a.OK, a.Version, a.Extended, a.Kinds = true, Version, l.Extended(), kinds
+	a.MaxMessageBytes, a.MaxDefinitionBytes = Limit(l.Wire.MaxRead), announceDefinitions(l.Wire.MaxReadDefinitions)
+	return send(l, a)
+}
+
+// Refuse tells the client why its connection is refused, and returns when it has been
+// sent or the link is closed.
+func Refuse(l *link.Link, code uint8, text string) {
+	send(l, Ack{Code: code, Error: text})
+	l.Out.Drain(l.Context())
+}
+
+func send(l *link.Link, a Ack) error {
+	line, _ := json.Marshal(a) // strings and numbers: it can't fail
+	return l.Say(append(line, '\n'))
+}
