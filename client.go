@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"reflect"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -47,37 +45,6 @@ var (
 	_ Caller    = (*Client)(nil)
 	_ io.Closer = (*Client)(nil)
 )
-
-// NewClient returns a Client on conn, which is the Client's from now on, also
-// if this fails. It shakes hands with the server at the other end, within
-// opt.ConnectTimeout. A nil opt is DefaultOption; opt.Dialer and opt.TLSConfig
-// are not used. NewConn makes a net.Conn of other streams, such as the standard
-// input and output of a child process.
-func NewClient(conn net.Conn, opt *Option) (*Client, error) {
-	return newClientOn(conn, opt, func(context.Context, *Option) (net.Conn, error) { return conn, nil })
-}
-
-// newClientOn returns a Client on what connect makes of conn.
-func newClientOn(conn net.Conn, opt *Option, connect func(context.Context, *Option) (net.Conn, error)) (*Client, error) {
-	if isNil(conn) {
-		return nil, &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever, Message: "rpc client: the connection is nil"}
-	}
-	o, err := parseOptions(opt)
-	if err != nil {
-		conn.Close()
-		return nil, err
-	}
-	ctx, cancel := o.connectContext(context.Background())
-	defer cancel()
-	return newClient(ctx, o, func(ctx context.Context) (net.Conn, error) { return connect(ctx, &o) })
-}
-
-// isNil reports whether there is no connection: nil, or a nil pointer in the
-// interface.
-func isNil(conn net.Conn) bool {
-	v := reflect.ValueOf(conn)
-	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
-}
 
 // Close closes the connection. Calls in flight fail with an error that wraps
 // ErrShutdown. It returns when nothing of the Client is left running, or

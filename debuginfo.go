@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"geerpc/internal/usercode"
 )
 
 // maxDebugConns limits the connections that the debug page lists.
@@ -163,7 +165,7 @@ func debugConnsOf(conns []*conn) debugConns {
 // describe returns the connection's row. What the handshake writes is read
 // only if it is over.
 func (c *conn) describe(greeted bool, inFlight int64) debugConn {
-	d := debugConn{Peer: addressOf(remoteAddr(c.link.Conn)), InFlight: inFlight,
+	d := debugConn{Peer: addressOf(usercode.RemoteAddr(c.link.Conn)), InFlight: inFlight,
 		Gone: c.link.Context().Err() != nil, AgeSeconds: time.Since(c.since).Seconds()}
 	if greeted {
 		d.TLS = c.peer.TLS != nil
@@ -182,7 +184,7 @@ func addressOf(addr net.Addr) string {
 	if addr == nil {
 		return ""
 	}
-	if s := addrText(addr); s != "" && s != "@" {
+	if s := usercode.AddrText(addr); s != "" && s != "@" {
 		return s
 	}
 	return addr.Network()

@@ -1,24 +1,23 @@
 package geerpc
 
 import (
-	"bufio"
+	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
+	"log/slog"
 	"net"
-	"net/http"
-	"net/netip"
-	"regexp"
+	"runtime/debug"
 	"strings"
-	"syscall"
 	"time"
 
-	"geerpc/internal/handshake"
+	"geerpc/internal/link"
+	"geerpc/internal/transport"
 	"geerpc/internal/usercode"
-	"geerpc/internal/wire"
 )
+
+// How a Client begins: Dial and its relatives, and the goroutine that makes the
+// connection, shakes hands, and then reads.
 
 // Dial connects to a server at an address of a network, as net.Dial has it:
 // tcp, unix and so on. The option is optional; see Option for TLS, tokens and
@@ -30,12 +29,12 @@ func Dial(network, address string, opts ...*Option) (*Client, error) {
 // DialContext is Dial within a context: when ctx ends before the Client is
 // there, DialContext fails. The Client does not depend on ctx any more.
 func DialContext(ctx context.Context, network, address string, opts ...*Option) (*Client, error) {
-	return dial(ctx, transport{network: network}, address, opts...)
+	return dial(ctx, transport.Protocol{Network: network}, address, opts...)
 }
 
 // DialHTTP connects to a server that is behind HTTP, with a CONNECT request.
 func DialHTTP(network, address string, opts ...*Option) (*Client, error) {
-	return dial(context.Background(), transport{network: network, http: true}, address, opts...)
+	return dial(context.Background(), transport.Protocol{Network: network, HTTP: true}, address, opts...)
 }
 
 // XDial connects to a server at protocol@address, where protocol is http,
@@ -47,38 +46,95 @@ func XDial(rpcAddr string, opts ...*Option) (*Client, error) {
 
 // XDialContext is XDial within a context, as DialContext is Dial.
 func XDialContext(ctx context.Context, rpcAddr string, opts ...*Option) (*Client, error) {
-	protocol, address, ok := strings.Cut(rpcAddr, "@")
-	if !ok || protocol == "" || address == "" {
-		return nil, &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever,
-			Message: fmt.Sprintf("rpc client: wrong format %q, want protocol@host:port, such as tcp@10.0.0.1:9999", rpcAddr)}
+	name, address, ok := strings.Cut(rpcAddr, "@")
+	if !ok || name == "" || address == "" {
+		return nil, badDial("wrong format %q, want protocol@host:port, such as tcp@10.0.0.1:9999", rpcAddr)
 	}
-	t := protocols(protocol)
-	if _, port, err := net.SplitHostPort(address); t.http && err == nil && strings.Contains(port, "/") {
-		return nil, &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever,
-			Message: fmt.Sprintf("rpc client: the address %q has a path: put that into Option.HTTPPath", rpcAddr)}
+	protocol := transport.ParseProtocol(name)
+	if _, port, err := net.SplitHostPort(address); protocol.HTTP && err == nil && strings.Contains(port, "/") {
+		return nil, badDial("the address %q has a path: put that into Option.HTTPPath", rpcAddr)
 	}
-	return dial(ctx, t, address, opts...)
+	return dial(ctx, protocol, address, opts...)
 }
 
-// A transport is how a connection is made.
-type transport struct {
-	network   string
-	tls, http bool
+// badDial returns the Error for a Dial that can never work.
+func badDial(format string, a ...any) error {
+	return &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever, Message: "rpc client: " + fmt.Sprintf(format, a...)}
 }
 
-func protocols(name string) transport {
-	switch name {
-	case "http":
-		return transport{network: "tcp", http: true}
-	case "https":
-		return transport{network: "tcp", http: true, tls: true}
-	case "tls":
-		return transport{network: "tcp", tls: true}
+func dial(ctx context.Context, protocol transport.Protocol, address string, opts ...*Option) (*Client, error) {
+	if ctx == nil {
+		return nil, errNilContext
 	}
-	return transport{network: name}
+	opt, err := parseOptions(opts...)
+	if err != nil {
+		return nil, err
+	}
+	return newClient(ctx, opt, func(ctx context.Context) (net.Conn, error) {
+		return protocol.Connect(ctx, address, transport.Config{Dial: opt.Dialer, TLS: opt.TLSConfig, HTTPPath: opt.httpPath()})
+	})
 }
 
-// connectContext limits connecting.
+func (opt *Option) httpPath() string { return cmp.Or(opt.HTTPPath, defaultRPCPath) }
+
+// NewClient returns a Client on conn, which is the Client's from now on, also
+// if this fails. It shakes hands with the server at the other end, within
+// opt.ConnectTimeout. A nil opt is DefaultOption; opt.Dialer and opt.TLSConfig
+// are not used. NewConn makes a net.Conn of other streams, such as the standard
+// input and output of a child process.
+func NewClient(conn net.Conn, opt *Option) (*Client, error) {
+	return newClientOn(conn, opt, func(context.Context, *Option) (net.Conn, error) { return conn, nil })
+}
+
+// NewHTTPClient returns a Client on conn, at whose other end is an HTTP server
+// that has an RPC server behind it. Otherwise it is as NewClient.
+func NewHTTPClient(conn net.Conn, opt *Option) (*Client, error) {
+	return newClientOn(conn, opt, func(ctx context.Context, opt *Option) (net.Conn, error) {
+		return transport.Tunnel(ctx, conn, opt.httpPath())
+	})
+}
+
+// newClientOn returns a Client on what connect makes of conn.
+func newClientOn(conn net.Conn, opt *Option, connect func(context.Context, *Option) (net.Conn, error)) (*Client, error) {
+	if transport.IsNil(conn) {
+		return nil, badDial("the connection is nil")
+	}
+	o, err := parseOptions(opt)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return newClient(context.Background(), o, func(ctx context.Context) (net.Conn, error) { return connect(ctx, &o) })
+}
+
+// A connectFunc makes the connection of a Client, up to the handshake. If it fails, it
+// closes what it has made.
+type connectFunc func(ctx context.Context) (net.Conn, error)
+
+// newClient connects and shakes hands within ctx and opt.ConnectTimeout. That is the
+// work of the goroutine that reads afterwards, and not of the caller's, because it runs
+// code of the user's, which may panic, or go on waiting when its time is over.
+func newClient(ctx context.Context, opt Option, connect connectFunc) (*Client, error) {
+	ctx, cancel := opt.connectContext(ctx)
+	defer cancel()
+	c := &Client{
+		opt:    opt,
+		done:   make(chan struct{}),
+		gone:   make(chan struct{}),
+		closed: make(chan struct{}),
+	}
+	c.pending.freed, c.pending.room = make(chan struct{}, 1), make(chan struct{}, 1)
+	c.pending.drained = func() { c.link.Fail(errDrained) }
+	c.waiters.New = newWaiter
+	o := &opening{outcome: make(chan error), abandoned: make(chan struct{})}
+	go c.run(ctx, connect, o) // ends with the connection; Close waits
+	if err := c.awaitOpen(ctx, o); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// connectContext limits ctx by ConnectTimeout.
 func (opt *Option) connectContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	if opt.ConnectTimeout <= 0 {
 		return context.WithCancel(ctx)
@@ -89,238 +145,108 @@ func (opt *Option) connectContext(ctx context.Context) (context.Context, context
 
 var errConnectTimeout = errors.New("connect timeout")
 
-func dial(ctx context.Context, t transport, address string, opts ...*Option) (*Client, error) {
-	if ctx == nil {
-		return nil, errNilContext
-	}
-	opt, err := parseOptions(opts...)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := opt.connectContext(ctx)
-	defer cancel()
-	return newClient(ctx, opt, func(ctx context.Context) (net.Conn, error) { return t.connect(ctx, address, &opt) })
+// An opening is how the goroutine of a new Client reports to newClient.
+type opening struct {
+	outcome   chan error
+	abandoned chan struct{} // closed when newClient does not wait for the outcome any more
 }
 
-// connect makes the connection up to the handshake, within ctx.
-func (t transport) connect(ctx context.Context, address string, opt *Option) (net.Conn, error) {
-	dialer := opt.Dialer
-	if dialer == nil {
-		dialer = new(net.Dialer).DialContext
+// report delivers the outcome. It reports false if nobody waits for it.
+func (o *opening) report(err error) bool {
+	select {
+	case o.outcome <- err:
+		return true
+	case <-o.abandoned:
+		return false
 	}
-	conn, err := dialer(ctx, t.network, address)
-	if err != nil {
-		return nil, err
-	}
-	if isNil(conn) {
-		return nil, errNoConn
-	}
-	return within(ctx, conn, func(ctx context.Context) (net.Conn, error) {
-		secured := conn
-		if t.tls || opt.TLSConfig != nil {
-			if secured, err = t.secure(ctx, conn, address, opt); err != nil {
-				return nil, err
-			}
-		}
-		if t.http {
-			return connectHTTP(secured, hostOf(address), opt)
-		}
-		return secured, nil
-	})
 }
 
-var errNoConn error = &Error{Code: CodeInternal, Where: InClient, Ran: RanNever,
-	Message: "rpc client: the Dialer returned no connection, and no error"}
+// awaitOpen returns the outcome. If the Dialer or the connection hangs, it returns an
+// error soon after the end of ctx, or of the connection.
+func (c *Client) awaitOpen(ctx context.Context, o *opening) error {
+	select {
+	case err := <-o.outcome:
+		return err
+	case <-c.gone:
+		close(o.abandoned)
+		return handshakeError(ctx, c.link.Cause())
+	case <-ctx.Done():
+	}
+	grace := time.NewTimer(closeGrace)
+	defer grace.Stop()
+	select {
+	case err := <-o.outcome:
+		return err
+	case <-grace.C:
+		close(o.abandoned)
+		return dialError(ctx, errStuck)
+	}
+}
 
-// within lets wrap put layers on conn, within ctx or the time for a handshake. It
-// closes conn if wrap fails, panics or is still at it when that ends.
-func within(ctx context.Context, conn net.Conn, wrap connectFunc) (wrapped net.Conn, err error) {
-	ctx, cancel := handshake.WithTimeout(ctx)
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { quietConn{conn}.Close() })
-	defer stop()
+var errStuck = errors.New("the Dialer, or the connection's Read, does not return although its time is over")
+
+// run is the Client's goroutine: it connects, and then it reads.
+func (c *Client) run(ctx context.Context, connect connectFunc, o *opening) {
+	err := errDialExit // unless open returns
 	defer func() {
-		if wrapped == nil {
-			quietConn{conn}.Close()
+		if err == nil {
+			return
+		}
+		if c.link != nil {
+			c.link.Fail(usercode.Error(err))
+		}
+		o.report(err)
+		if c.link != nil {
+			c.finish(err)
 		}
 	}()
-	wrapped, err = wrap(ctx)
-	if err != nil && context.Cause(ctx) == handshake.ErrTimeout {
-		err = newError(CodeDeadlineExceeded, OnLink, RanNever, "rpc client", fmt.Errorf("%w: %w", handshake.ErrTimeout, err))
+	err = c.open(ctx, connect)
+	if err == nil && !o.report(nil) {
+		err = errStuck
 	}
-	return wrapped, err
+	if err == nil {
+		c.receive()
+	}
 }
 
-// A quietConn is a connection, perhaps a user's, whose Close does not panic. Where
-// one is closed because Dial fails, also by crypto/tls, nobody could recover, and
-// the error of Dial says what was the matter.
-type quietConn struct{ net.Conn }
+var errDialExit error = &Error{Code: CodeInternal, Where: InClient, Ran: RanNever,
+	Message: "rpc client: what connects ended its goroutine"}
 
-// Close closes the connection.
-func (c quietConn) Close() (err error) {
-	defer usercode.Recover("the connection's Close", &err)
-	return c.Conn.Close()
-}
-
-// NetConn returns the connection.
-func (c quietConn) NetConn() net.Conn { return c.Conn }
-
-// secure puts TLS on conn.
-func (t transport) secure(ctx context.Context, conn net.Conn, address string, opt *Option) (net.Conn, error) {
-	config := &tls.Config{}
-	if opt.TLSConfig != nil {
-		config = opt.TLSConfig.Clone()
-	}
-	if config.ServerName == "" {
-		config.ServerName = hostOf(address)
-	}
-	if t.http {
-		config.NextProtos = []string{"http/1.1"} // CONNECT as we use it is not for HTTP/2
-	}
-	secured := tls.Client(quietConn{conn}, config)
-	if err := secured.HandshakeContext(ctx); err != nil {
-		var plain tls.RecordHeaderError
-		if hungUp(err) || errors.As(err, &plain) {
-			err = fmt.Errorf("%w; does the server speak TLS at this port?", err)
+// open connects and shakes hands within ctx.
+func (c *Client) open(ctx context.Context, connect connectFunc) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			text := usercode.PanicText(p)
+			c.report(slog.LevelError, "rpc client: connecting panicked", "panic", text, "stack", string(debug.Stack()))
+			err = &Error{Code: CodeInternal, Where: InClient, Ran: RanNever,
+				Message: "rpc client: connecting panicked: " + text}
 		}
-		return nil, fmt.Errorf("TLS handshake with %s: %w", address, err)
-	}
-	return secured, nil
-}
-
-// hostOf returns the host of an address, without a zone: that belongs to this
-// machine, and stands in no certificate.
-func hostOf(address string) string {
-	host, _, err := net.SplitHostPort(address)
+	}()
+	c.call = chain(c.opt.Interceptors, c.invoke)
+	conn, err := connect(ctx)
 	if err != nil {
-		host = address
+		return dialError(ctx, err)
 	}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		host = ip.WithZone("").String()
-	}
-	return host
-}
-
-// hungUp tells whether err means that the other side closed the connection.
-func hungUp(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
-		errors.Is(err, syscall.ECONNABORTED) || errors.Is(err, syscall.EPIPE)
-}
-
-// dialError types an error of connecting.
-func dialError(ctx context.Context, err error) error {
-	var typed *Error
-	var known *handshake.Error
-	switch {
-	case errors.As(err, &typed):
+	c.link = link.New(conn, link.Config{MaxRead: c.opt.MaxMessageBytes, MaxDefinitions: c.opt.MaxDefinitionBytes, FlushTimeout: c.opt.FlushTimeout, Report: c.report})
+	c.pending.ended = c.link.Context().Done()
+	context.AfterFunc(c.link.Context(), c.awaitReader)
+	c.server = usercode.AddrText(usercode.RemoteAddr(conn)) // it may end our goroutine, so run must know the link
+	if err := c.handshake(ctx); err != nil {
 		return err
-	case errors.As(err, &known):
-		return knownError(known)
 	}
-	cause := timeIsUp(ctx, err)
-	if cause == nil {
-		return newError(linkCode(err), OnLink, RanNever, "rpc client", err)
-	}
-	if !errors.Is(err, cause) {
-		err = fmt.Errorf("%w: %w", cause, err)
-	}
-	return newError(CodeOf(ctx.Err()), OnLink, RanNever, "rpc client", err)
+	c.keepAlive()
+	return nil
 }
 
-// deadlineSlack is how long before the end of a context a timeout counts as
-// the context's.
-const deadlineSlack = 10 * time.Millisecond
-
-// timeIsUp returns why ctx has ended, or nil if that is not the reason of err.
-// A net.Dialer, and whoever sets deadlines on connections, applies the deadline
-// of ctx by itself, and may be a moment earlier than ctx.
-func timeIsUp(ctx context.Context, err error) error {
-	var e interface{ Timeout() bool }
-	deadline, limited := ctx.Deadline()
-	if limited && errors.As(err, &e) && e.Timeout() && time.Until(deadline) <= deadlineSlack {
-		late := time.NewTimer(time.Second) // a context of the user's may not keep its word, and a busy machine be late
-		defer late.Stop()
-		select {
-		case <-ctx.Done():
-		case <-late.C:
-		}
+// awaitReader waits for the end of the reader when the connection has been closed. If
+// closing does not end a Read or a Write, awaitReader ends the calls without it.
+func (c *Client) awaitReader() {
+	defer close(c.gone)
+	grace := time.NewTimer(closeGrace)
+	defer grace.Stop()
+	select {
+	case <-c.done:
+	case <-grace.C:
+		c.terminate(c.link.Cause())
 	}
-	return context.Cause(ctx)
 }
-
-// linkCode tells addresses that nobody can dial, and peers that don't trust each
-// other or of which only one speaks TLS, from a link that merely broke.
-func linkCode(err error) Code {
-	var network net.UnknownNetworkError
-	var address *net.AddrError
-	if errors.As(err, &network) || errors.As(err, &address) {
-		return CodeInvalidArgument
-	}
-	var unverified *tls.CertificateVerificationError
-	var plain tls.RecordHeaderError
-	var alert *net.OpError // crypto/tls wraps what the other side complained of in one
-	if errors.As(err, &unverified) || errors.As(err, &plain) || errors.As(err, &alert) && alert.Op == "remote error" {
-		return CodeUnauthenticated
-	}
-	return CodeUnavailable
-}
-
-// What an HTTP server answers to CONNECT, and where it is asked.
-const (
-	connected      = "200 Connected to Gee RPC"
-	defaultRPCPath = "/_geeprc_" // spelt so since the first version
-)
-
-// NewHTTPClient returns a Client on conn, at whose other end is an HTTP server
-// that has an RPC server behind it. Otherwise it is as NewClient.
-func NewHTTPClient(conn net.Conn, opt *Option) (*Client, error) {
-	return newClientOn(conn, opt, func(ctx context.Context, opt *Option) (net.Conn, error) {
-		return within(ctx, conn, func(context.Context) (net.Conn, error) {
-			host := ""
-			if addr := remoteAddr(conn); addr != nil {
-				host = hostOf(addr.String())
-			}
-			return connectHTTP(conn, host, opt)
-		})
-	})
-}
-
-// connectHTTP asks for the RPC server behind an HTTP server at host.
-func connectHTTP(conn net.Conn, host string, opt *Option) (net.Conn, error) {
-	path := opt.HTTPPath
-	if path == "" {
-		path = defaultRPCPath
-	}
-	_, err := io.WriteString(conn, "CONNECT "+path+" HTTP/1.0\r\nHost: "+hostHeader(host)+"\r\n\r\n")
-	if err != nil {
-		return nil, err
-	}
-	in := bufio.NewReader(io.LimitReader(conn, handshake.MaxBytes))
-	if first, _ := in.Peek(1); len(first) > 0 && first[0] == handshake.TLSAlert {
-		return nil, handshake.ErrSpeaksTLS
-	}
-	response, err := http.ReadResponse(in, &http.Request{Method: http.MethodConnect})
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("no HTTP response to CONNECT; is it an HTTP server, and one with TLS if asked for? %w", err)
-	case response.StatusCode/100 != 2:
-		return nil, &Error{Code: CodeUnavailable, Where: OnLink, Ran: RanNever,
-			Message: fmt.Sprintf("rpc client: unexpected HTTP response: %.256s; is there a geerpc server at %s, and does it want TLS (https@)?", response.Status, path)}
-	}
-	ahead, _ := in.Peek(in.Buffered())
-	return wire.WithAhead(conn, ahead), nil
-}
-
-// hostHeader returns what stands for host in a request. There is no port: a
-// http.ServeMux compares the host of a CONNECT with its patterns as it is.
-func hostHeader(host string) string {
-	switch ip, err := netip.ParseAddr(host); {
-	case err == nil && ip.Is6():
-		return "[" + host + "]"
-	case err == nil || hostName.MatchString(host):
-		return host
-	}
-	return "localhost" // such as the path of a Unix socket
-}
-
-var hostName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"geerpc/codec"
+	"geerpc/internal/usercode"
 )
 
 func TestError_IsAsUnwrap(t *testing.T) {
@@ -33,7 +34,7 @@ func TestError_IsAsUnwrap(t *testing.T) {
 			CodeUnavailable, "rpc client: connection lost: unexpected EOF"},
 		{"lost, and to whom", lostError("10.0.0.1:9999", io.EOF), []error{io.ErrUnexpectedEOF}, nil,
 			CodeUnavailable, "rpc client: connection to 10.0.0.1:9999 lost: unexpected EOF"},
-		{"lost, without a name", lostError(addrText(&net.UnixAddr{}), io.EOF), nil, nil, CodeUnavailable, "rpc client: connection lost: unexpected EOF"},
+		{"lost, without a name", lostError(usercode.AddrText(&net.UnixAddr{}), io.EOF), nil, nil, CodeUnavailable, "rpc client: connection lost: unexpected EOF"},
 		{"shutdown", ErrShutdown, []error{ErrShutdown}, []error{ErrServerClosed}, CodeUnavailable, "connection is shut down"},
 		{"of a method", Errorf(CodeNotFound, "no %q: %w", "it", io.EOF), []error{io.EOF}, nil, CodeNotFound, `no "it": EOF`},
 		{"of a context", fmt.Errorf("x: %w", context.DeadlineExceeded), []error{context.DeadlineExceeded}, nil, CodeDeadlineExceeded, "x: context deadline exceeded"},

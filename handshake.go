@@ -14,9 +14,9 @@ import (
 	"geerpc/internal/token"
 )
 
-// The handshake, and what both sides agree on in it: codec, layout, limits and
-// keepalive. Package handshake says hello and answers. Here stands what an Option and a
-// Server have to say about it, and which Error comes of it when it fails.
+// The handshake: both sides agree on a codec, a layout, limits and keepalive. Package
+// handshake sends and reads what they say. Here stands what an Option and a Server have
+// to say, and what is done with the answer.
 
 // handshake is the client's side, within ctx.
 func (c *Client) handshake(ctx context.Context) error {
@@ -58,57 +58,6 @@ func (c *Client) agree(ctx context.Context, hello handshake.Hello) error {
 		c.opt.PingInterval = min(c.opt.PingInterval, max(ack.PingInterval, minPingInterval))
 	}
 	return nil
-}
-
-// handshakeError returns the Error for a handshake that failed on the client's side.
-func handshakeError(ctx context.Context, err error) error {
-	var typed *Error
-	var known *handshake.Error
-	switch {
-	case errors.As(err, &typed):
-		return err
-	case errors.As(err, &known):
-		return knownError(known)
-	}
-	switch cause := timeIsUp(ctx, err); {
-	case cause != nil && ctx.Err() == context.Canceled:
-		return newError(CodeCanceled, OnLink, RanNever, "rpc client: handshake", cause)
-	case cause != nil:
-		return newError(CodeDeadlineExceeded, OnLink, RanNever, "rpc client", fmt.Errorf("%w: %w", cause, errNoAck))
-	case hungUp(err):
-		return newError(CodeUnavailable, OnLink, RanNever, "rpc client: the server closed the connection", fmt.Errorf("%w: %w", err, errNoAck))
-	}
-	return newError(linkCode(err), OnLink, RanNever, "rpc client: handshake", err)
-}
-
-var errNoAck = errors.New("no acknowledgement from the server; is it a geerpc server, and reached as it wants to be (TLS, HTTP)? If it is GeeRPC's original version, set Option.Legacy")
-
-// knownError returns the Error for a handshake that failed for a known reason.
-func knownError(err *handshake.Error) *Error {
-	e := &Error{Message: "rpc client: " + err.Text, Where: OnLink, Ran: RanNever}
-	switch err.Reason {
-	case handshake.BadHello:
-		e.Code, e.Where = CodeInvalidArgument, InClient
-	case handshake.Refused:
-		return refusedError(Code(err.Code), err.Text)
-	case handshake.NoAck:
-		e.Code = CodeUnavailable
-	case handshake.WantsTLS:
-		e.Code = CodeUnauthenticated
-	}
-	return e
-}
-
-// refusedError returns the Error for a refusal. A server that somebody else wrote may
-// leave out the code and the reason.
-func refusedError(code Code, reason string) *Error {
-	if code == CodeOK {
-		code = CodeUnknown
-	}
-	if reason == "" {
-		reason = code.String() + ", without giving a reason"
-	}
-	return &Error{Code: code, Message: "rpc client: the server refused the connection: " + reason, Where: InServer, Ran: RanNever}
 }
 
 // handshake is the server's side. It returns why the connection is not served, or nil.

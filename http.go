@@ -10,7 +10,12 @@ import (
 	"geerpc/internal/wire"
 )
 
-const defaultDebugPath = "/debug/geerpc"
+// A server behind HTTP: where it is asked for, and what it answers to CONNECT.
+const (
+	connected        = "200 Connected to Gee RPC"
+	defaultRPCPath   = "/_geeprc_" // spelt so since the first version
+	defaultDebugPath = "/debug/geerpc"
+)
 
 // ServeHTTP answers a CONNECT request by serving RPC on the request's
 // connection. The Server goes on any mux, at any path; Option.HTTPPath tells

@@ -23,6 +23,7 @@ var layers = [][]string{
 	{"codec"},
 	{"internal/link"},
 	{"internal/handshake"},
+	{"internal/transport"},
 	{"geerpc"},
 	{"xclient", "registry"},
 	{"cmd", "examples", "test"},

@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"geerpc/internal/usercode"
 )
 
 // NewConn makes a net.Conn of a stream that can be read and written, such as
@@ -43,7 +45,7 @@ func (c *streamConn) LocalAddr() net.Addr {
 
 // RemoteAddr implements net.Conn.
 func (c *streamConn) RemoteAddr() net.Addr {
-	if addr := remoteAddr(c.ReadWriteCloser); addr != nil {
+	if addr := usercode.RemoteAddr(c.ReadWriteCloser); addr != nil {
 		return addr
 	}
 	return streamAddr{}

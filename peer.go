@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+
+	"geerpc/internal/usercode"
 )
 
 // A Peer is who sent the call that a method is handling.
@@ -30,29 +32,9 @@ func PeerFrom(ctx context.Context) (Peer, bool) {
 	return Peer{}, false
 }
 
-// remoteAddr returns the address of the other end of a connection, nil if it has none.
-// Where it is asked for nothing but the address is at stake, so a panic of the
-// connection's is no more than a missing address.
-func remoteAddr(conn io.ReadWriteCloser) net.Addr {
-	defer func() { recover() }()
-	if c, ok := conn.(interface{ RemoteAddr() net.Addr }); ok {
-		return c.RemoteAddr()
-	}
-	return nil
-}
-
-// addrText returns the text of an address, as far as it has one.
-func addrText(addr net.Addr) string {
-	if addr == nil {
-		return ""
-	}
-	defer func() { recover() }() // it may be a user's code
-	return addr.String()
-}
-
 // peerOf describes the other end of a connection.
 func peerOf(conn io.ReadWriteCloser) (p Peer) {
-	p.Addr = remoteAddr(conn)
+	p.Addr = usercode.RemoteAddr(conn)
 	if c, ok := conn.(interface{ Unwrap() net.Conn }); ok {
 		conn = c.Unwrap()
 	}

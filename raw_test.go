@@ -12,6 +12,7 @@ import (
 
 	"geerpc/codec"
 	"geerpc/internal/handshake"
+	"geerpc/internal/transport"
 	"geerpc/internal/wire"
 )
 
@@ -29,8 +30,9 @@ func (e *env) unsaid() net.Conn {
 	e.start()
 	ctx, cancel := context.WithTimeout(context.Background(), patient)
 	defer cancel()
-	t := transport{network: e.lis.Addr().Network(), http: e.transport == "http"}
-	conn, err := t.connect(ctx, e.lis.Addr().String(), &e.option)
+	protocol := transport.Protocol{Network: e.lis.Addr().Network(), HTTP: e.transport == "http"}
+	conn, err := protocol.Connect(ctx, e.lis.Addr().String(),
+		transport.Config{Dial: e.option.Dialer, TLS: e.option.TLSConfig, HTTPPath: e.option.httpPath()})
 	if err != nil {
 		e.t.Fatal(err)
 	}

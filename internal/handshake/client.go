@@ -117,7 +117,7 @@ func readAck(in *wire.Reader) (*Ack, error) {
 
 // notAnAck is the error for an answer that is no acknowledgement.
 func notAnAck(answer []byte) error {
-	return &Error{Reason: NoAck, Text: fmt.Sprintf("what answered is no acknowledgement of a geerpc server: %.100q", answer)}
+	return &Error{Reason: WrongServer, Text: fmt.Sprintf("what answered is no acknowledgement of a geerpc server: %.100q", answer)}
 }
 
 // recognize looks at the first byte of the answer, which tells other servers from
@@ -138,7 +138,7 @@ func recognize(in *wire.Reader) error {
 // the content type of RFC 8446, section 5.1.
 const TLSAlert = 0x15
 
-var errSpeaksHTTP error = &Error{Reason: NoAck,
+var errSpeaksHTTP error = &Error{Reason: WrongServer,
 	Text: "the server speaks HTTP: use DialHTTP, or http@ (with TLS https@) in front of the address, if there is a geerpc server behind it"}
 
 // ErrSpeaksTLS is the Error for a server whose first byte is TLSAlert.

@@ -114,10 +114,10 @@ type Reason uint8
 
 // The reasons.
 const (
-	BadHello Reason = iota // the client's own fault: the hello is not as it must be
-	Refused                // the server answered with a refusal
-	NoAck                  // the server answered something else, or too late
-	WantsTLS               // the server answered as if it speaks TLS
+	BadHello    Reason = iota // the client's own fault: the hello is not as it must be
+	Refused                   // the server answered with a refusal
+	WrongServer               // the server answered something else, or too late
+	WantsTLS                  // the server answered as if it speaks TLS
 )
 
 // An Error is a handshake that failed for a known reason, not because the

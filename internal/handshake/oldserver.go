@@ -143,5 +143,5 @@ func (p *probe) readAnswer() error {
 	return l.ReadBody(nil)
 }
 
-var errLateAck error = &Error{Reason: NoAck,
+var errLateAck error = &Error{Reason: WrongServer,
 	Text: "the server acknowledged so late that it had been asked whether it is one of GeeRPC's original version; dial again"}

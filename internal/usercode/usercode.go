@@ -8,6 +8,7 @@
 //	SideBySide calls functions at once, and waits for them under a context
 //	Error      stands in for an error, whose own methods are a user's too
 //	Text       asks a value for its text, and waits no longer than a second
+//	RemoteAddr asks a connection for its address
 package usercode
 
 import (

@@ -1,0 +1,134 @@
+package geerpc
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"geerpc/internal/handshake"
+	"geerpc/internal/transport"
+)
+
+// Which Error a Dial fails with. The packages that connect and shake hands return plain
+// errors, and those of a user's Dialer may be any.
+
+// dialError returns the Error for a connection that was not made.
+func dialError(ctx context.Context, err error) error {
+	if known := knownError(err); known != nil {
+		return known
+	}
+	if errors.Is(err, handshake.ErrTimeout) {
+		return newError(CodeDeadlineExceeded, OnLink, RanNever, "rpc client", err)
+	}
+	cause := timeIsUp(ctx, err)
+	if cause == nil {
+		return newError(linkCode(err), OnLink, RanNever, "rpc client", err)
+	}
+	if !errors.Is(err, cause) {
+		err = fmt.Errorf("%w: %w", cause, err)
+	}
+	return newError(CodeOf(ctx.Err()), OnLink, RanNever, "rpc client", err)
+}
+
+// handshakeError returns the Error for a handshake that failed.
+func handshakeError(ctx context.Context, err error) error {
+	if known := knownError(err); known != nil {
+		return known
+	}
+	switch cause := timeIsUp(ctx, err); {
+	case cause != nil && ctx.Err() == context.Canceled:
+		return newError(CodeCanceled, OnLink, RanNever, "rpc client: handshake", cause)
+	case cause != nil:
+		return newError(CodeDeadlineExceeded, OnLink, RanNever, "rpc client", fmt.Errorf("%w: %w", cause, errNoAck))
+	case transport.HungUp(err):
+		return newError(CodeUnavailable, OnLink, RanNever, "rpc client: the server closed the connection", fmt.Errorf("%w: %w", err, errNoAck))
+	}
+	return newError(linkCode(err), OnLink, RanNever, "rpc client: handshake", err)
+}
+
+var errNoAck = errors.New("no acknowledgement from the server; is it a geerpc server, and reached as it wants to be (TLS, HTTP)? If it is GeeRPC's original version, set Option.Legacy")
+
+// knownError returns the error for one that says by itself what went wrong, else nil.
+func knownError(err error) error {
+	var typed *Error
+	var failed *handshake.Error
+	switch {
+	case errors.As(err, &typed):
+		return err
+	case err == transport.ErrNoConn:
+		return &Error{Code: CodeInternal, Where: InClient, Ran: RanNever, Message: "rpc client: " + err.Error()}
+	case !errors.Is(err, handshake.ErrTimeout) && errors.As(err, &failed):
+		return failedHandshake(failed)
+	}
+	return nil
+}
+
+// failedHandshake returns the Error for a handshake that failed for a known reason.
+func failedHandshake(failed *handshake.Error) *Error {
+	e := &Error{Message: "rpc client: " + failed.Text, Where: OnLink, Ran: RanNever}
+	switch failed.Reason {
+	case handshake.BadHello:
+		e.Code, e.Where = CodeInvalidArgument, InClient
+	case handshake.WrongServer:
+		e.Code = CodeUnavailable
+	case handshake.WantsTLS:
+		e.Code = CodeUnauthenticated
+	case handshake.Refused:
+		return refusedError(Code(failed.Code), failed.Text)
+	}
+	return e
+}
+
+// refusedError returns the Error for a refusal. A server that somebody else wrote may
+// leave out the code and the reason.
+func refusedError(code Code, reason string) *Error {
+	if code == CodeOK {
+		code = CodeUnknown
+	}
+	if reason == "" {
+		reason = code.String() + ", without giving a reason"
+	}
+	return &Error{Code: code, Message: "rpc client: the server refused the connection: " + reason, Where: InServer, Ran: RanNever}
+}
+
+// deadlineSlack is how long before the end of a context a timeout counts as the
+// context's.
+const deadlineSlack = 10 * time.Millisecond
+
+// timeIsUp returns why ctx has ended, or nil if that is not the reason of err. A
+// net.Dialer applies the deadline of ctx by itself, and so does code that sets deadlines
+// on connections. Their timeouts may come a moment before the end of ctx.
+func timeIsUp(ctx context.Context, err error) error {
+	var e interface{ Timeout() bool }
+	deadline, limited := ctx.Deadline()
+	if limited && errors.As(err, &e) && e.Timeout() && time.Until(deadline) <= deadlineSlack {
+		late := time.NewTimer(time.Second) // a busy machine may be late, and a user's context never end
+		defer late.Stop()
+		select {
+		case <-ctx.Done():
+		case <-late.C:
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// linkCode returns the code for an error of a connection. An address that nobody can
+// dial, and peers that don't trust each other or of which only one speaks TLS, are not
+// the same as a connection that merely broke.
+func linkCode(err error) Code {
+	var network net.UnknownNetworkError
+	var address *net.AddrError
+	if errors.As(err, &network) || errors.As(err, &address) {
+		return CodeInvalidArgument
+	}
+	var unverified *tls.CertificateVerificationError
+	var plain tls.RecordHeaderError
+	var alert *net.OpError // in which crypto/tls wraps a complaint of the other side
+	if errors.As(err, &unverified) || errors.As(err, &plain) || errors.As(err, &alert) && alert.Op == "remote error" {
+		return CodeUnauthenticated
+	}
+	return CodeUnavailable
+}

