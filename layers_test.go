@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"internal/handshake"},
 	{"internal/transport"},
 	{"geerpc"},
-	{"xclient", "registry"},
+	{"xclient", "registry", "middleware"},
 	{"cmd", "examples", "test"},
 }
 

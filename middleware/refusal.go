@@ -1,0 +1,67 @@
+package middleware
+
+import (
+	"context"
+	"time"
+
+	"geerpc"
+)
+
+// A Refusal is why a middleware did not let a call pass. It is in the chain of
+// the call's error, on the side that refused it:
+//
+//	var r *middleware.Refusal
+//	if errors.As(err, &r) {
+//		refused.WithLabels(r.By, r.Reason).Inc()
+//	}
+//
+// Only the text of an error crosses the wire. A client whose call was refused by
+// the server learns from it what is said here, and from the error's code.
+type Refusal struct {
+	// By names the kind of middleware: "rate limit", "concurrency", "shed",
+	// "breaker" or "authorize".
+	By string
+
+	// Reason is one of the few reasons that the middleware has, in a few
+	// words. It never has anything in it that a caller sends, so both fields
+	// are fit to be labels of a metric.
+	Reason string
+
+	// RetryAfter is how long it takes until such a call may pass, if that is
+	// known. Zero: it is not.
+	RetryAfter time.Duration
+}
+
+// Error returns a text such as "rpc: refused by rate limit: no token left; try
+// again in 20ms".
+func (r *Refusal) Error() string {
+	text := "rpc: refused by " + r.By + ": " + r.Reason
+	if r.RetryAfter > 0 {
+		text += "; try again in " + r.RetryAfter.String()
+	}
+	return text
+}
+
+// refused returns the error of a call that is refused. A server that answers
+// with it corrects where that was.
+func (r *Refusal) refused(code geerpc.Code) error {
+	err := geerpc.Errorf(code, "%w", r)
+	if e, ok := err.(*geerpc.Error); ok {
+		e.Where, e.Ran = geerpc.InClient, geerpc.RanNever
+	}
+	return err
+}
+
+// A Key tells which calls share a limit: those for which it returns the same
+// string. On a server it may look at the call's peer and metadata. It must not
+// keep ctx.
+//
+// Whoever can make up keys can have many limits of their own: see MaxKeys where
+// there is a Key.
+type Key = func(ctx context.Context, serviceMethod string) string
+
+// start is early enough to make all times positive, in a test's bubble too.
+var start = time.Now().Add(-100 * 365 * 24 * time.Hour)
+
+// now returns the time by a clock that is never set.
+func now() time.Duration { return time.Since(start) }
