@@ -2,9 +2,34 @@ package geerpc
 
 import (
 	"context"
+	"io"
 	"net"
 	"sync"
+
+	"geerpc/internal/streamconn"
 )
+
+// Connections that need no network: NewConn makes one of any stream, and a PipeListener
+// those inside the process.
+
+// NewConn makes a net.Conn of a stream that can be read and written, such as
+// the standard input and output of a child process, or an SSH channel, for
+// NewClient. (Server.ServeConn takes rwc as it is.) It returns nil for a nil
+// rwc, and rwc itself if that is a net.Conn.
+//
+// Addresses, deadlines and CloseWrite are passed on to rwc if it has such
+// methods. If not, an address reads "stream", setting a deadline fails with
+// os.ErrNoDeadline and CloseWrite with errors.ErrUnsupported. A Client needs
+// none of them: it limits connecting and writing by timers of its own.
+//
+// Close closes rwc, which should end a Read and a Write that are under way.
+// Client.Close says what happens if it doesn't.
+func NewConn(rwc io.ReadWriteCloser) net.Conn {
+	if rwc == nil {
+		return nil
+	}
+	return streamconn.New(rwc)
+}
 
 // A PipeListener is a network of its own inside the process, for tests and for
 // programs that are their own client. A Server accepts from it, and its
@@ -41,8 +66,8 @@ func (l *PipeListener) Accept() (net.Conn, error) {
 }
 
 // DialContext waits for an Accept and returns the client's end. It fails when
-// ctx ends and, with net.ErrClosed, when the listener is closed. The network
-// and the address are not looked at.
+// ctx ends and, with net.ErrClosed, when the listener is closed. It ignores the
+// network and the address.
 func (l *PipeListener) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	client, server := net.Pipe()
 	var err error
