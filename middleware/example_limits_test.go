@@ -69,3 +69,27 @@ func ExampleRefusal() {
 	}
 	// Output: rate limit: no token left; ran: never
 }
+
+func ExampleBreaker() {
+	breaker := &middleware.Breaker{
+		MinCalls: 5,
+		OnChange: func(method string, from, to middleware.BreakerState) {
+			fmt.Println(method, "was", from, "and is", to)
+		},
+	}
+	down := geerpc.Error{Code: geerpc.CodeUnavailable, Message: "no server", Where: geerpc.OnLink}
+	call := breaker.Intercept(func(context.Context, string, any, any) error { return &down })
+
+	for range 6 {
+		err := call(context.Background(), "Text.Upper", "hello", nil)
+		fmt.Println(strings.Split(err.Error(), ";")[0])
+	}
+	// Output:
+	// no server
+	// no server
+	// no server
+	// no server
+	// Text.Upper was closed and is open
+	// no server
+	// rpc: refused by breaker: open
+}

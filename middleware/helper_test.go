@@ -8,13 +8,13 @@ import (
 	"geerpc"
 )
 
-// pass is a CallFunc that works at once.
-func pass(context.Context, string, any, any) error { return nil }
+// works is a CallFunc that works at once.
+func works(context.Context, string, any, any) error { return nil }
 
 // call makes a call through an interceptor of which nothing matters but whether
 // it passes.
 func call(ctx context.Context, i geerpc.Interceptor) error {
-	return i(pass)(ctx, "Arith.Add", nil, nil)
+	return i(works)(ctx, "Arith.Add", nil, nil)
 }
 
 // panics reports what f panics with, nil if it does not.
@@ -37,7 +37,7 @@ func together(n int, f func(i int)) {
 // allocations.
 func wantAllocs(t *testing.T, most float64, i geerpc.Interceptor) {
 	t.Helper()
-	f := i(pass)
+	f := i(works)
 	ctx := t.Context()
 	got := testing.AllocsPerRun(1000, func() { f(ctx, "Arith.Add", nil, nil) })
 	if got > most {
@@ -47,7 +47,7 @@ func wantAllocs(t *testing.T, most float64, i geerpc.Interceptor) {
 
 // benchmark measures calls through an interceptor, by one caller and by many.
 func benchmark(b *testing.B, i geerpc.Interceptor) {
-	f := i(pass)
+	f := i(works)
 	b.Run("one", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
