@@ -37,7 +37,8 @@ type Link struct {
 	Conn io.ReadWriteCloser
 	In   *wire.Reader
 	Out  *wire.Writer
-	Wire *wire.Conn // In and Out as a codec sees them, with the limits of messages
+	conn *wire.Reader // reads Conn: In, unless that decompresses
+	Wire *wire.Conn   // In and Out as a codec sees them, with the limits of messages
 
 	// Codec is set by Open and replaced by Extend.
 	Codec codec.Codec
@@ -88,6 +89,7 @@ func New(conn io.ReadWriteCloser, c Config) *Link {
 		c.FlushTimeout = -1
 	}
 	l.In = wire.NewReader(conn)
+	l.conn = l.In
 	l.Out = wire.NewWriter(conn, c.FlushTimeout, l.shut)
 	l.Wire = &wire.Conn{Reader: l.In, Writer: l.Out, Closer: closer{l}, MaxRead: c.MaxRead, MaxReadDefinitions: c.MaxDefinitions}
 	return l

@@ -57,6 +57,18 @@ func NewReader(src io.Reader) *Reader {
 // notWaiting stands where the beginning of a read would.
 const notWaiting = math.MinInt64
 
+// Unpack has what is read from now on pass through what wrap returns, and returns
+// the Reader below that, which it is given: of the connection, with the bytes that
+// are buffered.
+func (r *Reader) Unpack(wrap func(below *Reader) io.Reader) (below *Reader) {
+	below = NewReader(r.src)
+	below.buf = append(below.buf[:0], r.Buffered()...)
+	below.w = len(below.buf)
+	r.buf, r.r, r.w, r.full, r.light = r.tiny[:], 0, 0, false, 0
+	r.src = wrap(below)
+	return below
+}
+
 // Peek returns the next n bytes without discarding them. They are valid until
 // the next call of another method than Buffered. If there are fewer, it
 // returns what there is and why: io.EOF only if there is nothing at all,

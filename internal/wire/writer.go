@@ -36,12 +36,22 @@ type Writer struct {
 	open  []byte // written in this turn
 	total int    // bytes written so far
 
-	mu   sync.Mutex // guards what follows; held for a moment only
-	buf  []byte
-	free []byte        // the buffer of the last flush, to be used again
-	room chan struct{} // closed when buf has been taken or a flush ends; nil if nobody waits
+	mu     sync.Mutex // guards what follows; held for a moment only
+	packer Packer     // nil: bytes are written as they were gathered
+	buf    []byte
+	free   []byte        // the buffer of the last flush, to be used again
+	room   chan struct{} // closed when buf has been taken or a flush ends; nil if nobody waits
 
 	wg sync.WaitGroup // the goroutine that flushes
+
+	packing Packer // for the latest batch; the flusher's own, as is
+	packed  []byte // what it made of that
+}
+
+// A Packer changes what is written to a connection, to make it smaller.
+type Packer interface {
+	// Pack appends what src becomes to dst, and returns that.
+	Pack(dst, src []byte) []byte
 }
 
 // NewWriter returns a Writer to conn. If the peer takes no byte for limit
@@ -52,6 +62,14 @@ func NewWriter(conn io.Writer, limit time.Duration, onError func(error)) *Writer
 	w.sink.init(conn, limit, w.Fail)
 	w.turn.freed = make(chan struct{}, 1)
 	return w
+}
+
+// SetPacker has all packed that is written from now on. What was written before
+// must have been flushed: see Drain.
+func (w *Writer) SetPacker(p Packer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.packer = p
 }
 
 // Begin waits until it is the caller's turn and there is room for another
@@ -165,7 +183,7 @@ func (w *Writer) flushInline(yield bool) {
 		if batch == nil {
 			return
 		}
-		rest, err := w.sink.writeNow(batch)
+		rest, err := w.sink.writeNow(w.pack(batch))
 		if err != nil {
 			w.Fail(err)
 		}
@@ -200,7 +218,7 @@ func (w *Writer) flushRest(rest []byte) {
 	for {
 		runtime.Gosched()
 		batch := w.take()
-		if batch == nil || !w.writeAll(batch) {
+		if batch == nil || !w.writeAll(w.pack(batch)) {
 			return
 		}
 		w.giveBack(batch)
@@ -228,12 +246,26 @@ func (w *Writer) take() []byte {
 		w.room = nil
 	}
 	if len(w.buf) == 0 || w.Err() != nil {
+		w.packed = nil // an idle connection keeps none
 		w.flushing.Store(false)
 		return nil
 	}
 	batch := w.buf
 	w.buf, w.free = w.free[:0], nil
+	w.packing = w.packer
 	return batch
+}
+
+// pack returns a batch as it is written.
+func (w *Writer) pack(batch []byte) []byte {
+	if w.packing == nil {
+		return batch
+	}
+	if cap(w.packed) > keepBuffer {
+		w.packed = nil
+	}
+	w.packed = w.packing.Pack(w.packed[:0], batch)
+	return w.packed
 }
 
 // giveBack keeps a written buffer, all of it, for the next flush but one.
