@@ -133,7 +133,7 @@ func (c *conn) begin() (ok bool) {
 	}
 	c.keepAlive()
 	c.watchIdleness()
-	err = handshake.SkipNewline(c.link.In)
+	err = handshake.SkipNewline(c.link)
 	return err == nil
 }
 

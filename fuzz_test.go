@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/compress"
 )
 
 // fuzzedConn is a connection on which a peer sends data and hangs up, whatever
@@ -32,7 +34,9 @@ func FuzzServeConn(f *testing.F) {
 		`{"Kind":"call","ServiceMethod":"Arith.Add","Seq":1,"Timeout":5,"Metadata":{"a":"b"}}{"A":1,"B":2}` +
 		`{"Kind":"cancel","Seq":1}{"Kind":"ping","Seq":2}`))
 	f.Add([]byte(`{"MagicNumber":3927900,"CodecType":"application/gob","Token":"x","HandleTimeout":-1}`))
-	server := &Server{MaxMessageBytes: 1 << 16}
+	call := []byte(`{"ServiceMethod":"Arith.Add","Seq":1}{"A":1,"B":2}` + strings.Repeat(" ", 300))
+	f.Add(compress.NewPacker(compress.Flate{}).Pack([]byte(hello+`,"Version":1,"Ack":true,"Compressions":["flate"]}`), call))
+	server := &Server{MaxMessageBytes: 1 << 16, Compression: []string{"flate"}}
 	if err := server.Register(new(Arith)); err != nil {
 		f.Fatal(err)
 	}
@@ -52,8 +56,11 @@ func FuzzClient(f *testing.F) {
 		`{"Kind":"reply","Seq":1}{"C":3}{"Kind":"goaway"}`))
 	f.Add([]byte(welcome + `,"MaxInFlight":-1}` + "\n" + `{"Seq":1,"Error":"no"}{}`))
 	f.Add([]byte(`{"Code":14,"Error":"later"}`))
+	reply := []byte(`{"Seq":1,"Error":""}{"C":3}` + strings.Repeat(" ", 300))
+	f.Add(compress.NewPacker(compress.Flate{}).Pack([]byte(welcome+`,"Compression":"flate"}`+"\n"), reply))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		client, err := NewClient(fuzzedConn{bytes.NewReader(data)}, &Option{MagicNumber: MagicNumber, CodecType: codec.JsonType})
+		client, err := NewClient(fuzzedConn{bytes.NewReader(data)}, &Option{MagicNumber: MagicNumber, CodecType: codec.JsonType,
+			Compression: []string{"flate"}})
 		if err != nil {
 			return
 		}

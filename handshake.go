@@ -30,7 +30,7 @@ func (c *Client) handshake(ctx context.Context) error {
 	ctx, cancel := handshake.WithTimeout(ctx)
 	defer cancel()
 	hello := handshake.Hello{CodecType: c.opt.CodecType, ConnectTimeout: c.opt.ConnectTimeout,
-		HandleTimeout: c.opt.HandleTimeout, Token: c.opt.Token, PingInterval: c.opt.PingInterval}
+		HandleTimeout: c.opt.HandleTimeout, Token: c.opt.Token, PingInterval: c.opt.PingInterval, Compressions: c.opt.Compression}
 	if c.opt.Legacy {
 		err = handshake.Legacy(ctx, c.link, hello)
 	} else {
@@ -94,7 +94,8 @@ func (c *conn) handshake() error {
 	if c.link.Extended() {
 		c.pingInterval = c.server.pingInterval(hello.PingInterval)
 	}
-	return handshake.Accept(c.link, handshake.Ack{MaxInFlight: handshake.Limit(c.server.maxInFlight()), PingInterval: c.pingInterval})
+	return handshake.Accept(c.link, handshake.Ack{MaxInFlight: handshake.Limit(c.server.maxInFlight()), PingInterval: c.pingInterval,
+		Compression: c.server.chooseCompression(hello.Compressions)})
 }
 
 // refuse returns the Error with which a connection is refused.

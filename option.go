@@ -103,6 +103,11 @@ type Option struct {
 	// it takes begins a new wait. Zero: 10 s; negative: no limit.
 	FlushTimeout time.Duration `json:"-"`
 
+	// Compression names the algorithms that the client may compress with, the one
+	// that it likes most first, such as "flate". The server uses the first that it
+	// allows. None: nothing is compressed.
+	Compression []string `json:"-"`
+
 	// Interceptors wrap each call; the first is the outermost, nil ones are
 	// left out. With them, the calls of Client.Go are sent in any order, also
 	// to a Server that is Ordered.
@@ -145,7 +150,7 @@ func parseOptions(opts ...*Option) (Option, error) {
 	opt.PingInterval = min(limit(opt.PingInterval, DefaultPingInterval), link.MaxInterval)
 	opt.PingTimeout = min(limit(opt.PingTimeout, DefaultPingTimeout), link.MaxInterval)
 	opt.FlushTimeout = limit(opt.FlushTimeout, DefaultFlushTimeout)
-	return opt, nil
+	return opt, opt.checkCompression()
 }
 
 // limit applies the rule for limits, zero is the default and a negative value

@@ -50,6 +50,10 @@ type Server struct {
 	// registered.
 	Codecs []codec.Type
 
+	// Compression names the algorithms that clients may choose, such as "flate".
+	// None: nothing is compressed.
+	Compression []string
+
 	// HandleTimeout limits each call of a method that exists, as
 	// Option.HandleTimeout does; the shorter one counts. Zero or negative: no
 	// limit.

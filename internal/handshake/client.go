@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"geerpc/internal/link"
@@ -64,7 +65,14 @@ func (h Hello) exchange(ctx context.Context, l *link.Link) (*Ack, error) {
 	} else if sent {
 		return nil, p.readAnswer()
 	}
-	return takeAck(l)
+	a, err := takeAck(l)
+	if err != nil {
+		return nil, err
+	}
+	if a.Compression != "" && !slices.Contains(h.Compressions, a.Compression) {
+		return nil, &Error{Reason: WrongServer, Text: fmt.Sprintf("the server compresses with %.64q, which it was not asked to", a.Compression)}
+	}
+	return a, a.compress(l)
 }
 
 // text returns the hello as JSON, with what the link knows filled in.
@@ -94,7 +102,7 @@ func takeAck(l *link.Link) (*Ack, error) {
 	if a.Extended && l.Whole() {
 		l.Extend(link.NewKinds(a.Kinds))
 	}
-	return a, SkipNewline(l.In)
+	return a, SkipNewline(l)
 }
 
 // readAck reads an acknowledgement. A refusal is an Error.

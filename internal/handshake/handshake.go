@@ -72,10 +72,12 @@ type Hello struct {
 	Token string `json:",omitempty"`
 
 	PingInterval time.Duration `json:",omitempty"` // the client sends something at least this often
+
+	Compressions []string `json:",omitempty"` // by name, those that the client likes most first
 }
 
 // An Ack is a server's acknowledgement. Accept and Refuse fill in all but
-// MaxInFlight and PingInterval.
+// MaxInFlight, PingInterval and Compression.
 type Ack struct {
 	OK    bool
 	Code  uint8  `json:",omitempty"` // why the connection is refused; a geerpc.Code
@@ -90,6 +92,8 @@ type Ack struct {
 	MaxInFlight        Limit `json:",omitempty"` // calls at a time
 
 	PingInterval time.Duration `json:",omitempty"` // how often each side sends something; 0: as it likes
+
+	Compression string `json:",omitempty"` // of all that follows, both ways; empty: none
 }
 
 // applyLimits makes l keep to what its peer accepts.

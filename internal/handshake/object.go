@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"geerpc/internal/link"
 	"geerpc/internal/wire"
 )
 
@@ -45,10 +46,10 @@ func peekObject(in *wire.Reader) ([]byte, error) {
 // SkipNewline waits for the byte behind an object and drops it if it is a newline.
 // An acknowledgement ends with one. Behind a hello there may be none, and then the
 // wait is for the first message.
-func SkipNewline(in *wire.Reader) error {
-	first, err := in.Peek(1)
-	if err == nil && first[0] == '\n' {
-		in.Discard(1)
+func SkipNewline(l *link.Link) error {
+	first, err := l.In.Peek(1)
+	if err == nil && first[0] == '\n' && !l.Compressed() {
+		l.In.Discard(1)
 	}
 	return err
 }

@@ -72,11 +72,15 @@ func (h *Hello) Apply(l *link.Link) {
 	}
 }
 
-// Accept sends an acknowledgement with the server's limits, after Apply.
+// Accept sends an acknowledgement with the server's limits, after Apply, and puts the
+// compression in force that it names.
 func Accept(l *link.Link, a Ack) error {
 	a.OK, a.Version, a.Extended, a.Kinds = true, Version, l.Extended(), kinds
 	a.MaxMessageBytes, a.MaxDefinitionBytes = Limit(l.Wire.MaxRead), announceDefinitions(l.Wire.MaxReadDefinitions)
-	return send(l, a)
+	if err := send(l, a); err != nil {
+		return err
+	}
+	return a.compress(l)
 }
 
 // Refuse tells the client why its connection is refused, and returns when it has been
