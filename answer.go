@@ -7,12 +7,12 @@ import (
 
 // answer answers calls that have run, in as few turns as it takes. The answers
 // leave with the next flush.
-func (c *conn) answer(calls ...*call) { c.sendAnswers(calls, func() { c.free(calls) }) }
+func (c *conn) answer(calls ...*servedCall) { c.sendAnswers(calls, func() { c.free(calls) }) }
 
 // sendAnswers encodes the answers of calls, and calls begin at the start of the
 // first turn. A reply may end the goroutine that encodes it; then another one
 // goes on, and flushes.
-func (c *conn) sendAnswers(calls []*call, begin func()) {
+func (c *conn) sendAnswers(calls []*servedCall, begin func()) {
 	sent, exited := 0, true
 	defer func() {
 		c.answered(calls[:sent])
@@ -45,7 +45,7 @@ func (c *conn) sendAnswers(calls []*call, begin func()) {
 // before the answers, which tell the client that there are slots, and that it
 // may use the seqs again. It comes no sooner, because a client that reads no
 // answers must not have any number of calls run.
-func (c *conn) free(calls []*call) {
+func (c *conn) free(calls []*servedCall) {
 	c.update(func(s *connState) {
 		for _, k := range calls {
 			if s.calls[k.seq] == k {
@@ -59,7 +59,7 @@ func (c *conn) free(calls []*call) {
 
 // answered ends calls whose answers have been gathered, to leave with the next
 // flush.
-func (c *conn) answered(calls []*call) {
+func (c *conn) answered(calls []*servedCall) {
 	for _, k := range calls {
 		k.forget()
 	}

@@ -20,7 +20,7 @@ import (
 func newCallContext(t *testing.T, left time.Duration) (ctx *callContext, closeLink func(error)) {
 	near, _ := net.Pipe()
 	l := link.New(near, link.Config{Report: new(Server).report})
-	k := &call{conn: &conn{link: l, server: &Server{}}}
+	k := &servedCall{conn: &conn{link: l, server: &Server{}}}
 	k.makeContext(0, left, nil)
 	return k.ctx, l.Fail
 }

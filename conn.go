@@ -42,8 +42,8 @@ type conn struct {
 	ended    chan struct{} // closed when nothing is read any more
 	gone     chan struct{} // closed when nothing of the connection is left
 	slot     chan struct{} // on the plain layout; capacity 1: there may be a free slot, look
-	incoming []*call       // read and not yet started; the reader's own
-	starting []*call       // about to be; the reader's own
+	incoming []*servedCall // read and not yet started; the reader's own
+	starting []*servedCall // about to be; the reader's own
 	called   *method       // by the latest request; the reader's own, as is
 	name     string        // by which it was
 	leaving  sync.WaitGroup
@@ -51,11 +51,11 @@ type conn struct {
 
 // connState is all that changes about a conn.
 type connState struct {
-	calls    map[uint64]*call // those with a goroutine that have not been answered, by seq
-	open     int              // calls that have not ended, and timeouts that answer: the last answers are on their way
-	queue    []*call          // of an Ordered server, those that have not begun
-	running  bool             // then: a goroutine runs them
-	left     bool             // no more calls are taken
+	calls    map[uint64]*servedCall // those with a goroutine that have not been answered, by seq
+	open     int                    // calls that have not ended, and timeouts that answer: the last answers are on their way
+	queue    []*servedCall          // of an Ordered server, those that have not begun
+	running  bool                   // then: a goroutine runs them
+	left     bool                   // no more calls are taken
 	finished bool
 
 	idle     *time.Timer // with Server.IdleTimeout: runs watchIdle
@@ -245,7 +245,7 @@ func (c *conn) request(h *codec.Header) error {
 
 // count has a call that was read answered, and waited for, although the server
 // may begin to shut down while it waits for a slot: its client can't be told.
-func (c *conn) count(k *call) {
+func (c *conn) count(k *servedCall) {
 	c.update(func(s *connState) {
 		if k.counted = !s.left; k.counted {
 			s.open++
@@ -253,7 +253,7 @@ func (c *conn) count(k *call) {
 	})
 }
 
-func (k *call) uncount(s *connState) {
+func (k *servedCall) uncount(s *connState) {
 	if k.counted {
 		s.open--
 	}
@@ -298,8 +298,8 @@ func (c *conn) inFlight() int64 {
 
 // readCall reads the body of a request. A request that can't be met is a call
 // as well: one that is answered with the reason.
-func (c *conn) readCall(h *codec.Header) *call {
-	k := callPool.Get().(*call)
+func (c *conn) readCall(h *codec.Header) *servedCall {
+	k := callPool.Get().(*servedCall)
 	k.conn, k.seq, k.serviceMethod = c, h.Seq, h.ServiceMethod
 	md := Metadata(h.Frame().Metadata)
 	unfit := md.validate()
@@ -380,14 +380,14 @@ func (c *conn) submit(hasTime bool) bool {
 
 // refuse answers a request that does not become a call, unless its handle
 // timeout has done so.
-func (c *conn) refuse(k *call, why *Error) {
+func (c *conn) refuse(k *servedCall, why *Error) {
 	if k.drop() && why != errDiscard {
 		c.link.Post(link.Control{Kind: codec.Reply, Seq: k.seq, Fill: why.put})
 	}
 }
 
 // refuses says why a call is not taken, if so.
-func (c *conn) refuses(k *call) *Error {
+func (c *conn) refuses(k *servedCall) *Error {
 	seq := k.seq
 	switch s := &c.state; {
 	case s.left && !c.link.Extended() && !k.counted:

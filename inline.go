@@ -28,7 +28,7 @@ const (
 func nanotime() time.Duration { return wire.Now() }
 
 // runsInline reports whether a call may run on the goroutine that reads.
-func (c *conn) runsInline(k *call) bool {
+func (c *conn) runsInline(k *servedCall) bool {
 	return k.method != nil && k.refused == nil && k.method.pace.Load() >= inlineAfter && !c.server.Ordered
 }
 
@@ -51,11 +51,11 @@ type reader struct {
 	epoch atomic.Int64
 	begun atomic.Int64 // when the reader began its latest batch, as nanotime returns it
 
-	batch    []*call // runs inline
-	highest  uint64  // seq in it
-	next     int     // call of it to run
-	finished []*call // calls of it that have run and must be answered
-	previous []*call // what finished was for the batch before
+	batch    []*servedCall // runs inline
+	highest  uint64        // seq in it
+	next     int           // call of it to run
+	finished []*servedCall // calls of it that have run and must be answered
+	previous []*servedCall // what finished was for the batch before
 
 	watched   atomic.Bool // by the server's stallWatch, to which the next two belong
 	seen      int64       // begun, when it last looked
@@ -83,7 +83,7 @@ func (c *conn) runInline() bool {
 	epoch := r.epoch.Load()
 	begun := nanotime()
 	r.begun.Store(int64(begun))
-	var running *call
+	var running *servedCall
 	defer func() {
 		if running != nil { // it has ended our goroutine, or we have been replaced meanwhile
 			c.answer(running)
@@ -137,7 +137,7 @@ func (r *reader) notePace(took time.Duration) {
 }
 
 // add adds a call to the batch.
-func (r *reader) add(k *call) {
+func (r *reader) add(k *servedCall) {
 	r.batch = append(r.batch, k)
 	r.highest = max(r.highest, k.seq)
 }
@@ -145,12 +145,12 @@ func (r *reader) add(k *call) {
 // has reports whether a call with that seq is in the batch.
 func (r *reader) has(seq uint64) bool {
 	return seq <= r.highest && // our clients count up
-		slices.ContainsFunc(r.batch, func(k *call) bool { return k.seq == seq })
+		slices.ContainsFunc(r.batch, func(k *servedCall) bool { return k.seq == seq })
 }
 
 // endBatch returns the finished calls, in a slice that stays as it is until the
 // end of the next batch.
-func (r *reader) endBatch() (finished []*call) {
+func (r *reader) endBatch() (finished []*servedCall) {
 	clear(r.batch)
 	r.batch, r.highest, r.next = r.batch[:0], 0, 0
 	finished = r.finished
@@ -160,11 +160,11 @@ func (r *reader) endBatch() (finished []*call) {
 
 // callPool has calls that have been answered, with values for the next call of
 // the same method.
-var callPool = sync.Pool{New: func() any { return new(call) }}
+var callPool = sync.Pool{New: func() any { return new(servedCall) }}
 
 // recycle lets go of calls that have been answered. The runtime keeps a timer
 // that was stopped, and with it the call, for some time: it is not used again.
-func recycle(calls []*call) {
+func recycle(calls []*servedCall) {
 	for _, k := range calls {
 		if k.timer == nil {
 			k.reset()

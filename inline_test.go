@@ -374,7 +374,7 @@ func TestInline_ValuesOfInterceptors(t *testing.T) {
 func TestInline_SeqsOutOfOrder(t *testing.T) {
 	var s reader
 	for _, seq := range []uint64{7, 5} {
-		s.add(&call{seq: seq})
+		s.add(&servedCall{seq: seq})
 	}
 	for seq, want := range map[uint64]bool{5: true, 6: false, 7: true, 8: false} {
 		if s.has(seq) != want {

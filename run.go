@@ -4,7 +4,7 @@ package geerpc
 // an Ordered server, those of a connection share one.
 
 // start has calls run that are in flight already.
-func (c *conn) start(calls []*call) {
+func (c *conn) start(calls []*servedCall) {
 	if c.server.Ordered {
 		c.startInOrder(calls)
 		return
@@ -16,14 +16,14 @@ func (c *conn) start(calls []*call) {
 
 // run runs the call and answers it, even if the method, or its reply when it is
 // encoded, ends the goroutine.
-func (c *call) run() {
+func (c *servedCall) run() {
 	defer func() { c.conn.link.Flush(c.conn.inFlight() > 0) }()
 	defer c.conn.answer(c)
 	c.do()
 }
 
 // startInOrder queues calls for the one goroutine that runs them.
-func (c *conn) startInOrder(calls []*call) {
+func (c *conn) startInOrder(calls []*servedCall) {
 	first := false
 	c.update(func(s *connState) {
 		s.queue = append(s.queue, calls...)
@@ -50,7 +50,7 @@ func (c *conn) runInOrder() {
 	exited = false
 }
 
-func (c *conn) nextQueued() (k *call) {
+func (c *conn) nextQueued() (k *servedCall) {
 	c.update(func(s *connState) {
 		if len(s.queue) == 0 {
 			s.queue, s.running = nil, false
@@ -64,12 +64,12 @@ func (c *conn) nextQueued() (k *call) {
 
 // track makes a call known by its seq until it is answered: it can be cancelled,
 // and no other call may have its seq.
-func (s *connState) track(k *call) {
+func (s *connState) track(k *servedCall) {
 	if k.answering {
 		return
 	}
 	if s.calls == nil {
-		s.calls = make(map[uint64]*call)
+		s.calls = make(map[uint64]*servedCall)
 	}
 	s.calls[k.seq] = k
 }

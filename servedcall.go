@@ -14,9 +14,9 @@ import (
 	"geerpc/internal/usercode"
 )
 
-// A call is a request that a server has taken on: it holds a slot of its
+// A servedCall is a request that a server has taken on: it holds a slot of its
 // connection until its method has returned, and is answered exactly once.
-type call struct {
+type servedCall struct {
 	conn          *conn
 	seq           uint64
 	serviceMethod string
@@ -50,7 +50,7 @@ type values struct {
 
 // prepare gives a call what m is called with, as far as it has not got it from
 // an earlier call of m.
-func (c *call) prepare(m *method) {
+func (c *servedCall) prepare(m *method) {
 	if c.of != m {
 		c.values = values{of: m}
 	}
@@ -64,7 +64,7 @@ func (c *call) prepare(m *method) {
 
 // reset forgets the call. Values of which its method has had copies are kept,
 // for the next call of it, but zero.
-func (c *call) reset() {
+func (c *servedCall) reset() {
 	kept, m := c.values, c.method
 	if m == nil || len(c.conn.server.Interceptors) > 0 { // which have had the values themselves
 		kept = values{}
@@ -79,13 +79,13 @@ func (c *call) reset() {
 	} else {
 		kept.replyv = reflect.Value{}
 	}
-	*c = call{values: kept}
+	*c = servedCall{values: kept}
 }
 
 // arm limits the call's time: its context ends when the time that its caller
 // has left is up, and at the handle timeout the call is answered, done or not.
 // Zero is no limit, and so is the negative time that a peer may send.
-func (c *call) arm(handle, left time.Duration, md Metadata) {
+func (c *servedCall) arm(handle, left time.Duration, md Metadata) {
 	if len(c.conn.server.Interceptors) > 0 || c.method != nil && c.method.wantsContext {
 		c.makeContext(handle, left, md)
 	} else if left > 0 {
@@ -101,7 +101,7 @@ func (c *call) arm(handle, left time.Duration, md Metadata) {
 
 // expire answers the call at its handle timeout, if nobody else has. A method
 // that has not begun by then never does.
-func (c *call) expire(handle time.Duration) {
+func (c *servedCall) expire(handle time.Duration) {
 	c.conn.update(func(s *connState) { s.open++ }) // the method may return any moment, as the last
 	defer c.conn.update(func(s *connState) { s.open-- })
 	if !c.answered.CompareAndSwap(false, true) {
@@ -115,7 +115,7 @@ func (c *call) expire(handle time.Duration) {
 	c.answerNow(err)
 }
 
-func (c *call) makeContext(handle, left time.Duration, md Metadata) {
+func (c *servedCall) makeContext(handle, left time.Duration, md Metadata) {
 	c.ctx = &callContext{conn: c.conn, metadata: md}
 	c.start = &c.ctx.start
 	if handle > 0 && (left <= 0 || handle < left) {
@@ -128,7 +128,7 @@ func (c *call) makeContext(handle, left time.Duration, md Metadata) {
 
 // drop gives up a call that is not going to be run. It reports false if the
 // call has been answered already, at its handle timeout.
-func (c *call) drop() bool {
+func (c *servedCall) drop() bool {
 	c.cleanUp()
 	c.forget()
 	return c.answered.CompareAndSwap(false, true)
@@ -136,14 +136,14 @@ func (c *call) drop() bool {
 
 // forget lets go of the values of a call that has been answered. The runtime
 // keeps a timer that was stopped, and with it the call, for some time.
-func (c *call) forget() {
+func (c *servedCall) forget() {
 	if c.timer != nil {
 		c.values, c.err = values{}, nil
 	}
 }
 
 // cleanUp ends what arm began.
-func (c *call) cleanUp() {
+func (c *servedCall) cleanUp() {
 	if c.timer != nil {
 		c.timer.Stop()
 	}
@@ -154,7 +154,7 @@ func (c *call) cleanUp() {
 
 // do handles the call, whatever its method does: a panic is an answer like
 // another, and so is runtime.Goexit.
-func (c *call) do() {
+func (c *servedCall) do() {
 	var since time.Duration
 	if c.method != nil {
 		c.method.begin()
@@ -193,7 +193,7 @@ var (
 
 // panicked returns the error of a call that has panicked, in its method or in an
 // interceptor.
-func (c *call) panicked(p any) error {
+func (c *servedCall) panicked(p any) error {
 	if !c.neverBegins() {
 		return c.conn.server.panicked(c.serviceMethod, p)
 	}
@@ -215,13 +215,13 @@ func (s *Server) panicked(serviceMethod string, p any) error {
 
 // hasBegun tells the goroutine that has run the call whether its method has
 // begun.
-func (c *call) hasBegun() bool { return c.begun || c.start.hasBegun() }
+func (c *servedCall) hasBegun() bool { return c.begun || c.start.hasBegun() }
 
 // neverBegins reports whether the method has not begun and never will.
-func (c *call) neverBegins() bool { return !c.begun && c.start.forgo() }
+func (c *servedCall) neverBegins() bool { return !c.begun && c.start.forgo() }
 
 // handle runs the method, in the interceptors if there are any.
-func (c *call) handle() error {
+func (c *servedCall) handle() error {
 	if c.answered.Load() { // it had to wait for longer than its handle timeout
 		return nil
 	}
@@ -254,7 +254,7 @@ func (c *call) handle() error {
 }
 
 // cancel tells the call that its caller has left.
-func (c *call) cancel() {
+func (c *servedCall) cancel() {
 	if c.ctx != nil {
 		c.ctx.cancel()
 	}
@@ -262,7 +262,7 @@ func (c *call) cancel() {
 }
 
 // over tells why nobody waits for the call any more, if so.
-func (c *call) over() error {
+func (c *servedCall) over() error {
 	switch {
 	case c.conn.link.Context().Err() != nil:
 		return errConnGone
@@ -279,7 +279,7 @@ func (c *call) over() error {
 var errConnGone error = &Error{Code: CodeUnavailable, Where: InServer, Ran: RanNever, Message: "the connection is closed"}
 
 // finish ends the call, whose method has returned, but for the answer.
-func (c *call) finish(err error) {
+func (c *servedCall) finish(err error) {
 	if c.method != nil {
 		c.method.end(err != nil || c.answered.Load()) // the handle timeout's answer is an error too
 	}
@@ -289,7 +289,7 @@ func (c *call) finish(err error) {
 }
 
 // answerNow answers with err, without waiting for others.
-func (c *call) answerNow(err error) {
+func (c *servedCall) answerNow(err error) {
 	defer c.conn.link.Flush(false) // also if what is encoded ends our goroutine
 	c.conn.link.SendTogether(func(alive bool) bool {
 		if alive {
@@ -301,7 +301,7 @@ func (c *call) answerNow(err error) {
 
 // answer sends the reply, or err, when it is the connection's turn. It leaves
 // with the next flush.
-func (c *call) answer(err error) {
+func (c *servedCall) answer(err error) {
 	h := codec.Header{Seq: c.seq}
 	if c.method != nil { // a name that the client made up could be of any size
 		h.ServiceMethod = c.serviceMethod
@@ -328,7 +328,7 @@ func (c *call) answer(err error) {
 
 // put puts the reply, or the failure that is in the header. What a method says is
 // not cut.
-func (c *call) put(h codec.Header, failure *Error) error {
+func (c *servedCall) put(h codec.Header, failure *Error) error {
 	switch {
 	case failure == nil:
 		return c.conn.link.Put(h, c.method.body(c.replyv))
@@ -342,7 +342,7 @@ var errReplyExit = &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,
 	Message: "rpc server: encoding the reply: it ended the goroutine that encoded it, or its error panicked"}
 
 // apologise answers in place of an answer that could not be sent.
-func (c *call) apologise(h codec.Header, instead *Error, succeeded bool) {
+func (c *servedCall) apologise(h codec.Header, instead *Error, succeeded bool) {
 	if succeeded {
 		c.method.failed.Add(1) // in the end it is an error
 	}
@@ -365,7 +365,7 @@ func (e *Error) forUnsent(failure *Error) *Error {
 // call. What an interceptor says of where and whether means another call, or
 // nothing; whether the method has begun is what counts. If it has not, it never
 // will: the caller is told so, and may call elsewhere.
-func (c *call) intercepted(err error) error {
+func (c *servedCall) intercepted(err error) error {
 	if err == nil || !c.neverBegins() {
 		return methodError(err)
 	}
