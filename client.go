@@ -188,7 +188,7 @@ func (c *Client) dispatch(h *codec.Header) error {
 	case codec.Pong:
 		c.pings.answered()
 	case codec.Goaway:
-		c.leave()
+		c.drain()
 	}
 	return nil
 }

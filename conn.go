@@ -58,7 +58,7 @@ type connState struct {
 	left     bool                   // no more calls are taken
 	finished bool
 
-	idle     *time.Timer // with Server.IdleTimeout: runs watchIdle
+	idle     *time.Timer // with Server.IdleTimeout: runs checkIdleness
 	lastCall time.Time   // then: when a call last ended
 }
 
@@ -113,7 +113,7 @@ func (c *conn) begin() (ok bool) {
 			return
 		}
 		if !c.greeted.Load() {
-			c.server.rejected(c, err)
+			c.server.reject(c, err)
 		}
 		c.end(err)
 	}()
@@ -128,7 +128,7 @@ func (c *conn) begin() (ok bool) {
 		c.slot = make(chan struct{}, 1)
 	}
 	c.greeted.Store(true)
-	if c.server.conns.closing() { // Shutdown may have passed by
+	if c.server.conns.IsStopped() { // Shutdown may have passed by
 		c.drain(c.link.Context())
 	}
 	c.keepAlive()
@@ -212,7 +212,7 @@ func (c *conn) dispatch(h *codec.Header) error {
 	case codec.Ping:
 		c.link.AnswerPing()
 	case codec.Goaway:
-		c.leave(c.link.Context())
+		c.closeAnswered(c.link.Context())
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ func TestC149_ControlMessageEndsTheGoroutine(t *testing.T) {
 				client.Call(leaving, "Arith.Block", Args{}, nil)
 			case codec.Goaway:
 				client.Go("Arith.Block", Args{}, nil, nil) // or there would be nothing to take leave from
-				client.leave()
+				client.drain()
 			default:
 				client.link.Post(link.Control{Kind: codec.Ping})
 			}

@@ -70,19 +70,19 @@ type debugConn struct {
 // debugInfo takes the numbers. They are not of one instant, but go together:
 // what is in flight or failed is among the calls.
 func (s *Server) debugInfo() *debugInfo {
-	state, since, conns := s.conns.snapshot()
+	status := s.conns.Status()
 	info := &debugInfo{
-		State:        state,
+		State:        status.State,
 		Goroutines:   runtime.NumGoroutine(),
 		UnknownCalls: s.registry.unknown.Load(),
 		Services:     s.registry.debugServices(),
-		Connections:  debugConnsOf(conns),
+		Connections:  debugConnsOf(status.Conns),
 	}
-	if !since.IsZero() {
-		info.UptimeSeconds = time.Since(since).Seconds()
+	if !status.Since.IsZero() {
+		info.UptimeSeconds = time.Since(status.Since).Seconds()
 	}
 	info.Connections.Limit = max(s.MaxConns, 0)
-	info.Connections.Rejected = s.conns.rejections.Load()
+	info.Connections.Rejected = s.rejected.Load()
 	for _, service := range info.Services {
 		for _, m := range service.Methods {
 			info.Calls += m.Calls

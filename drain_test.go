@@ -80,7 +80,7 @@ func TestDrain_PlainClient(t *testing.T) {
 			}
 			done := make(chan error, 1)
 			go func() { done <- e.Shutdown(context.Background()) }()
-			eventually(t, "the server drains", func() bool { return e.conns.closing() })
+			eventually(t, "the server drains", func() bool { return e.conns.IsStopped() })
 			close(release)
 			for i, call := range calls {
 				if <-call.Done; call.Error != nil || replies[i].C != 42 {
@@ -223,7 +223,7 @@ func TestIdleTimeout_KeepsNothing(t *testing.T) {
 	c := e.dial(nil)
 	mustAdd(t, c)
 	freed := make(chan struct{})
-	_, _, conns := e.conns.snapshot()
+	conns := e.conns.Status().Conns
 	runtime.AddCleanup(conns[0], func(int) { close(freed) }, 0)
 	conns = nil
 	c.Close()
@@ -277,9 +277,7 @@ func TestDrain_HandleTimeout(t *testing.T) {
 // onlyConn returns the server's end of the only connection.
 func (e *env) onlyConn() *conn {
 	e.t.Helper()
-	e.conns.mu.Lock()
-	defer e.conns.mu.Unlock()
-	for c := range e.conns.conns {
+	for _, c := range e.conns.Status().Conns {
 		return c
 	}
 	e.t.Fatal("there is no connection")

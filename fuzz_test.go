@@ -42,7 +42,7 @@ func FuzzServeConn(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		server.ServeConn(fuzzedConn{bytes.NewReader(data)})
-		if _, _, conns := server.conns.snapshot(); len(conns) != 0 {
+		if conns := server.conns.Status().Conns; len(conns) != 0 {
 			t.Fatalf("%d connections are left", len(conns))
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/connset"
 	"geerpc/internal/handshake"
 	"geerpc/internal/link"
 	"geerpc/internal/token"
@@ -63,7 +64,7 @@ func (c *Client) agree(ctx context.Context, hello handshake.Hello) error {
 // handshake is the server's side. It returns why the connection is not served, or nil.
 func (c *conn) handshake() error {
 	limit := handshake.SilentTimeout
-	if c.server.conns.closing() { // clients that speak now are told so, others need not wait
+	if c.server.conns.IsStopped() { // clients that speak now are told so, others need not wait
 		limit = closeGrace
 	}
 	if err := handshake.Await(c.link, limit); err != nil {
@@ -126,7 +127,14 @@ func (c *conn) check(hello *handshake.Hello) *Error {
 		return refuse(CodeInternal, "%s", err)
 	}
 	c.codecType, c.handle = hello.CodecType, shorterTimeout(s.HandleTimeout, hello.HandleTimeout)
-	return s.conns.admit(c)
+	switch err := s.conns.Admit(c, s.MaxConns); err {
+	case nil:
+		return nil
+	case connset.ErrFull:
+		return refuse(CodeResourceExhausted, "%d connections, no more are allowed", s.MaxConns)
+	default:
+		return refuse(CodeUnavailable, "%s", err)
+	}
 }
 
 // shorterTimeout returns the shorter of two timeouts, of which zero and negative are no

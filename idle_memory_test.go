@@ -175,7 +175,7 @@ func (e *env) atRest() int64 {
 // idleCalls waits until no call is left anywhere.
 func (e *env) idleCalls() {
 	e.t.Helper()
-	_, _, conns := e.conns.snapshot()
+	conns := e.conns.Status().Conns
 	for _, c := range conns {
 		eventually(e.t, "the calls have ended", func() bool {
 			c.mu.Lock()

@@ -240,7 +240,7 @@ func TestInline_LookGivesUp(t *testing.T) {
 	})
 	client := e.dial(nil)
 	mustAdd(t, client)
-	_, _, conns := e.conns.snapshot()
+	conns := e.conns.Status().Conns
 	c = conns[0]
 	eventually(t, "nobody looks", func() bool { return !c.reader.watched.Load() })
 	c.reader.watched.Store(true) // by the look that is going to give up

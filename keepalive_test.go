@@ -274,13 +274,11 @@ func TestD116_Intervals(t *testing.T) {
 				if writes.Load() > most {
 					t.Errorf("%d writes in that hour, want %d at most", writes.Load(), most)
 				}
-				e.conns.mu.Lock()
-				for c := range e.conns.conns {
+				for _, c := range e.conns.Status().Conns {
 					if c.pingInterval != test.want {
 						t.Errorf("agreed on %v, want %v", c.pingInterval, test.want)
 					}
 				}
-				e.conns.mu.Unlock()
 				client.Close()
 				e.Close()
 			})

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/connset"
 )
 
 // Our own client never meets the limit on calls in flight, however low: it
@@ -430,14 +431,12 @@ func TestD37_SilentGoFirst(t *testing.T) {
 	e := newEnv(t, "tcp", codec.GobType)
 	e.MaxConns = 1
 	client := e.dial(nil)
-	silent := make([]net.Conn, 3*extraStrangers)
+	silent := make([]net.Conn, 3*connset.MaxHandshaking)
 	for i := range silent {
 		silent[i] = e.bare()
 	}
 	eventually(t, "surplus of silent connections closed", func() bool {
-		e.conns.mu.Lock()
-		defer e.conns.mu.Unlock()
-		return len(e.conns.conns) <= 1+extraStrangers
+		return len(e.conns.Status().Conns) <= 1+connset.MaxHandshaking
 	})
 	if err := client.Call(context.Background(), "Arith.Add", Args{}, nil); err != nil {
 		t.Errorf("the one that had come first: %v", err)
@@ -454,7 +453,7 @@ func TestD37_HalfHandshakes(t *testing.T) {
 	e := newEnv(t, "pipe", codec.GobType)
 	e.MaxConns = 1
 	e.start()
-	for range 3 * extraStrangers {
+	for range 3 * connset.MaxHandshaking {
 		conn, err := e.option.Dialer(t.Context(), "", "")
 		if err != nil {
 			t.Fatal(err)
@@ -464,7 +463,7 @@ func TestD37_HalfHandshakes(t *testing.T) {
 	}
 	eventually(t, "at most the allowed connections", func() bool {
 		c := e.debugInfo().Connections
-		return c.Open == 1+extraStrangers && c.Rejected == 2*extraStrangers-1
+		return c.Open == 1+connset.MaxHandshaking && c.Rejected == 2*connset.MaxHandshaking-1
 	})
 	mustAdd(t, e.dial(nil))
 }

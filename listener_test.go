@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"geerpc/internal/connset"
 )
 
 // A testListener does what its functions do, and is not comparable.
@@ -75,9 +77,7 @@ func TestD130_ListenersAreClosedOnce(t *testing.T) {
 					go func() { served <- s.Serve(lis) }()
 				}
 				eventually(t, "all are served", func() bool {
-					s.conns.mu.Lock()
-					defer s.conns.mu.Unlock()
-					return len(s.conns.listeners) == len(closed)
+					return s.conns.Status().Listeners == len(closed)
 				})
 				end(&s)
 				for i := range closed {
@@ -106,7 +106,7 @@ func TestD130_AcceptReturnsNothing(t *testing.T) {
 	var closed atomic.Int32
 	err := s.Serve(testListener{Listener: NewPipeListener(), closed: &closed,
 		accept: func() (net.Conn, error) { return nil, nil }})
-	if !errors.Is(err, errNoneAccepted) || closed.Load() != 1 {
+	if !errors.Is(err, connset.ErrNoConn) || closed.Load() != 1 {
 		t.Errorf("Serve: %v; closed %d times", err, closed.Load())
 	}
 }

@@ -22,7 +22,7 @@ func TestD153_PlainCallThatWaitsForASlot(t *testing.T) {
 			p.call(t, "Test.Wait", 1, Args{})
 			p.call(t, "Arith.Add", 2, Args{1, 1})
 			conn := func() (c *conn) {
-				_, _, conns := e.conns.snapshot()
+				conns := e.conns.Status().Conns
 				return conns[0]
 			}()
 			eventually(t, "both have been read", func() bool {

@@ -177,7 +177,7 @@ func (e *env) idle() {
 	e.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patient)
 	defer cancel()
-	if e.conns.wait(ctx) != nil {
+	if e.conns.Wait(ctx) != nil {
 		e.t.Fatal("connections are left on the server")
 	}
 	e.reports.Wait(time.Minute)

@@ -11,9 +11,11 @@ import (
 	"net"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/connset"
 	"geerpc/internal/handshake"
 	"geerpc/internal/report"
 )
@@ -101,7 +103,9 @@ type Server struct {
 	IdleTimeout time.Duration
 
 	registry registry
-	conns    connSet
+	conns    connset.Set[*conn]
+	rejected atomic.Int64 // connections
+	hooks    connset.Hooks
 	stalls   stallWatch
 	reports  report.Queue
 }
@@ -181,12 +185,12 @@ const (
 // ErrServerClosed after Shutdown or Close. What fails for the moment, such as
 // a lack of file descriptors, is tried again. A panic of Accept is the caller's.
 func (s *Server) Serve(l net.Listener) error {
-	lis := newListener(l, s.report)
+	lis := connset.NewListener(l, s.report)
 	defer lis.Close()
-	if !s.conns.listen(lis) {
+	if !s.conns.AddListener(lis) {
 		return ErrServerClosed
 	}
-	defer s.conns.unlisten(lis)
+	defer s.conns.RemoveListener(lis)
 	var pause time.Duration
 	for {
 		rwc, err := lis.Accept()
@@ -195,7 +199,7 @@ func (s *Server) Serve(l net.Listener) error {
 			go s.ServeConn(rwc) // ends with the connection; once it is added, Shutdown and Close wait, and before it is refused
 			continue
 		}
-		if s.conns.closing() {
+		if s.conns.IsStopped() {
 			return ErrServerClosed
 		}
 		if passing, ok := err.(interface{ Temporary() bool }); !ok || !passing.Temporary() {
@@ -203,7 +207,9 @@ func (s *Server) Serve(l net.Listener) error {
 		}
 		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)
 		s.report(slog.LevelWarn, "rpc server: accept, trying again", "addr", lis.Addr(), "err", err, "pause", pause)
-		if !s.conns.sleep(pause) {
+		select {
+		case <-time.After(pause):
+		case <-s.conns.Stopped():
 			return ErrServerClosed
 		}
 	}
@@ -214,11 +220,11 @@ func (s *Server) Serve(l net.Listener) error {
 // and closes the connection.
 func (s *Server) ServeConn(rwc io.ReadWriteCloser) {
 	c := newConn(s, rwc)
-	if !s.conns.add(c) {
+	if !s.conns.Add(c, s.MaxConns) {
 		c.link.Fail(ErrServerClosed)
 		return
 	}
-	defer s.conns.remove(c)
+	defer s.conns.Remove(c)
 	c.serve()
 }
 
@@ -244,16 +250,16 @@ func saidHello(state *tls.ConnectionState, err error) bool {
 	return !errors.Is(err, context.DeadlineExceeded) && !(errors.As(err, &link) && link.Op == "read")
 }
 
-// rejected notes that a connection did not come to calls, unless its client
+// reject notes that a connection did not come to calls, unless its client
 // merely hung up. One of which no byte came is not logged: health checks of load
 // balancers connect all the time, and many of them end with a reset.
-func (s *Server) rejected(c *conn, err error) {
+func (s *Server) reject(c *conn, err error) {
 	heard := c.heard.Load()
 	hungUp := err == io.EOF || !heard && c.link.Cause() == nil
-	if hungUp || s.conns.closing() {
+	if hungUp || s.conns.IsStopped() {
 		return
 	}
-	s.conns.rejections.Add(1)
+	s.rejected.Add(1)
 	if heard {
 		s.report(slog.LevelWarn, "rpc server: connection rejected", "peer", c.peer.Addr, "err", err)
 	}

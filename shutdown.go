@@ -3,244 +3,32 @@ package geerpc
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
+	"geerpc/codec"
+	"geerpc/internal/connset"
+	"geerpc/internal/link"
 	"geerpc/internal/report"
 	"geerpc/internal/usercode"
 )
 
-// closeGrace is how long Close waits for methods to notice that their context
-// has ended.
+// How both sides end without losing a call. A side that wants to end sends a goaway,
+// takes no new calls, and closes the connection when those in flight are answered:
+//
+//	server                               client
+//	  │  goaway                            │
+//	  ├───────────────────────────────────→│  makes no new calls
+//	  │  calls sent before it knew, goaway │
+//	  │←───────────────────────────────────┤
+//	  │  answers, end of the stream        │
+//	  ├───────────────────────────────────→│  closes
+//
+// A plain client is not told. Its calls that have been read are answered.
+
+// closeGrace is how long Close waits for code that does not notice it: methods whose
+// context has ended, and connections whose Close does not return.
 const closeGrace = time.Second
-
-// extraStrangers is how many connections that have not been admitted yet, heard
-// of or not, may exist beyond Server.MaxConns.
-const extraStrangers = 64
-
-// A connSet is a server's connections and listeners. The zero value is empty.
-type connSet struct {
-	rejections atomic.Int64
-
-	mu        sync.Mutex     // guards what follows
-	conns     map[*conn]bool // all
-	strangers map[*conn]bool // of conns, those with which it is not
-	listeners map[*listener]bool
-	since     time.Time  // of the first listener or connection
-	stopped   signalOnce // stop has been called
-	ended     signalOnce // Close has waited for as long as it does
-	hooked    signalOnce // the hooks have been waited for
-	stopping  bool
-	closed    bool
-	hooks     []func(context.Context) // for Shutdown to call
-	hooking   bool                    // Shutdown is calling them, or has
-	emptied   chan struct{}           // closed when conns is empty; nil if nobody waits
-}
-
-// add takes a connection in, unless the server has been closed. At the limit
-// it makes room at the expense of one that has not shaken hands.
-func (s *connSet) add(c *conn) bool {
-	s.mu.Lock()
-	var victim *conn
-	if most := c.server.MaxConns; most > 0 && len(s.conns) >= most+extraStrangers {
-		victim = s.victimLocked()
-	}
-	ok := !s.closed
-	if ok {
-		s.beganLocked()
-		if s.conns == nil {
-			s.conns, s.strangers = make(map[*conn]bool), make(map[*conn]bool)
-		}
-		s.conns[c], s.strangers[c] = true, true
-	}
-	s.mu.Unlock()
-	if victim != nil {
-		victim.link.Fail(errMakeRoom) // which does not wait for its Close
-	}
-	return ok
-}
-
-var errMakeRoom = errors.New("the handshake is not done, and others want in")
-
-// victimLocked takes out a connection that is to make room, if there is one:
-// one that is silent, or else one that is slow.
-func (s *connSet) victimLocked() (victim *conn) {
-	for c := range s.strangers {
-		if victim = c; !c.heard.Load() {
-			break
-		}
-	}
-	delete(s.conns, victim) // nobody else picks it, and it counts no more
-	delete(s.strangers, victim)
-	return victim
-}
-
-// admit counts a connection whose hello has been read, or says why not.
-func (s *connSet) admit(c *conn) *Error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	most := c.server.MaxConns
-	switch {
-	case !s.strangers[c]: // it has been chosen to make room, and is about to be closed
-		return &Error{Code: CodeUnavailable, Message: errMakeRoom.Error(), Where: InServer, Ran: RanNever}
-	case s.stopping:
-		return &Error{Code: CodeUnavailable, Message: "shutting down", Where: InServer, Ran: RanNever}
-	case most > 0 && len(s.conns)-len(s.strangers) >= most:
-		return &Error{Code: CodeResourceExhausted, Where: InServer, Ran: RanNever,
-			Message: fmt.Sprintf("%d connections, no more are allowed", most)}
-	}
-	delete(s.strangers, c)
-	return nil
-}
-
-// remove lets a connection go and returns how many are left.
-func (s *connSet) remove(c *conn) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, c)
-	delete(s.strangers, c)
-	if len(s.conns) == 0 && s.emptied != nil {
-		close(s.emptied)
-		s.emptied = nil
-	}
-	return len(s.conns)
-}
-
-// listen takes a listener in, unless the server is shutting down.
-func (s *connSet) listen(lis *listener) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stopping {
-		return false
-	}
-	if s.listeners == nil {
-		s.listeners = make(map[*listener]bool)
-	}
-	s.beganLocked()
-	s.listeners[lis] = true
-	return true
-}
-
-func (s *connSet) unlisten(lis *listener) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.listeners, lis)
-}
-
-// beganLocked notes when the server's work began.
-func (s *connSet) beganLocked() {
-	if s.since.IsZero() {
-		s.since = time.Now()
-	}
-}
-
-// snapshot returns how things stand, in the words of the debug page.
-func (s *connSet) snapshot() (state string, since time.Time, conns []*conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	state = "open"
-	switch {
-	case s.closed:
-		state = "closed"
-	case s.stopping:
-		state = "draining"
-	}
-	return state, s.since, slices.Collect(maps.Keys(s.conns))
-}
-
-func (s *connSet) closing() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stopping
-}
-
-// sleep reports false if the server begins to shut down meanwhile.
-func (s *connSet) sleep(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-s.stopped.channel():
-		return false
-	}
-}
-
-// stop lets nobody in any more. It returns the listeners, for the caller to
-// close, and the connections.
-func (s *connSet) stop(closed bool) ([]*listener, []*conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stopping = true
-	s.stopped.send()
-	s.closed = s.closed || closed
-	return slices.Collect(maps.Keys(s.listeners)), slices.Collect(maps.Keys(s.conns))
-}
-
-// runHooks calls what Shutdown is to call first, once, and returns when all
-// have returned, the server is stopped or, with its error, ctx has ended.
-func (s *connSet) runHooks(ctx context.Context, report usercode.Reporter) error {
-	s.mu.Lock()
-	first := !s.hooking
-	s.hooking = true
-	hooks := s.hooks
-	s.hooks = nil
-	s.mu.Unlock()
-	if first {
-		calls := make([]func(), len(hooks))
-		for i, f := range hooks {
-			calls[i] = func() { f(ctx) }
-		}
-		go func() { // ends with the hooks
-			usercode.SideBySide(context.Background(), report, "a function passed to OnShutdown", calls)
-			s.hooked.send()
-		}()
-	}
-	select {
-	case <-s.hooked.channel():
-	case <-s.stopped.channel():
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	return nil
-}
-
-// wait returns when no connection is left, or with ctx's error, or with
-// ErrServerClosed if Close has ended, and left methods behind.
-func (s *connSet) wait(ctx context.Context) error {
-	s.mu.Lock()
-	if len(s.conns) == 0 {
-		s.mu.Unlock()
-		return nil
-	}
-	if s.emptied == nil {
-		s.emptied = make(chan struct{})
-	}
-	emptied := s.emptied
-	s.mu.Unlock()
-	select {
-	case <-emptied:
-		return nil
-	case <-s.ended.channel():
-		if s.empty() {
-			return nil
-		}
-		return ErrServerClosed
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (s *connSet) empty() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.conns) == 0
-}
 
 // OnShutdown has Shutdown call f first of all, once, with Shutdown's ctx, and
 // wait for it until ctx ends: f must return by then, or it is left behind. That
@@ -248,11 +36,7 @@ func (s *connSet) empty() bool {
 // called at the same time, each in a goroutine of its own, so that together they
 // take no longer than the slowest. A panic is logged. After Shutdown has begun f
 // is not called any more. Close doesn't call it, and ends the waiting.
-func (s *Server) OnShutdown(f func(ctx context.Context)) {
-	s.conns.mu.Lock()
-	defer s.conns.mu.Unlock()
-	s.conns.hooks = append(s.conns.hooks, f)
-}
+func (s *Server) OnShutdown(f func(ctx context.Context)) { s.hooks.Add(f) }
 
 // Shutdown ends the server in good order. It calls what was passed to
 // OnShutdown, and then closes the listeners; asks each
@@ -266,10 +50,10 @@ func (s *Server) OnShutdown(f func(ctx context.Context)) {
 // not end with their context, it returns ErrServerClosed. It may be called more
 // than once, and before Serve.
 func (s *Server) Shutdown(ctx context.Context) error {
-	hooksErr := s.conns.runHooks(ctx, s.report)
-	listeners, conns := s.conns.stop(false)
+	hooksErr := s.hooks.Run(ctx, s.report, s.conns.Stopped())
+	listeners, conns := s.conns.Stop(false)
 	s.end(ctx, listeners, conns, func(c *conn) { c.drain(ctx) })
-	err := s.conns.wait(ctx)
+	err := s.conns.Wait(ctx)
 	s.Close()
 	return cmp.Or(hooksErr, err)
 }
@@ -281,17 +65,17 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
 	defer cancel()
-	listeners, conns := s.conns.stop(true)
+	listeners, conns := s.conns.Stop(true)
 	s.end(ctx, listeners, conns, func(c *conn) { c.link.Fail(ErrServerClosed) })
-	s.conns.wait(ctx)
-	s.conns.ended.send()
+	s.conns.Wait(ctx)
+	s.conns.Abandon(ErrServerClosed)
 	s.reports.Wait(report.Grace)
 	return nil
 }
 
-// end closes listeners and ends connections, all side by side: any of them may
-// take its time to be closed. It returns when that is done, or ctx ends.
-func (s *Server) end(ctx context.Context, listeners []*listener, conns []*conn, endConn func(*conn)) {
+// end closes listeners and ends connections, all side by side, because each of them may
+// take its time. It returns when that is done, or ctx ends.
+func (s *Server) end(ctx context.Context, listeners []*connset.Listener, conns []*conn, endConn func(*conn)) {
 	var ends []func()
 	for _, lis := range listeners {
 		ends = append(ends, func() { lis.Close() })
@@ -301,3 +85,154 @@ func (s *Server) end(ctx context.Context, listeners []*listener, conns []*conn, 
 	}
 	usercode.SideBySide(ctx, s.report, "the Close of a connection", ends)
 }
+
+// Heard reports whether a first byte has come from the client.
+func (c *conn) Heard() bool { return c.heard.Load() }
+
+// Fail closes the connection, and does not wait for that.
+func (c *conn) Fail(reason error) { c.link.Fail(reason) }
+
+// watchIdleness begins to drain the connection when it has had no call for
+// Server.IdleTimeout.
+func (c *conn) watchIdleness() {
+	if idle := c.server.IdleTimeout; idle > 0 {
+		c.update(func(s *connState) {
+			s.lastCall = time.Now()
+			s.idle = time.AfterFunc(idle, c.checkIdleness) // awaitCalls stops it
+		})
+	}
+}
+
+// checkIdleness drains the connection if it has had no call for Server.IdleTimeout,
+// and else looks again later.
+func (c *conn) checkIdleness() {
+	if c.link.Context().Err() != nil {
+		return
+	}
+	remaining := c.server.IdleTimeout
+	c.update(func(s *connState) {
+		if s.open == 0 {
+			remaining -= time.Since(s.lastCall)
+		}
+	})
+	if remaining <= 0 {
+		c.drain(c.link.Context())
+		return
+	}
+	c.update(func(s *connState) {
+		if s.idle != nil {
+			s.idle.Reset(remaining)
+		}
+	})
+}
+
+// drain ends the connection in good order. A client that handles goaway is served until
+// it sends one itself, because it may have sent calls before it knew. For one that does
+// not, the calls that have been read are answered, even those that wait for a slot.
+func (c *conn) drain(ctx context.Context) {
+	switch {
+	case !c.greeted.Load():
+		if !c.heard.Load() {
+			c.link.Fail(ErrServerClosed)
+		} // otherwise its hello is going to be refused
+	case c.link.PeerHandles(codec.Goaway):
+		c.link.Post(link.Control{Kind: codec.Goaway})
+	default:
+		c.closeAnswered(ctx)
+	}
+}
+
+// closeAnswered takes no more calls, and closes the connection when those taken are
+// answered, or when ctx ends. It does not wait.
+func (c *conn) closeAnswered(ctx context.Context) {
+	first := false
+	c.update(func(s *connState) {
+		first = !s.left
+		s.left = true
+		if first {
+			c.leaving.Add(1)
+		}
+	})
+	if !first {
+		return
+	}
+	go func() { // ends with ctx or the connection; serve waits
+		defer c.leaving.Done()
+		select {
+		case <-c.finished:
+		case <-ctx.Done():
+		case <-c.link.Context().Done():
+		}
+		c.link.Mute() // on a connection that is closed for writing, a message would be an error
+		c.link.Drain(ctx)
+		c.hangUp()
+		c.link.Fail(errDone)
+	}()
+}
+
+const (
+	// discardTime is how long what a plain client sends is read and dropped after its
+	// last answer. Closing a socket with unread bytes would reset it, and the answer
+	// would be lost.
+	discardTime = time.Second
+
+	// lingerTime is how long a client that sent a goaway has to close the connection,
+	// if the connection can't be closed for writing: then the client can't know that
+	// nothing follows.
+	lingerTime = time.Minute
+)
+
+// hangUp closes the connection for writing, and waits until the client closes it. The
+// last answers may be on their way for a long time, and would be lost if the client sent
+// anything to a connection that is closed here. A client that handles goaway closes when
+// it has its answers. A plain one may never do so.
+func (c *conn) hangUp() {
+	halfClosed := false
+	if half, ok := c.link.Conn.(interface{ CloseWrite() error }); ok {
+		usercode.Guard(c.server.report, "the CloseWrite of a connection", func() { halfClosed = half.CloseWrite() == nil })
+	}
+	var enough <-chan time.Time // never, if the client closes: Shutdown's context and keepalive are limits
+	switch {
+	case !c.link.PeerHandles(codec.Goaway):
+		enough = time.After(discardTime)
+	case !halfClosed:
+		enough = time.After(lingerTime)
+	}
+	select {
+	case <-c.ended:
+	case <-enough:
+	case <-c.link.Context().Done():
+	}
+}
+
+// Shutdown ends the client in good order: new calls fail with an error that
+// wraps ErrShutdown, those in flight go on. It returns nil when they have been
+// answered, the connection is closed, and calls made by Go have been received. If
+// ctx ends before, it closes the connection, as Close does, and returns ctx's
+// error.
+func (c *Client) Shutdown(ctx context.Context) error {
+	if ctx == nil {
+		return errNilContext
+	}
+	c.drain()
+	var err error
+	select {
+	case <-c.gone:
+		err = c.unannounced.Wait(ctx)
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	c.Close()
+	return err
+}
+
+// drain stops new calls, sends a goaway behind those that have been sent, and closes the
+// connection when they are answered.
+func (c *Client) drain() {
+	if c.link.PeerHandles(codec.Goaway) {
+		c.link.Post(link.Control{Kind: codec.Goaway})
+	}
+	c.pending.drain()
+}
+
+var errDrained = fmt.Errorf("%w: its calls were answered", ErrShutdown)

@@ -207,9 +207,7 @@ func TestA7_SilentConnectionsAreSmall(t *testing.T) {
 		go e.ServeConn(far) // ends with near
 	}
 	eventually(t, "all are served", func() bool {
-		e.conns.mu.Lock()
-		defer e.conns.mu.Unlock()
-		return len(e.conns.conns) == n
+		return len(e.conns.Status().Conns) == n
 	})
 	if each := (heapInUse() - before) / n; each > most {
 		t.Errorf("a silent connection holds %d bytes, allowed are %d", each, most)
