@@ -63,11 +63,11 @@ func TestSet_MakesRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	conns[7].heard = false
-	fill(t, &s, 1, 1)
+	conns = append(conns, fill(t, &s, 1, 1)...)
 	if conns[7].failed != ErrMakeRoom {
 		t.Error("the silent connection is not closed")
 	}
-	fill(t, &s, 1, 1)
+	conns = append(conns, fill(t, &s, 1, 1)...)
 	closed := 0
 	for _, c := range conns {
 		if c.failed != nil {
