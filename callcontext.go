@@ -2,8 +2,10 @@ package geerpc
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"sync/atomic"
 	"time"
 )
@@ -99,4 +101,27 @@ func (c *callContext) replyMetadata() Metadata {
 		return nil
 	}
 	return c.reply.get()
+}
+
+type callKey struct{}
+
+// callFrom returns the context of a call that ctx is or comes from, or nil.
+func callFrom(ctx context.Context) *callContext {
+	c, _ := ctx.Value(callKey{}).(*callContext)
+	return c
+}
+
+// A Peer is who sent the call that a method is handling.
+type Peer struct {
+	Addr net.Addr             // nil if the connection has no address
+	TLS  *tls.ConnectionState // nil without TLS; not to be changed
+}
+
+// PeerFrom returns who sent the call that a method is handling, given the
+// method's context. It reports false for any other context.
+func PeerFrom(ctx context.Context) (Peer, bool) {
+	if c := callFrom(ctx); c != nil {
+		return c.conn.peer, true
+	}
+	return Peer{}, false
 }

@@ -139,16 +139,6 @@ func (c *conn) begin() (ok bool) {
 
 var errHandshakeExit = errors.New("the handshake ended the goroutine that it ran on")
 
-// secure does the TLS handshake, if there is one, and notes who the peer is.
-func (c *conn) secure() error {
-	err := handshakeTLS(c.link.Conn)
-	c.peer = peerOf(c.link.Conn) // if that failed, too: it is logged who it was
-	if err != nil {
-		c.heard.Store(saidHello(c.peer.TLS, err))
-	}
-	return err
-}
-
 // end is what remains to be done when nothing is read any more because of err.
 // Its steps are deferred, for the connection and the codec may be a user's, and
 // end our goroutine when they are closed.

@@ -27,96 +27,101 @@ const (
 )
 
 // An Option is how a client wants its connection. The first four fields are
-// GeeRPC's and go to the server in the handshake, and so do Token,
-// MaxMessageBytes and MaxDefinitionBytes; the rest stays on this side.
-// An Option is copied by whatever takes one and may be shared by many Dials.
+// GeeRPC's and go to the server in the handshake, and so do Token, PingInterval,
+// Compression, MaxMessageBytes and MaxDefinitionBytes. The rest stays on this
+// side. Every function that takes an Option copies it, so many Dials may share one.
 type Option struct {
-	MagicNumber int        // set by Dial; 0 will do
-	CodecType   codec.Type // empty: codec.GobType
+	// MagicNumber is filled in by Dial. Any value will do.
+	MagicNumber int
 
-	// ConnectTimeout limits Dial as a whole: connecting, TLS, CONNECT and
-	// handshake. Zero or negative: no limit for connecting; then TLS and CONNECT
-	// have 10 s together, and the handshake has 10 s, unless the context of Dial
-	// has a deadline. DefaultOption has 10 s.
+	// CodecType is the codec of the connection. The default is codec.GobType.
+	CodecType codec.Type
+
+	// ConnectTimeout is the maximum time for Dial as a whole: connecting, TLS,
+	// CONNECT and handshake. DefaultOption has 10 s. If it is zero or negative,
+	// connecting has no limit. TLS and CONNECT then have 10 s together, and the
+	// handshake has 10 s, unless the context of Dial has a deadline.
 	ConnectTimeout time.Duration
 
-	// HandleTimeout makes the server answer each call within that time, if
-	// only with an error whose code is CodeDeadlineExceeded. The method is
-	// told by its context, if it takes one; its goroutine may outlive the
-	// answer. Zero or negative: no limit.
+	// HandleTimeout is the maximum time in which the server answers a call, if
+	// only with an error whose code is CodeDeadlineExceeded. The context of the
+	// method ends then, but its goroutine may go on after the answer. Zero and
+	// negative mean no limit.
 	HandleTimeout time.Duration
 
-	// Legacy makes the client speak to a server of GeeRPC's original
-	// version: no acknowledgement is waited for, and there are neither
-	// cancellation nor deadlines on the wire, metadata, typed errors, pings.
-	// Without it such a server is found out if the codec is gob, once it has
-	// not acknowledged for 5 s or half of the time for connecting, whichever
-	// is less.
+	// Legacy makes the client speak to a server of GeeRPC's original version.
+	// It waits for no acknowledgement, and there are no cancellation, deadlines,
+	// metadata, typed errors and pings on the connection. Without Legacy the
+	// client recognizes such a server if the codec is gob, when it has not
+	// acknowledged for 5 s or half of the time for connecting, whichever is
+	// less.
 	Legacy bool `json:"-"`
 
-	// Dialer makes the connection; nil: a net.Dialer. It gets the network
+	// Dialer makes the connection. Nil means a net.Dialer. It gets the network
 	// and the address that Dial was given, and a context that ends with the
-	// time for connecting. It runs in a goroutine of the Client's: if it
+	// time for connecting. It runs in a goroutine of the Client's. If it
 	// panics, Dial fails.
 	Dialer func(ctx context.Context, network, address string) (net.Conn, error) `json:"-"`
 
-	// TLSConfig, if not nil, puts TLS on the connection. ServerName may be
-	// left out where the address has the name.
+	// TLSConfig, if not nil, puts TLS on the connection. If its ServerName is
+	// empty, the host of the address is used.
 	TLSConfig *tls.Config `json:"-"`
 
-	// HTTPPath is where DialHTTP sends its CONNECT; empty: /_geeprc_. The
-	// request's Host is that of the address, without the port.
+	// HTTPPath is the path to which DialHTTP sends its CONNECT request. The
+	// default is /_geeprc_. The request's Host is that of the address, without
+	// the port.
 	HTTPPath string `json:"-"`
 
-	// Token is presented to a server that asks for one: text, in UTF-8, of
-	// some kilobytes at most.
+	// Token is the secret that the server requires, if it has a Token. It must
+	// be valid UTF-8, and have no more than some kilobytes.
 	Token string `json:"-"`
 
-	// MaxMessageBytes limits a reply's size. Zero: 4 MiB; negative: no limit.
-	// The size of a request is limited by the server. Of an error that would
-	// not fit the text is cut; a limit below 100 bytes may be too low for any
-	// answer, and then the first one ends the connection.
+	// MaxMessageBytes is the maximum size of a reply. Zero means 4 MiB, negative
+	// means no limit. An error that does not fit has its text cut. With a limit
+	// below 100 bytes even that may not fit, and then the connection ends with
+	// the first error. The server limits the size of a request.
 	MaxMessageBytes int `json:"-"`
 
-	// MaxDefinitionBytes limits the gob type definitions that the server may
-	// send on this connection, each of which comes before the first value of
-	// its type. The server knows: a reply that needs more fails alone, and its
-	// error has CodeResourceExhausted. A peer that sends more all the same
-	// loses the connection. Zero: 64 KiB; negative: no limit. What a client
-	// may send is limited by the server.
+	// MaxDefinitionBytes is the maximum size of all gob type definitions that
+	// the server sends on the connection. Each of them comes before the first
+	// value of its type. Zero means 64 KiB, negative means no limit. A reply
+	// that needs more fails alone, with CodeResourceExhausted. A server that
+	// sends more all the same loses the connection. The server limits what the
+	// client sends.
 	MaxDefinitionBytes int `json:"-"`
 
-	// PingInterval is how often the server hears from the client: when the
-	// client has sent nothing, or received nothing, for so long, it sends a
-	// ping. A server with a short ReadTimeout may ask for more pings in the
-	// handshake. Zero: 30 s; negative: no pings, and the server does not
-	// close the connection for being silent.
+	// PingInterval is how often the client sends and receives something: if
+	// there was nothing for so long, it sends a ping. Zero means 30 s. Negative
+	// means no pings, and then the server does not close the connection for
+	// being silent. A server with a short ReadTimeout may ask for more pings in
+	// the handshake.
 	PingInterval time.Duration `json:"-"`
 
-	// PingTimeout is how long a server that has been silent for PingInterval
-	// has to answer a ping before the connection is given up; at least a
-	// quarter of PingInterval. Zero: 10 s; negative: no limit.
+	// PingTimeout is how long the server has to answer a ping, when it has been
+	// silent for PingInterval, before the connection is closed. It is at least
+	// a quarter of PingInterval. Zero means 10 s, negative means no limit.
 	PingTimeout time.Duration `json:"-"`
 
-	// FlushTimeout limits how long the server may take no byte that the
-	// client has to send before the connection is given up. Each byte that
-	// it takes begins a new wait. Zero: 10 s; negative: no limit.
+	// FlushTimeout is the maximum time in which the server takes none of the
+	// bytes that the client has to send, before the connection is closed. It
+	// begins anew with each byte that is taken. Zero means 10 s, negative means
+	// no limit.
 	FlushTimeout time.Duration `json:"-"`
 
-	// Compression names the algorithms that the client may compress with, the one
-	// that it likes most first, such as "flate". The server uses the first that it
-	// allows. None: nothing is compressed.
+	// Compression names the algorithms with which the connection may be
+	// compressed, such as "flate", the preferred one first. The server chooses
+	// the first that it allows. Empty means no compression.
 	Compression []string `json:"-"`
 
-	// Interceptors wrap each call; the first is the outermost, nil ones are
-	// left out. With them, the calls of Client.Go are sent in any order, also
-	// to a Server that is Ordered.
+	// Interceptors wrap each call. The first is the outermost, and nil ones are
+	// skipped. With interceptors the calls of Client.Go are sent in any order,
+	// even to a Server that is Ordered.
 	Interceptors []Interceptor `json:"-"`
 
-	// Logger hears of broken connections, and of what goes wrong under Go:
-	// interceptors that panic, Done channels that are closed. It is called on
-	// a goroutine of its own, which nothing waits for but Close, for 250 ms at
-	// most; messages are dropped if 64 are waiting. Nil: nobody hears.
+	// Logger logs broken connections and mistakes in the use of Go: interceptors
+	// that panic, Done channels that are closed. Nil means no log. The Logger
+	// runs on a goroutine of its own, for which only Close waits, for 250 ms at
+	// most. If 64 messages are waiting, further ones are dropped.
 	Logger *slog.Logger `json:"-"`
 }
 
@@ -130,7 +135,8 @@ var DefaultOption = &Option{
 
 var errManyOptions = errors.New("number of options is more than 1")
 
-// parseOptions returns a copy of the option given, with defaults filled in.
+// parseOptions returns a copy of the option given, with defaults filled in. Its limits
+// are 0 for no limit.
 func parseOptions(opts ...*Option) (Option, error) {
 	if len(opts) > 1 {
 		return Option{}, newError(CodeInvalidArgument, InClient, RanNever, "rpc client", errManyOptions)
@@ -153,12 +159,11 @@ func parseOptions(opts ...*Option) (Option, error) {
 	return opt, opt.checkCompression()
 }
 
-// limit applies the rule for limits, zero is the default and a negative value
-// is no limit, and returns 0 for no limit.
-func limit[T int | time.Duration](value, standard T) T {
+// limit returns the default for zero, and 0 for a negative value, which is no limit.
+func limit[T int | time.Duration](value, byDefault T) T {
 	switch {
 	case value == 0:
-		return standard
+		return byDefault
 	case value < 0:
 		return 0
 	}

@@ -1,8 +1,6 @@
 package geerpc
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
 	"go/token"
 	"io"
@@ -16,7 +14,6 @@ import (
 
 	"geerpc/codec"
 	"geerpc/internal/connset"
-	"geerpc/internal/handshake"
 	"geerpc/internal/report"
 )
 
@@ -226,28 +223,6 @@ func (s *Server) ServeConn(rwc io.ReadWriteCloser) {
 	}
 	defer s.conns.Remove(c)
 	c.serve()
-}
-
-// handshakeTLS does conn's TLS handshake, if it has one to do, in good time.
-func handshakeTLS(conn io.ReadWriteCloser) error {
-	secured, ok := conn.(interface{ HandshakeContext(context.Context) error })
-	if !ok {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), handshake.Timeout)
-	defer cancel()
-	return secured.HandshakeContext(ctx)
-}
-
-// saidHello tells whether a client has begun the TLS handshake that failed. One
-// that sends a part of its ClientHello only and then resets the connection, or
-// waits, can't be told from one that is silent.
-func saidHello(state *tls.ConnectionState, err error) bool {
-	if state == nil || state.Version != 0 { // crypto/tls has read the ClientHello
-		return true
-	}
-	var link *net.OpError
-	return !errors.Is(err, context.DeadlineExceeded) && !(errors.As(err, &link) && link.Op == "read")
 }
 
 // reject notes that a connection did not come to calls, unless its client
