@@ -60,6 +60,7 @@ func TestConsistentHash_FewKeysMove(t *testing.T) {
 // they go where the calls went while it was passed over. (When the server of the
 // lowest weight left, 46 to 88 % of the others' keys moved.)
 func TestD213_OnlyItsOwnKeysMove(t *testing.T) {
+	t.Parallel()
 	const keys = 5000
 	for _, weights := range [][]int{{1}, {1, 2, 3}, {1, 100, 100}, {7, 300, 20}, {1000, 250}} {
 		t.Run(fmt.Sprint(weights), func(t *testing.T) {
@@ -109,6 +110,7 @@ func TestConsistentHash_Spread(t *testing.T) {
 }
 
 func TestConsistentHash_Weights(t *testing.T) {
+	t.Parallel()
 	const keys = 20_000
 	for _, weights := range [][]int{{1, 4}, {100, 250}, {2, 3}, {1, 16}, {10, 1000}} {
 		t.Run(fmt.Sprint(weights), func(t *testing.T) {

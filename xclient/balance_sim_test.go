@@ -19,6 +19,7 @@ import (
 // answered, half as many as the good servers could do. Weighted is told of the
 // slow one by its weight. Run with -v to see the table.
 func TestSimulation_OneSlowServer(t *testing.T) {
+	t.Parallel()
 	p99 := make(map[string]time.Duration)
 	var table strings.Builder
 	fmt.Fprintf(&table, "%-15s %9s %9s %12s  %-20s %s\n", "", "p50", "p99", "most waiting",

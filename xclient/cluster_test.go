@@ -255,6 +255,7 @@ func TestGoawayBeforeTheCallIsSent(t *testing.T) {
 // TestD39_ThousandClientsReconnect when their server dies: at first each when
 // it has a call, which waits for nothing but the dial, and later at random times.
 func TestD39_ThousandClientsReconnect(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const clients = 1000
 		w := newWorld(t)
@@ -399,6 +400,7 @@ func (c *cuttableConn) Close() error {
 // ejected. When the partition has healed the
 // server gets its calls again.
 func TestF61_PartitionFromOneServer(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		p := &partition{world: w, cut: make(map[string]bool)}

@@ -263,6 +263,7 @@ func (cc gobPair) answer() error {
 // TestB105_OldRegistryAndServers calls servers of GeeRPC's original version,
 // which a registry of that version lists, without saying that they are old.
 func TestB105_OldRegistryAndServers(t *testing.T) {
+	t.Parallel()
 	for _, servers := range []int{1, 3} {
 		t.Run(fmt.Sprint(servers), func(t *testing.T) {
 			var addrs []string

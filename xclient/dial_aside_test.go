@@ -147,6 +147,7 @@ func TestD209_ListReachesCallsThatWait(t *testing.T) {
 // TestD209_GreetsAndHangsUp: a server, or a proxy in front of it, accepts each
 // connection, greets, and hangs up. It is dialled as one that can't be reached.
 func TestD209_GreetsAndHangsUp(t *testing.T) {
+	t.Parallel()
 	for _, others := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)

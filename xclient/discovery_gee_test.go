@@ -50,6 +50,7 @@ func TestRegistryDiscoveryOverHTTP(t *testing.T) {
 // list stays, nobody waits, and the next good one is taken. Without a list it is
 // an error, and so it is in the end if nobody is listed any more.
 func TestA28_BadAnswers(t *testing.T) {
+	t.Parallel()
 	answer := func(status int, h http.Header) func(*http.Request) (*http.Response, error) {
 		return func(*http.Request) (*http.Response, error) { return response(status, h), nil }
 	}

@@ -101,6 +101,7 @@ func TestFleet_OneUpdateForAllCalls(t *testing.T) {
 // TestFleet_ManyServersFail, one after the other: views are not made anew for
 // each, and calls go to none of them all the same.
 func TestFleet_ManyServersFail(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for _, b := range balancers {
 			const n = 2 * fewServers

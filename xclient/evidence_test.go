@@ -152,6 +152,7 @@ func ejectedNow(xc *XClient) int {
 // TestD201_LosingARaceIsNoFault: twenty servers that all get slow, past the
 // hedges' delay, stay in. (Half of them were ejected.)
 func TestD201_LosingARaceIsNoFault(t *testing.T) {
+	t.Parallel()
 	for _, b := range balancers {
 		t.Run(b.name, func(t *testing.T) {
 			c := Config{Balancer: b.Balancer, Hedge: Hedge{Delay: 20 * time.Millisecond}}
@@ -194,6 +195,7 @@ func TestD201_LosersAreNotFast(t *testing.T) {
 // TestD202_FastFailer draws no more calls than its fair share, be its errors
 // the method's or the server's. (It was 40 % of five.)
 func TestD202_FastFailer(t *testing.T) {
+	t.Parallel()
 	for _, code := range []geerpc.Code{geerpc.CodeInternal, geerpc.CodeUnavailable} {
 		t.Run(code.String(), func(t *testing.T) {
 			inBubble(t, 5, Config{Retry: Retry{MaxAttempts: 1}}, func(t *testing.T, xc *XClient, _ *world, actors []*actor) {
@@ -232,6 +234,7 @@ func (c *crowd) settles(t *testing.T, d time.Duration) {
 // TestD202_Refuser: a server whose limiter refuses all calls at once costs less
 // than one call in a hundred, once it is known.
 func TestD202_Refuser(t *testing.T) {
+	t.Parallel()
 	for _, code := range []geerpc.Code{geerpc.CodeResourceExhausted, geerpc.CodeUnavailable} {
 		t.Run(code.String(), func(t *testing.T) {
 			inBubble(t, 5, Config{Retry: Retry{MaxAttempts: 1}}, func(t *testing.T, xc *XClient, _ *world, actors []*actor) {
@@ -249,6 +252,7 @@ func TestD202_Refuser(t *testing.T) {
 // timeout, and that is full soon. (It was never ejected, and made a fifth of all
 // calls fail.)
 func TestD202_Deadlocked(t *testing.T) {
+	t.Parallel()
 	for _, b := range balancers {
 		t.Run(b.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -272,6 +276,7 @@ func TestD202_Deadlocked(t *testing.T) {
 // TestD202_ServiceMissing: a server that does not have the service yet, as in a
 // rolling upgrade, loses no call that another can take. (393 of 400 failed.)
 func TestD202_ServiceMissing(t *testing.T) {
+	t.Parallel()
 	for _, b := range balancers {
 		t.Run(b.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -298,6 +303,7 @@ func TestD202_ServiceMissing(t *testing.T) {
 // joins them once the server is ejected. (Its share grew to 41 % in a minute;
 // 4,452 calls were stuck.)
 func TestD203_HungServer(t *testing.T) {
+	t.Parallel()
 	for _, b := range balancers {
 		t.Run(b.name+"/callers leave", func(t *testing.T) {
 			inBubble(t, 5, Config{Balancer: b.Balancer}, func(t *testing.T, xc *XClient, _ *world, actors []*actor) {
@@ -344,6 +350,7 @@ func TestD203_HungServer(t *testing.T) {
 // TestD204_OneEvent: all connections break at once, with 200 calls in flight on
 // ten servers. None is ejected. (Five were.)
 func TestD204_OneEvent(t *testing.T) {
+	t.Parallel()
 	for _, connections := range []int{1, 3} {
 		t.Run(fmt.Sprint(connections), func(t *testing.T) {
 			inBubble(t, 10, Config{Connections: connections, Balancer: RoundRobin(), Retry: Retry{MaxAttempts: 1}},

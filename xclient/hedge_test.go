@@ -175,6 +175,7 @@ func TestHedge_Replies(t *testing.T) {
 
 // TestHedge_Budget: when every call is slow, a fifth is hedged.
 func TestHedge_Budget(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const calls = 10_000
 		s := &script{lines: []line{{after: 10 * time.Millisecond}}}
@@ -191,6 +192,7 @@ func TestHedge_Budget(t *testing.T) {
 // TestHedge_BudgetWithRetry: attempts that are slow and then fail are hedged and
 // made again, within both budgets.
 func TestHedge_BudgetWithRetry(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const calls = 10_000
 		s := &script{lines: []line{bad(10*time.Millisecond, errLost)}}

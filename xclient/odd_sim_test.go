@@ -44,8 +44,9 @@ var oddities = []oddity{
 // TestSimulation_OneOddServer shows how each balancer does, in an XClient with
 // all defaults, when one server of ten is odd from the first call on: how many
 // calls are lost, how long they take, and what share the odd one gets in the
-// last third of 30 s. Run with -v to see the table.
+// last third of 15 s. Run with -v to see the table.
 func TestSimulation_OneOddServer(t *testing.T) {
+	t.Parallel()
 	var table strings.Builder
 	fmt.Fprintf(&table, "%-10s %-15s %6s %6s %8s %8s  %s\n", "", "", "calls", "lost", "p50", "p99", "the odd one's share")
 	for _, o := range oddities {
@@ -54,13 +55,13 @@ func TestSimulation_OneOddServer(t *testing.T) {
 				odd := actors[3]
 				o.begin(w, odd)
 				c := crowd{xc: xc, every: 10 * time.Millisecond, context: once(time.Second)}
-				c.call(10 * time.Second)
+				c.call(5 * time.Second)
 				if o.later != nil {
 					o.later(w, odd)
 				}
-				c.call(10 * time.Second)
+				c.call(5 * time.Second)
 				before := odd.calls.Load()
-				calls := c.call(10 * time.Second)
+				calls := c.call(5 * time.Second)
 				share := float64(odd.calls.Load()-before) / float64(calls)
 				c.wg.Wait()
 				slices.Sort(c.took)

@@ -15,6 +15,7 @@ import (
 // TestD201_ForkAndHedges: whoever is a little slower than another, and outrun
 // each time, is not ejected for its silence.
 func TestD201_ForkAndHedges(t *testing.T) {
+	t.Parallel()
 	t.Run("Fork", func(t *testing.T) {
 		inBubble(t, 2, Config{}, func(t *testing.T, xc *XClient, _ *world, actors []*actor) {
 			actors[1].plays(takes(11 * time.Millisecond))
@@ -48,6 +49,7 @@ func TestD201_ForkAndHedges(t *testing.T) {
 // TestD202_HastyCaller: one caller with a key, whose deadlines are too short or
 // who leaves too soon, has no healthy server ejected.
 func TestD202_HastyCaller(t *testing.T) {
+	t.Parallel()
 	for name, wait := range map[string]func(time.Duration) func() (context.Context, context.CancelFunc){"deadline": once, "leaves": leaves} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, 10, Config{Balancer: ConsistentHash(), Retry: Retry{MaxAttempts: 1}}, func(t *testing.T, xc *XClient, _ *world, _ []*actor) {
@@ -92,6 +94,7 @@ func TestD204_AllFailBetweenPolls(t *testing.T) {
 // TestD205_ProbationEnds: a server that was ejected is well again, but calls from
 // before, or its probe, never end. It gets its calls back.
 func TestD205_ProbationEnds(t *testing.T) {
+	t.Parallel()
 	for _, b := range balancers {
 		t.Run(b.name, func(t *testing.T) {
 			inBubble(t, 4, Config{Balancer: b.Balancer}, func(t *testing.T, xc *XClient, _ *world, actors []*actor) {
@@ -122,6 +125,7 @@ func TestD205_ProbationEnds(t *testing.T) {
 // TestD205_BackSoon: once a server is on probation it is back within seconds, also
 // where the Balancer would not pick it. (It took 50 s with LeastLoaded.)
 func TestD205_BackSoon(t *testing.T) {
+	t.Parallel()
 	for _, b := range balancers {
 		t.Run(b.name, func(t *testing.T) {
 			inBubble(t, 5, Config{Balancer: b.Balancer}, func(t *testing.T, xc *XClient, _ *world, actors []*actor) {
@@ -149,6 +153,7 @@ func TestD205_BackSoon(t *testing.T) {
 // TestD203_LongCalls: a server with calls that take long by their nature is not
 // ejected, and gets others.
 func TestD203_LongCalls(t *testing.T) {
+	t.Parallel()
 	for _, long := range []int{1, 5} {
 		t.Run(fmt.Sprint(long), func(t *testing.T) {
 			inBubble(t, 4, Config{}, func(t *testing.T, xc *XClient, _ *world, actors []*actor) {
@@ -180,6 +185,7 @@ func TestD203_LongCalls(t *testing.T) {
 // TestD206_OtherServices: how fast servers of another service are says nothing of
 // how fast these should be. (The slow one of three got a third of the calls.)
 func TestD206_OtherServices(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		actors, addrs := cast(t, w, 9)
@@ -222,6 +228,7 @@ func TestD206_OtherServices(t *testing.T) {
 // TestD222_FourMethods: a Discovery that has only the four methods goes on naming
 // a server that is ejected. It is asked again.
 func TestD222_FourMethods(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		actors, addrs := cast(t, w, 4)

@@ -12,6 +12,7 @@ import (
 // TestD208_AfterAnOutage of all ten servers, for minutes, calls go well again
 // soon after they are back, and within two seconds each has its share.
 func TestD208_AfterAnOutage(t *testing.T) {
+	t.Parallel()
 	for _, b := range balancers {
 		for _, outage := range []time.Duration{time.Minute, 5 * time.Minute} {
 			synctest.Test(t, func(t *testing.T) {

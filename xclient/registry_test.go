@@ -58,6 +58,7 @@ func TestChangeReachesCaller(t *testing.T) {
 
 // TestManyCallersHear: one change reaches 200 callers, each of which watches.
 func TestManyCallersHear(t *testing.T) {
+	t.Parallel()
 	r := httptest.NewServer(registry.New(registry.DefaultTimeout))
 	defer r.Close()
 	const first, second = "tcp@10.0.0.1:1", "tcp@10.0.0.2:1"

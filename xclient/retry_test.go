@@ -196,6 +196,7 @@ func TestRetry_Outcome(t *testing.T) {
 
 // TestG67_AllFail: each call wants two attempts more, and gets a fifth of one.
 func TestG67_AllFail(t *testing.T) {
+	t.Parallel()
 	for _, callers := range []int{1, 100} {
 		t.Run(fmt.Sprint(callers, " callers"), func(t *testing.T) {
 			const calls = 100_000
@@ -222,6 +223,7 @@ func TestG67_AllFail(t *testing.T) {
 
 // TestG67_Budget: what may be made in ten seconds is limited.
 func TestG67_Budget(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name                string
 		budget              float64

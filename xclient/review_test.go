@@ -27,6 +27,7 @@ func TestF58_RegistryRestartsForEver(t *testing.T) {
 // A server whose methods hang is found out, also when all of its calls are
 // outrun by hedges.
 func TestF64_HungServerBehindHedges(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		var addrs []string

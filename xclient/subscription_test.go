@@ -20,6 +20,7 @@ import (
 // TestF217_AlwaysChanging: 200 callers at a registry whose list changes ten
 // times a second ask it twice a second each, and spread over time.
 func TestF217_AlwaysChanging(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newWireRegistry("tcp@a:1")
 		const callers = 200
@@ -49,6 +50,7 @@ func TestF217_AlwaysChanging(t *testing.T) {
 // TestF217_Changes: whatever comes and goes, a caller that is told changes has
 // the list that the registry has.
 func TestF217_Changes(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := registry.New(0)
 		var whole, changes int

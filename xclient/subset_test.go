@@ -100,14 +100,15 @@ func TestD212_ThousandsOfServers(t *testing.T) {
 // TestD212_CutOffFromThousands: a client that reaches nobody does not dial
 // everybody.
 func TestD212_CutOffFromThousands(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t)
 		f.fail(true, "")
 		xc := New(NewMultiServerDiscovery(farmList(8000)), Config{Option: &geerpc.Option{Dialer: f.DialContext}, Subset: 20})
 		defer xc.Close()
-		for range 1000 {
+		for range 400 {
 			xc.Call(t.Context(), "Work.Name", 0, nil)
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(250 * time.Millisecond)
 		}
 		if n := f.dialedNames(); n > 4*20+16 {
 			t.Errorf("%d servers were dialled", n)
@@ -123,6 +124,7 @@ func TestD212_CutOffFromThousands(t *testing.T) {
 // TestD212_WhoIsInTheSubset: it is the same for the same ClientID, changes with
 // the list by no more than it must, and those of many clients cover the list.
 func TestD212_WhoIsInTheSubset(t *testing.T) {
+	t.Parallel()
 	const size = 20
 	of := func(d Discovery, id string) *XClient {
 		xc := New(d, Config{Subset: size, ClientID: id})
@@ -168,6 +170,7 @@ func TestD212_WhoIsInTheSubset(t *testing.T) {
 // TestD212_SubsetWidens when members can't be reached, and is what it was when
 // they are back. No call fails.
 func TestD212_SubsetWidens(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t)
 		xc := New(NewMultiServerDiscovery(farmList(100)), Config{Option: &geerpc.Option{Dialer: f.DialContext}, Subset: 4, Balancer: RoundRobin()})

@@ -18,6 +18,7 @@ var badURLs = []string{"", "127.0.0.1:9999", "registry", "ftp://registry", "http
 // TestBadRegistryURL: calls fail at once and are not made again, with what to
 // give instead; a list may be given by Update all the same.
 func TestBadRegistryURL(t *testing.T) {
+	t.Parallel()
 	for _, url := range append(badURLs, strings.Join(badURLs, ",")) {
 		synctest.Test(t, func(t *testing.T) {
 			d := NewGeeRegistryDiscovery(url, 0)
