@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -44,15 +45,26 @@ func fullBacklog(t *testing.T) string {
 // applies the deadline of its context too, and often is first.
 func TestD112_FullBacklog(t *testing.T) {
 	addr := fullBacklog(t)
-	for i := range 100 {
-		ctx, want := t.Context(), "connect timeout: expect within 20ms"
-		opt := &Option{ConnectTimeout: 20 * time.Millisecond}
+	const dials = 100
+	var errs [dials]error
+	var wg sync.WaitGroup
+	for i := range dials {
+		wg.Go(func() {
+			ctx, opt := t.Context(), &Option{ConnectTimeout: 20 * time.Millisecond}
+			if i%2 == 1 {
+				limited, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+				defer cancel()
+				ctx, opt.ConnectTimeout = limited, time.Minute
+			}
+			_, errs[i] = DialContext(ctx, "tcp", addr, opt)
+		})
+	}
+	wg.Wait()
+	for i, err := range errs {
+		want := "connect timeout: expect within 20ms"
 		if i%2 == 1 {
-			limited, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-			defer cancel()
-			ctx, want, opt.ConnectTimeout = limited, "timeout", time.Minute
+			want = "timeout"
 		}
-		_, err := DialContext(ctx, "tcp", addr, opt)
 		wantError(t, err, CodeDeadlineExceeded, OnLink, RanNever)
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), want) {
 			t.Fatal(err)

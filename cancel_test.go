@@ -16,6 +16,7 @@ import (
 // C21: a method that ignores its context costs its caller no more than the
 // deadline, and its late reply is dropped.
 func TestC21_MethodIgnoresItsContext(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, e *env) {
 		release, running := make(chan struct{}), make(chan struct{}, 1)
 		RegisterFunc(e.Server, "Test.Stubborn", func(context.Context, Args) (Reply, error) {

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -192,15 +193,27 @@ func TestD112_ConnectTimeout(t *testing.T) {
 			"no answer": nil, "Dialer with a deadline of its own": slow, "connection with a deadline": hasty,
 		} {
 			t.Run(protocol+"/"+name, func(t *testing.T) {
-				for range 4 {
-					_, err := XDial(protocol+"@"+address, &Option{ConnectTimeout: 20 * time.Millisecond, Dialer: dialer})
+				const dials = 4
+				var byOption, byContext [dials]error
+				var wg sync.WaitGroup
+				for i := range dials {
+					wg.Go(func() {
+						_, byOption[i] = XDial(protocol+"@"+address, &Option{ConnectTimeout: 20 * time.Millisecond, Dialer: dialer})
+					})
+					wg.Go(func() {
+						ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+						defer cancel()
+						_, byContext[i] = XDialContext(ctx, protocol+"@"+address, &Option{ConnectTimeout: time.Minute, Dialer: dialer})
+					})
+				}
+				wg.Wait()
+				for i := range dials {
+					err := byOption[i]
 					wantError(t, err, CodeDeadlineExceeded, OnLink, RanNever)
 					if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "connect timeout: expect within 20ms") {
 						t.Fatal(err)
 					}
-					ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-					_, err = XDialContext(ctx, protocol+"@"+address, &Option{ConnectTimeout: time.Minute, Dialer: dialer})
-					cancel()
+					err = byContext[i]
 					wantError(t, err, CodeDeadlineExceeded, OnLink, RanNever)
 					if !errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "connect timeout") {
 						t.Fatal(err)

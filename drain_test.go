@@ -62,6 +62,7 @@ func TestDrain_CallsBeforeGoaway(t *testing.T) {
 // Drain of a client that knows no goaway: what was read is answered, then the
 // stream is half-closed, then what else comes is dropped.
 func TestDrain_PlainClient(t *testing.T) {
+	t.Parallel()
 	for _, transport := range []string{"tcp", "unix", "tls", "pipe"} {
 		t.Run(transport, func(t *testing.T) {
 			e := newEnv(t, transport, codec.GobType)

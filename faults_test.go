@@ -432,6 +432,7 @@ func TestB15_HeaderAndBodyDisagree(t *testing.T) {
 // with a handle timeout running. A refused call must not be answered again
 // when its handle timeout is up.
 func TestC27_RefusedCallIsAnsweredOnce(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, e *env) {
 		f := e.faulty()
 		e.MaxInFlight, e.HandleTimeout = 2, 30*time.Millisecond

@@ -67,6 +67,7 @@ func (c *hostileConn) ConnectionState() tls.ConnectionState {
 // of calls, only that connection suffers: the server serves others, and ends in
 // time. A panic is logged with its stack.
 func TestE121_ConnectionMisbehaves(t *testing.T) {
+	t.Parallel()
 	methods := []string{"Read", "Write", "Close", "SetWriteDeadline", "RemoteAddr", "CloseWrite", "Unwrap",
 		"HandshakeContext", "ConnectionState"}
 	for how, misdeed := range misdeeds {

@@ -19,6 +19,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"geerpc/codec"
@@ -68,6 +69,12 @@ func each(t *testing.T, f func(t *testing.T, e *env)) {
 			t.Run(name, func(t *testing.T) { f(t, newEnv(t, transport, c)) })
 		}
 	}
+}
+
+// inBubble runs f as a subtest whose time is a synctest bubble's.
+func inBubble(t *testing.T, name string, f func(t *testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
 }
 
 // An env is a server, not yet started, and a way to it.

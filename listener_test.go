@@ -63,7 +63,7 @@ func TestD130_ListenersAreClosedOnce(t *testing.T) {
 			if endName == "both" && closeName == "ends itself" {
 				continue // it waits for itself, at most for the second that Close takes
 			}
-			t.Run(endName+"/"+closeName, func(t *testing.T) {
+			inBubble(t, endName+"/"+closeName, func(t *testing.T) {
 				var s Server
 				logger, log := listenIn()
 				s.Logger = logger

@@ -22,13 +22,16 @@ func (l actingLogger) Handle(context.Context, slog.Record) error { l(); return n
 func (l actingLogger) WithAttrs([]slog.Attr) slog.Handler        { return l }
 func (l actingLogger) WithGroup(string) slog.Handler             { return l }
 
-// eachLogger runs f with loggers that do what no Logger should. use sets what
+// eachLogger runs f, in a bubble, with loggers that do what no Logger should. use sets what
 // the one that closes it closes.
 func eachLogger(t *testing.T, f func(t *testing.T, log *slog.Logger, heard <-chan struct{}, use func(close func() error))) {
 	for _, name := range []string{"blocks", "closes", "panics", "exits"} {
-		t.Run(name, func(t *testing.T) {
+		inBubble(t, name, func(t *testing.T) {
 			heard, release := make(chan struct{}, 100), make(chan struct{})
-			t.Cleanup(func() { close(release) })
+			t.Cleanup(func() {
+				close(release)
+				time.Sleep(time.Minute) // in the bubble, until a Close that the Logger calls has given up
+			})
 			var closing func() error
 			acts := map[string]func(){
 				"blocks": func() { <-release },
@@ -57,7 +60,7 @@ func returns(t *testing.T, what string, f func()) {
 // end, and so does Close, whatever the Logger does when it hears of that.
 func TestD136_D143_LostConnection(t *testing.T) {
 	eachLogger(t, func(t *testing.T, log *slog.Logger, heard <-chan struct{}, use func(func() error)) {
-		e := newEnv(t, "tcp", codec.GobType)
+		e := newEnv(t, "pipe", codec.GobType)
 		client := e.dial(&Option{Logger: log})
 		use(client.Close)
 		const n = 5
@@ -86,7 +89,7 @@ func TestD136_InterceptorThatPanics(t *testing.T) {
 		panics := func(CallFunc) CallFunc {
 			return func(context.Context, string, any, any) error { panic("no") }
 		}
-		client := newEnv(t, "tcp", codec.GobType).dial(&Option{Logger: log, Interceptors: []Interceptor{panics}})
+		client := newEnv(t, "pipe", codec.GobType).dial(&Option{Logger: log, Interceptors: []Interceptor{panics}})
 		use(client.Close)
 		call := client.Go("Arith.Add", Args{}, nil, nil)
 		returns(t, "the call", func() { wantError(t, (<-call.Done).Error, CodeInternal, InClient, RanMaybe) })
@@ -100,7 +103,7 @@ func TestD136_InterceptorThatPanics(t *testing.T) {
 func TestD136_MethodThatPanics(t *testing.T) {
 	for _, intercepted := range []bool{false, true} {
 		eachLogger(t, func(t *testing.T, log *slog.Logger, heard <-chan struct{}, use func(func() error)) {
-			e := newEnv(t, "tcp", codec.GobType)
+			e := newEnv(t, "pipe", codec.GobType)
 			e.Logger = log
 			use(e.Server.Close)
 			if intercepted {
@@ -141,7 +144,7 @@ func (p pingless) Write(h *codec.Header, body any) error {
 // TestD136_ControlMessageNotSent: calls are sent while the Logger is at it.
 func TestD136_ControlMessageNotSent(t *testing.T) {
 	eachLogger(t, func(t *testing.T, log *slog.Logger, heard <-chan struct{}, use func(func() error)) {
-		client := newEnv(t, "tcp", pinglessType).dial(&Option{Logger: log})
+		client := newEnv(t, "pipe", pinglessType).dial(&Option{Logger: log})
 		use(client.Close)
 		client.link.Post(link.Control{Kind: codec.Ping})
 		<-heard

@@ -77,6 +77,7 @@ func TestB105_OldServerFound(t *testing.T) {
 // TestB105_OverSockets is the same over real sockets, in the moment after the
 // handshake.
 func TestB105_OverSockets(t *testing.T) {
+	t.Parallel()
 	addr := double(t, serveOld)
 	var wg sync.WaitGroup
 	for range 20 {

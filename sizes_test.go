@@ -22,6 +22,7 @@ import (
 // other end has stopped reading, with arguments that fill every buffer. The
 // calls return in time, small ones too, and other connections don't notice.
 func TestA12_PeerThatNeverReads(t *testing.T) {
+	t.Parallel()
 	for _, transport := range []string{"tcp", "tls", "pipe"} {
 		for _, c := range codecs {
 			t.Run(transport+"/"+string(c), func(t *testing.T) {

@@ -147,6 +147,7 @@ func TestD120_ShutdownOnASlowLink(t *testing.T) {
 // A plain client behind CONNECT whose first call comes in one segment with the
 // request has its reply after Shutdown all the same.
 func TestD115_ShutdownBehindCONNECT(t *testing.T) {
+	t.Parallel()
 	const size = 3 << 20
 	e := newEnv(t, "http", codec.GobType)
 	running := blobs(e)

@@ -30,9 +30,9 @@ func TestD44_Soak(t *testing.T) {
 		}
 		wg.Wait()
 	}
-	soak(500 * time.Millisecond) // pools and caches fill
+	soak(300 * time.Millisecond) // pools and caches fill
 	before := resources()
-	soak(2 * time.Second)
+	soak(time.Second)
 	eventually(t, "goroutines and file descriptors are back", func() bool {
 		after := resources()
 		return after.goroutines <= before.goroutines+300 && after.files <= before.files+5

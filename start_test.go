@@ -102,6 +102,7 @@ func TestG123_NextBesideTheAnswer(t *testing.T) {
 // A call that waits, in an interceptor or behind another one, when its handle
 // timeout is up is answered as one that never ran, and then never does.
 func TestD127_HandleTimeoutBeforeTheMethod(t *testing.T) {
+	t.Parallel()
 	t.Run("in an interceptor", func(t *testing.T) {
 		e := newEnv(t, "pipe", framedJSON)
 		e.HandleTimeout = 10 * time.Millisecond

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"geerpc"
 )
 
 // TestF217_BeatsKeepTheirConnection from one to the next, but not for ever: who
@@ -43,24 +45,36 @@ func TestF217_BeatsKeepTheirConnection(t *testing.T) {
 // TestF217_ConnectionClosedMeanwhile: a beat finds that the registry has closed
 // the connection, and is sent again at once.
 func TestF217_ConnectionClosedMeanwhile(t *testing.T) {
-	r := New(0)
-	var beats atomic.Int64
-	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		beats.Add(1)
-		if req.Header.Get("Idempotency-Key") != "" {
-			t.Error("the key is sent")
+	synctest.Test(t, func(t *testing.T) {
+		r := New(0)
+		var beats atomic.Int64
+		web := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			beats.Add(1)
+			if req.Header.Get("Idempotency-Key") != "" {
+				t.Error("the key is sent")
+			}
+			r.ServeHTTP(w, req)
+		}))
+		web.Listener.Close()
+		lis := geerpc.NewPipeListener()
+		web.Listener = lis
+		web.Start()
+		defer web.Close()
+		transport := &http.Transport{DialContext: lis.DialContext}
+		defer transport.CloseIdleConnections()
+		reg := heartbeat(&http.Client{Transport: transport}, web.URL, "tcp@a:1", time.Second)
+		begin := time.Now()
+		for n := range int64(3) {
+			eventually(t, "a beat", func() bool { return beats.Load() > n })
+			web.CloseClientConnections()
 		}
-		r.ServeHTTP(w, req)
-	}))
-	defer web.Close()
-	reg := Heartbeat(web.URL, "tcp@a:1", time.Second)
-	for n := range int64(3) {
-		eventually(t, "a beat", func() bool { return beats.Load() > n })
-		web.CloseClientConnections()
-	}
-	if err := reg.Close(); err != nil {
-		t.Error(err)
-	}
+		if took := time.Since(begin); took > 3*time.Second {
+			t.Errorf("three beats took %v", took)
+		}
+		if err := reg.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestServe_TLSListener is registered as what it is.

@@ -244,6 +244,7 @@ func TestCalledWrongly(t *testing.T) {
 
 // TestF216_BodyThatNeverComes, on whatever path: the connection is closed in time.
 func TestF216_BodyThatNeverComes(t *testing.T) {
+	t.Parallel()
 	at, _, stop := start(t)
 	defer stop()
 	u, err := url.Parse(at)

@@ -33,6 +33,7 @@ func build(t *testing.T) string {
 // TestD38_F58_ServersAndRegistryRestart runs the whole show, quickly: servers and registry are killed,
 // drained and restarted, and the promise is kept.
 func TestD38_F58_ServersAndRegistryRestart(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
 	defer cancel()
 	var out, errs bytes.Buffer
@@ -85,6 +86,7 @@ func TestBadArguments(t *testing.T) {
 // TestStartFails: a process that ends before it listens is an error, and what
 // it says is not taken for an address.
 func TestStartFails(t *testing.T) {
+	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), build(t), "registry", "-addr", "nowhere:at:all")
 	var exit *exec.ExitError
 	if out, err := cmd.Output(); !errors.As(err, &exit) || exit.ExitCode() != 1 || len(out) > 0 {

@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -100,37 +101,40 @@ func readSlowly(conn net.Conn, perSecond int) (n int) {
 // A peer that reads slowly but steadily is not cut, although a blocked write
 // on a socket may sleep for longer than the limit while the peer reads.
 func TestD101_SlowLinkIsNotSilent(t *testing.T) {
-	const total, limit = 3 << 19, time.Second
+	t.Parallel()
+	const total, limit, perSecond = 3 << 19, time.Second / 2, 400 << 10
+	var wg sync.WaitGroup // all at once: each waits for most of the time
 	for _, network := range []string{"tcp", "unix", "tls", "wrapped"} {
-		t.Run(network, func(t *testing.T) {
-			t.Parallel()
-			near, far := pair(t, network)
-			w := NewWriter(near, limit, func(err error) { near.Close() })
-			drained := make(chan struct{})
-			go func() {
-				defer close(drained)
-				for n := 0; n < total && w.Begin(context.Background()) == nil; n += 64 << 10 {
-					w.Write(make([]byte, 64<<10))
-					w.End()
-					w.Flush(false)
-				}
-				w.Drain(context.Background())
-				near.(interface{ Close() error }).Close()
-			}()
+		near, far := pair(t, network)
+		w := NewWriter(near, limit, func(err error) { near.Close() })
+		drained := make(chan struct{})
+		go func() {
+			defer close(drained)
+			for n := 0; n < total && w.Begin(context.Background()) == nil; n += 64 << 10 {
+				w.Write(make([]byte, 64<<10))
+				w.End()
+				w.Flush(false)
+			}
+			w.Drain(context.Background())
+			near.(interface{ Close() error }).Close()
+		}()
+		wg.Go(func() {
 			start := time.Now()
-			if n := readSlowly(far, 200<<10); n != total {
-				t.Errorf("%d of %d bytes came in %v: %v", n, total, time.Since(start), w.Err())
+			if n := readSlowly(far, perSecond); n != total {
+				t.Errorf("%s: %d of %d bytes came in %v: %v", network, n, total, time.Since(start), w.Err())
 			}
 			<-drained
 			w.Fail(io.EOF)
 			w.Wait()
 		})
 	}
+	wg.Wait()
 }
 
 // A peer that takes nothing at all is cut at the limit, and one that stops in
 // the middle as well.
 func TestD101_StuckPeerIsCut(t *testing.T) {
+	t.Parallel()
 	const limit = 500 * time.Millisecond
 	for _, network := range []string{"tcp", "unix", "tls", "wrapped"} {
 		t.Run(network, func(t *testing.T) {
@@ -224,6 +228,7 @@ func (c *maskedConn) Unwrap() net.Conn { return c.Conn }
 // A wrapper's writes are never cut short and continued: every byte is right,
 // however long the peer pauses.
 func TestD101_WrappersAreNotCutShort(t *testing.T) {
+	t.Parallel()
 	const total, limit = 4 << 20, 2 * time.Second
 	near, far := pair(t, "tcp")
 	w := NewWriter(&maskedConn{Conn: near}, limit, func(err error) { near.Close() })

@@ -181,6 +181,7 @@ func TestWriter_PeerThatDoesNotRead(t *testing.T) {
 // TestWriter_SlowReader sends a lot through a real socket to a reader that
 // pauses: writes stop half-way and go on, and every byte arrives once.
 func TestWriter_SlowReader(t *testing.T) {
+	t.Parallel()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -215,7 +216,7 @@ func TestWriter_SlowReader(t *testing.T) {
 	}()
 	buf := make([]byte, 256<<10)
 	for n := 0; n < total; {
-		if n < 4*len(buf) {
+		if n < len(buf)/4 {
 			<-time.After(2 * patience) // longer than a caller's patience
 		}
 		got, err := server.Read(buf)
