@@ -1,7 +1,8 @@
 package middleware
 
 import (
-	"context"
+	"maps"
+	"sync"
 	"time"
 
 	"geerpc"
@@ -52,13 +53,28 @@ func (r *Refusal) refused(code geerpc.Code) error {
 	return err
 }
 
-// A Key tells which calls share a limit: those for which it returns the same
-// string. On a server it may look at the call's peer and metadata. It must not
-// keep ctx.
-//
-// Whoever can make up keys can have many limits of their own: see MaxKeys where
-// there is a Key.
-type Key = func(ctx context.Context, serviceMethod string) string
+// A refuser makes the refusals of one middleware, and counts them.
+type refuser struct {
+	mu     sync.Mutex
+	counts map[string]int64 // by reason; guarded by mu
+}
+
+func (c *refuser) refuse(code geerpc.Code, r *Refusal) error {
+	c.mu.Lock()
+	if c.counts == nil {
+		c.counts = make(map[string]int64)
+	}
+	c.counts[r.Reason]++
+	c.mu.Unlock()
+	return r.refused(code)
+}
+
+// byReason returns how many calls were refused, by reason.
+func (c *refuser) byReason() map[string]int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.counts)
+}
 
 // start is early enough to make all times positive, in a test's bubble too.
 var start = time.Now().Add(-100 * 365 * 24 * time.Hour)

@@ -48,6 +48,12 @@ const (
 // Servers that can't be connected to get no calls either, however many: that
 // is not an ejection, and has no settings.
 //
+// An Ejection is the circuit breaker of each server. It compares a server with
+// the others and sends its calls to them, so no call fails because of it. The
+// Breaker of package middleware knows nothing of servers: it makes the calls of a
+// method fail while most of them do, wherever they go. The two go together: where
+// all servers do equally badly none is ejected, and the Breaker opens.
+//
 // The zero Ejection has the defaults.
 type Ejection struct {
 	// Failures is how many calls have to fail in a row. Zero: 5; negative:

@@ -1,0 +1,95 @@
+package middleware_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"geerpc"
+	"geerpc/middleware"
+)
+
+// Text is a service.
+type Text struct{}
+
+// Upper returns a text in capitals.
+func (Text) Upper(text string, reply *string) error {
+	*reply = strings.ToUpper(text)
+	return nil
+}
+
+// serve serves Text with interceptors, and returns a client of it.
+func serve(interceptors ...geerpc.Interceptor) (client *geerpc.Client, stop func()) {
+	server := geerpc.NewServer()
+	server.Interceptors = interceptors
+	if err := server.Register(Text{}); err != nil {
+		panic(err)
+	}
+	lis := geerpc.NewPipeListener()
+	go server.Serve(lis) // ends at Close
+	client, err := geerpc.Dial("pipe", "", &geerpc.Option{Dialer: lis.DialContext})
+	if err != nil {
+		panic(err)
+	}
+	return client, func() {
+		client.Close()
+		server.Close()
+	}
+}
+
+func ExampleRateLimit() {
+	limit := &middleware.RateLimit{Calls: 1, Burst: 2, Key: middleware.ByPeer}
+	client, stop := serve(limit.Intercept)
+	defer stop()
+
+	for range 3 {
+		var reply string
+		err := client.Call(context.Background(), "Text.Upper", "hello", &reply)
+		fmt.Println(reply, geerpc.CodeOf(err))
+	}
+	fmt.Println(limit.Refused())
+	// Output:
+	// HELLO ok
+	// HELLO ok
+	//  resource exhausted
+	// map[no token left:1]
+}
+
+func ExampleRefusal() {
+	limit := &middleware.RateLimit{Calls: 1}
+	call := limit.Intercept(func(context.Context, string, any, any) error { return nil })
+
+	call(context.Background(), "Text.Upper", "hello", nil)
+	err := call(context.Background(), "Text.Upper", "hello", nil)
+	var r *middleware.Refusal
+	var e *geerpc.Error
+	if errors.As(err, &r) && errors.As(err, &e) {
+		fmt.Printf("%s: %s; ran: %v\n", r.By, r.Reason, e.Ran)
+	}
+	// Output: rate limit: no token left; ran: never
+}
+
+func ExampleBreaker() {
+	breaker := &middleware.Breaker{
+		MinCalls: 5,
+		OnChange: func(method string, from, to middleware.BreakerState) {
+			fmt.Println(method, "was", from, "and is", to)
+		},
+	}
+	down := geerpc.Error{Code: geerpc.CodeUnavailable, Message: "no server", Where: geerpc.OnLink}
+	call := breaker.Intercept(func(context.Context, string, any, any) error { return &down })
+
+	for range 6 {
+		err := call(context.Background(), "Text.Upper", "hello", nil)
+		fmt.Println(strings.Split(err.Error(), ";")[0])
+	}
+	// Output:
+	// no server
+	// no server
+	// no server
+	// no server
+	// Text.Upper was closed and is open
+	// no server
+	// rpc: refused by breaker: open
+}
