@@ -93,3 +93,22 @@ func ExampleBreaker() {
 	// no server
 	// rpc: refused by breaker: open
 }
+
+func ExampleConcurrency() {
+	limit := &middleware.Concurrency{Limit: 1} // zero: it finds the limit itself
+	client, stop := serve(limit.Intercept, func(next geerpc.CallFunc) geerpc.CallFunc {
+		return func(ctx context.Context, serviceMethod string, args, reply any) error {
+			err := limit.Intercept(next)(ctx, serviceMethod, args, reply) // a second slot
+			fmt.Println("inside:", err)
+			return next(ctx, serviceMethod, args, reply)
+		}
+	})
+	defer stop()
+
+	var reply string
+	err := client.Call(context.Background(), "Text.Upper", "hello", &reply)
+	fmt.Println("outside:", reply, err)
+	// Output:
+	// inside: rpc: refused by concurrency: all slots are taken
+	// outside: HELLO <nil>
+}

@@ -143,3 +143,20 @@ func (k *keyed[T]) link(e *entry[T]) {
 func (k *keyed[T]) unlink(e *entry[T]) {
 	e.older.newer, e.newer.older = e.newer, e.older
 }
+
+// makeRoom reports whether there is room for a key, or an entry among the oldest
+// few that may be forgotten.
+func (k *keyed[T]) makeRoom(key string, mayGo func(*T) bool) bool {
+	if k.entries[key] != nil || len(k.entries) < k.limit() {
+		return true
+	}
+	for range 8 {
+		oldest := k.list.newer
+		if mayGo(&oldest.state) {
+			return true
+		}
+		k.unlink(oldest)
+		k.link(oldest)
+	}
+	return false
+}
