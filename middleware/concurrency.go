@@ -76,6 +76,7 @@ type slots struct {
 	limit    adaptiveLimit
 	underWay int
 	queue    list.List // of *waiter
+	delay    queueDelay
 	used     time.Duration
 }
 
@@ -177,6 +178,7 @@ func (c *Concurrency) enter(key string, queue int) (slot, *list.Element, *Refusa
 	if s.underWay < c.limitOf(s) && s.queue.Len() == 0 {
 		s.underWay++
 		s.limit.begin(at, s.underWay)
+		s.delay.none()
 		return slot{of: s, since: at}, nil, nil
 	}
 	s.limit.reached = true

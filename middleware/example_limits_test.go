@@ -112,3 +112,17 @@ func ExampleConcurrency() {
 	// inside: rpc: refused by concurrency: all slots are taken
 	// outside: HELLO <nil>
 }
+
+func ExampleShed() {
+	shed := &middleware.Shed{Concurrency: &middleware.Concurrency{}}
+	call := shed.Intercept(func(context.Context, string, any, any) error { return nil })
+
+	ctx, cancel := context.WithTimeout(context.Background(), 0)
+	defer cancel()
+	err := call(ctx, "Text.Upper", "hello", nil)
+	fmt.Println(err)
+	fmt.Println(errors.Is(err, context.DeadlineExceeded), shed.Refused())
+	// Output:
+	// rpc: refused by shed: expired
+	// true map[expired:1]
+}

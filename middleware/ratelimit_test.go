@@ -183,8 +183,12 @@ func TestG72_KeyPanics(t *testing.T) {
 		}
 		return ""
 	}
-	rate := &RateLimit{Calls: 1000, Key: key}
-	for name, i := range map[string]geerpc.Interceptor{"rate limit": rate.Intercept} {
+	for name, i := range map[string]geerpc.Interceptor{
+		"rate limit":  (&RateLimit{Calls: 1000, Key: key}).Intercept,
+		"breaker":     (&Breaker{Key: key}).Intercept,
+		"concurrency": (&Concurrency{Limit: 1, Key: key}).Intercept,
+		"shed":        (&Shed{Concurrency: &Concurrency{Limit: 1, Key: key}}).Intercept,
+	} {
 		bad = true
 		if p := panics(func() { call(t.Context(), i) }); p != "no key" {
 			t.Errorf("%s: panics with %v", name, p)
