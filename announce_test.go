@@ -57,7 +57,7 @@ func TestD167_ShutdownWithoutReceiver(t *testing.T) {
 	e := newEnv(t, "tcp", "")
 	c := e.dial(nil)
 	c.Go("Arith.Add", Args{1, 2}, new(Reply), make(chan *Call))
-	eventually(t, "it is answered", func() bool { return c.pending.inFlight() == 0 })
+	eventually(t, "it is answered", func() bool { return c.inFlight.Len() == 0 })
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- c.Shutdown(ctx) }()

@@ -93,7 +93,7 @@ type asyncCall struct {
 	call   *Call
 }
 
-func (a *asyncCall) begin(seq uint64) { a.seq, a.call.Seq = seq, seq }
+func (a *asyncCall) SetSeq(seq uint64) { a.seq, a.call.Seq = seq, seq }
 
 func (a *asyncCall) target() any { return a.call.Reply }
 

@@ -18,7 +18,7 @@ func TestC165_ArgumentThatWaits(t *testing.T) {
 		inFlight, leave := context.WithCancel(t.Context())
 		first := make(chan error, 1)
 		go func() { first <- c.Call(inFlight, "Arith.Block", Args{}, nil) }()
-		eventually(t, "a call is in flight", func() bool { return c.pending.inFlight() == 1 })
+		eventually(t, "a call is in flight", func() bool { return c.inFlight.Len() == 1 })
 		encoding, goOn := make(chan struct{}), make(chan struct{})
 		slow := make(chan error, 1)
 		go func() {

@@ -35,7 +35,7 @@ func TestC21_MethodIgnoresItsContext(t *testing.T) {
 		<-running
 		close(release)
 		eventually(t, "slot free", func() bool {
-			return client.pending.inFlight() == 0
+			return client.inFlight.Len() == 0
 		})
 		if reply.C != 1 {
 			t.Errorf("the reply was written after Call had returned: %d", reply.C)
@@ -122,7 +122,7 @@ func TestC26_CancelAtAnyMoment(t *testing.T) {
 			t.Errorf("%d calls succeeded, %d were canceled: that is no race", succeeded.Load(), canceled.Load())
 		}
 		eventually(t, "all slots free", func() bool {
-			return client.pending.inFlight() == 0
+			return client.inFlight.Len() == 0
 		})
 		if err := client.Call(context.Background(), "Arith.Add", Args{}, nil); err != nil {
 			t.Errorf("the next call: %v", err)

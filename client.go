@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"geerpc/codec"
+	"geerpc/internal/inflight"
 	"geerpc/internal/link"
 	"geerpc/internal/replycopy"
 	"geerpc/internal/report"
@@ -24,17 +25,17 @@ import (
 //
 // A Client is made by Dial and its relatives and ends with Close.
 type Client struct {
-	opt     Option
-	link    *link.Link
-	server  string        // its address; asked for once, since the connection may be a user's
-	call    CallFunc      // invoke, in the interceptors
-	done    chan struct{} // closed when nothing is read any more
-	gone    chan struct{} // closed when done is, or soon after the connection's end
-	closed  chan struct{} // closed by Close
-	waiters sync.Pool     // of the Client, not of the process: a channel made in a synctest bubble must not leave it
-	bunched atomic.Bool   // the last replies came together, and so will the next calls
-	pending pendingTable
-	pings   pings
+	opt      Option
+	link     *link.Link
+	server   string        // its address; asked for once, since the connection may be a user's
+	call     CallFunc      // invoke, in the interceptors
+	done     chan struct{} // closed when nothing is read any more
+	gone     chan struct{} // closed when done is, or soon after the connection's end
+	closed   chan struct{} // closed by Close
+	waiters  sync.Pool     // of the Client, not of the process: a channel made in a synctest bubble must not leave it
+	bunched  atomic.Bool   // the last replies came together, and so will the next calls
+	inFlight *inflight.Table[pendingCall]
+	pings    pings
 
 	outbox      outbox
 	unannounced waitgroup.Group
@@ -55,7 +56,7 @@ var (
 // calls are ended all the same, and what is left ends when the connection lets
 // it go.
 func (c *Client) Close() error {
-	if c.pending.state.Or(closing)&closing != 0 {
+	if !c.inFlight.Close() {
 		return ErrShutdown
 	}
 	close(c.closed)
@@ -73,7 +74,7 @@ func (c *Client) report(level slog.Level, text string, args ...any) {
 // IsAvailable tells whether the Client takes new calls: it has not been closed,
 // the connection is there, and the server is not shutting down.
 func (c *Client) IsAvailable() bool {
-	return c.pending.refusal() == nil
+	return c.inFlight.Err() == nil
 }
 
 // Call calls the named method, waits for its reply and returns its error. The
@@ -207,7 +208,7 @@ func (c *Client) reply(h *codec.Header) {
 			err = newError(CodeInternal, InClient, RanYes, "rpc client: reply", unfit)
 		}
 	}
-	p := c.pending.claim(h.Seq)
+	p := c.inFlight.Claim(h.Seq)
 	if p == nil {
 		c.link.ReadBody(nil)
 		return
@@ -230,14 +231,14 @@ func (c *Client) slowReply(h *codec.Header) {
 	err := replyError(h, c.link.Extended())
 	var reply *replycopy.Copy
 	if err == nil {
-		reply = c.pending.copyTarget(h.Seq)
+		reply = c.copyTarget(h.Seq)
 	}
 	if reply == nil {
 		c.link.ReadBody(nil)
 	} else if bad := c.link.ReadBody(reply.Target()); bad != nil {
 		err = newError(CodeInternal, InClient, RanYes, "rpc client: reading body", bad)
 	}
-	p := c.pending.claim(h.Seq)
+	p := c.inFlight.Claim(h.Seq)
 	if p == nil {
 		return
 	}
@@ -247,11 +248,23 @@ func (c *Client) slowReply(h *codec.Header) {
 	p.deliver(nil, err)
 }
 
+// copyTarget copies what the reply of a call is decoded into. It returns nil if
+// nobody waits for the call, or its caller wants no reply. The table's lock keeps
+// the caller from leaving, and from using the reply, while it is copied.
+func (c *Client) copyTarget(seq uint64) (reply *replycopy.Copy) {
+	c.inFlight.Visit(seq, func(call pendingCall) {
+		if target := call.target(); target != nil {
+			reply = replycopy.Of(target)
+		}
+	})
+	return reply
+}
+
 // terminate ends all calls, those in flight and those that wait to be sent, and
 // then tells the Logger.
 func (c *Client) terminate(cause error) {
-	left := c.pending.end()
-	closed := c.pending.state.Load()&closing != 0
+	left := c.inFlight.End()
+	closed := c.inFlight.Closed()
 	for _, p := range left {
 		p.deliver(nil, lostError(c.server, cause))
 	}

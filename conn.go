@@ -403,3 +403,12 @@ func (c *conn) cancelCall(seq uint64) {
 		k.cancel()
 	}
 }
+
+// signal wakes the goroutine that receives on c, a channel of capacity one, now
+// or when it looks next.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

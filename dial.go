@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"geerpc/internal/inflight"
 	"geerpc/internal/link"
 	"geerpc/internal/transport"
 	"geerpc/internal/usercode"
@@ -123,8 +124,6 @@ func newClient(ctx context.Context, opt Option, connect connectFunc) (*Client, e
 		gone:   make(chan struct{}),
 		closed: make(chan struct{}),
 	}
-	c.pending.freed, c.pending.room = make(chan struct{}, 1), make(chan struct{}, 1)
-	c.pending.drained = func() { c.link.Fail(errDrained) }
 	c.waiters.New = newWaiter
 	o := &opening{outcome: make(chan error), abandoned: make(chan struct{})}
 	go c.run(ctx, connect, o) // ends with the connection; Close waits
@@ -228,7 +227,7 @@ func (c *Client) open(ctx context.Context, connect connectFunc) (err error) {
 		return dialError(ctx, err)
 	}
 	c.link = link.New(conn, link.Config{MaxRead: c.opt.MaxMessageBytes, MaxDefinitions: c.opt.MaxDefinitionBytes, FlushTimeout: c.opt.FlushTimeout, Report: c.report})
-	c.pending.ended = c.link.Context().Done()
+	c.inFlight = inflight.New[pendingCall](c.link.Context().Done(), func() { c.link.Fail(errDrained) })
 	context.AfterFunc(c.link.Context(), c.awaitReader)
 	c.server = usercode.AddrText(usercode.RemoteAddr(conn)) // it may end our goroutine, so run must know the link
 	if err := c.handshake(ctx); err != nil {

@@ -14,7 +14,7 @@ func TestC142_WhileACallWaits(t *testing.T) {
 	done := make(chan *Call)
 	var reply Reply
 	client.Go("Arith.Add", Args{1, 2}, &reply, done)
-	eventually(t, "the reply", func() bool { return client.pending.inFlight() == 0 })
+	eventually(t, "the reply", func() bool { return client.inFlight.Len() == 0 })
 	close(done)
 	wantAnnouncementLogged(t, client, log)
 }

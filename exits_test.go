@@ -28,7 +28,7 @@ func TestA4_ReplyEndsTheReader(t *testing.T) {
 		c := e.dial(nil)
 		bystander := make(chan error, 1)
 		go func() { bystander <- c.Call(t.Context(), "Arith.Block", Args{}, nil) }()
-		eventually(t, "the bystander's call", func() bool { return c.pending.inFlight() == 1 })
+		eventually(t, "the bystander's call", func() bool { return c.inFlight.Len() == 1 })
 		var e2 *Error
 		if err := c.Call(t.Context(), "Test.Exit", Args{}, new(Exiting)); !errors.As(err, &e2) || e2.Where == InServer {
 			t.Errorf("the call whose reply it is: %v", err)
@@ -99,7 +99,7 @@ func TestCallSeq(t *testing.T) {
 // began to wait for a slot.
 func TestTimeoutAfterWaitForSlot(t *testing.T) {
 	c, p := handServer(t, nil)
-	c.pending.limit = 1
+	c.inFlight.SetLimit(1)
 	first := make(chan error, 1)
 	go func() { first <- c.Call(t.Context(), "Arith.Add", Args{}, nil) }()
 	p.next()

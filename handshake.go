@@ -58,7 +58,7 @@ func (c *Client) agree(ctx context.Context, hello handshake.Hello) error {
 			"server", c.server)
 		return nil
 	}
-	c.pending.limit = ack.MaxInFlight.Int()
+	c.inFlight.SetLimit(ack.MaxInFlight.Int())
 	if ack.PingInterval > 0 {
 		c.opt.PingInterval = min(c.opt.PingInterval, max(ack.PingInterval, minPingInterval))
 	}

@@ -307,7 +307,7 @@ func TestA110_WhatProgramsMayNotice(t *testing.T) {
 	inFlight := func() (*Client, chan error) {
 		client, ended := e.dial(nil), make(chan error, 1)
 		go func() { ended <- client.Call(t.Context(), "Arith.Block", Args{}, nil) }()
-		eventually(t, "the call is in flight", func() bool { return client.pending.inFlight() == 1 })
+		eventually(t, "the call is in flight", func() bool { return client.inFlight.Len() == 1 })
 		return client, ended
 	}
 	client, ended := inFlight()

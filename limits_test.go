@@ -66,7 +66,7 @@ func TestMaxInFlight_Stuck(t *testing.T) {
 	for range 2 {
 		go c.Call(t.Context(), "Arith.Block", Args{}, nil) // ends with the test
 	}
-	eventually(t, "all slots taken", c.pending.isFull)
+	eventually(t, "all slots taken", func() bool { return c.inFlight.Len() == 2 })
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -81,7 +81,7 @@ func TestMaxInFlight_Stuck(t *testing.T) {
 	if n := c.queued(); n > 8 {
 		t.Errorf("%d calls are queued", n)
 	}
-	if n := c.pending.inFlight(); n != 2 {
+	if n := c.inFlight.Len(); n != 2 {
 		t.Errorf("%d slots are taken", n)
 	}
 }
@@ -133,9 +133,7 @@ func TestMaxInFlight_Waiting(t *testing.T) {
 	go func() { blocked <- client.Call(first, "Arith.Block", Args{}, nil) }()
 	waiting := func(n int) func() bool {
 		return func() bool {
-			client.pending.mu.Lock()
-			defer client.pending.mu.Unlock()
-			return client.pending.waiting == n && len(client.pending.bySeq) == 1
+			return client.inFlight.Waiting() == n && client.inFlight.Len() == 1
 		}
 	}
 	eventually(t, "slot taken", waiting(0))

@@ -68,7 +68,7 @@ func TestD136_D143_LostConnection(t *testing.T) {
 		for range n {
 			go func() { ended <- client.Call(context.Background(), "Arith.Block", Args{}, nil) }()
 		}
-		eventually(t, "calls in flight", func() bool { return client.pending.inFlight() == n })
+		eventually(t, "calls in flight", func() bool { return client.inFlight.Len() == n })
 		call := client.Go("Arith.Block", Args{}, nil, nil)
 		client.link.Conn.Close()
 		returns(t, "calls", func() {

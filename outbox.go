@@ -70,7 +70,7 @@ func (c *Client) enqueue(w *waiter) {
 		go c.work() // ends when nothing is queued; Close waits
 	}
 	// When the connection ends, terminate looks into the outbox once.
-	if c.pending.over() && w.state.CompareAndSwap(queued, left) {
+	if c.inFlight.Ended() && w.state.CompareAndSwap(queued, left) {
 		w.deliver(nil, c.unsent(context.Background(), c.link.Cause()))
 	}
 }
@@ -108,8 +108,8 @@ func (c *Client) work() {
 
 // sendQueued sends what is queued now, once there is room for a call.
 func (c *Client) sendQueued() {
-	c.pending.reserve()
-	defer c.pending.release()
+	c.inFlight.Reserve()
+	defer c.inFlight.Release()
 	defer c.link.Flush(false) // also what was encoded before something that ends our goroutine
 	c.sendAll()
 	runtime.Gosched() // what others are about to send goes along
@@ -119,7 +119,7 @@ func (c *Client) sendQueued() {
 // sendAll sends what is queued, as far as there is room.
 func (c *Client) sendAll() {
 	c.link.SendTogether(func(alive bool) bool {
-		if !alive || !c.pending.hasRoom() {
+		if !alive || !c.inFlight.HasRoom() {
 			return false
 		}
 		w := c.outbox.take()
@@ -139,7 +139,7 @@ func (c *Client) encode(w *waiter) {
 	defer func() {
 		end, ours := uint32(mine), false
 		if err != nil {
-			end, ours = refused, w.seq == 0 || c.pending.claim(w.seq) != nil
+			end, ours = refused, w.seq == 0 || c.inFlight.Claim(w.seq) != nil
 		}
 		if w.state.Swap(end) == awaited {
 			w.done <- struct{}{}

@@ -22,7 +22,7 @@ func (c *Client) Ping(ctx context.Context) error {
 		return errNilContext
 	case !c.link.PeerHandles(codec.Ping):
 		return &Error{Code: CodeUnimplemented, Where: InClient, Ran: RanNever, Message: "rpc client: the server does not know pings"}
-	case c.pending.over():
+	case c.inFlight.Ended():
 		return ErrShutdown
 	case ctx.Err() != nil:
 		return contextError(ctx.Err(), InClient, RanNever)

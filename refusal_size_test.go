@@ -30,7 +30,7 @@ func TestC139_AnswerIsCutToTheLimit(t *testing.T) {
 				continue // there even the names of the fields need more
 			}
 			client := e.dial(&Option{MaxMessageBytes: limit})
-			client.pending.limit = 0 // the client does not know the server's
+			client.inFlight.SetLimit(0) // the client does not know the server's
 			want := func(name string, err error, code Code, where Where, ran Ran) {
 				t.Helper()
 				var typed *Error

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/inflight"
 	"geerpc/internal/link"
 )
 
@@ -20,7 +21,23 @@ type request struct {
 	metadata      Metadata
 }
 
-func (r *request) begin(seq uint64) { r.seq = seq }
+func (r *request) SetSeq(seq uint64) { r.seq = seq }
+
+// A pendingCall is a call in flight: it waits for its reply.
+type pendingCall interface {
+	// SetSeq is called before anything is sent.
+	SetSeq(seq uint64)
+
+	// target returns what the body is decoded into; nil skips it.
+	target() any
+
+	// deliver ends the wait. It is called once, and does not block.
+	deliver(md Metadata, err error)
+
+	// recall takes back what is being delivered, because the sender knows
+	// better. It reports false if it is too late for that.
+	recall() bool
+}
 
 // prepare completes a request, once there is room for a call.
 func (c *Client) prepare(ctx context.Context, r *request, reply any) error {
@@ -43,13 +60,35 @@ func (c *Client) prepare(ctx context.Context, r *request, reply any) error {
 			r.expires = nanotime() + max(time.Until(deadline), 1)
 		}
 	}
-	return c.pending.admit(ctx)
+	return c.admit(ctx)
+}
+
+// admit waits until there is room for a call.
+func (c *Client) admit(ctx context.Context) error {
+	if err := c.inFlight.Admit(ctx); err != nil {
+		return admitError(err)
+	}
+	return nil
+}
+
+// admitError returns what a call fails with that the table of calls in flight has
+// not taken. An ErrFull stays one, because the call is not over.
+func admitError(err error) error {
+	switch err {
+	case inflight.ErrFull:
+		return err
+	case inflight.ErrClosed:
+		return ErrShutdown
+	case inflight.ErrDraining:
+		return newError(CodeUnavailable, InClient, RanNever, "rpc client: being shut down", ErrShutdown)
+	}
+	return contextError(err, InClient, RanNever)
 }
 
 // crowded tells whether calls of others are under way, or about to be, so that
 // sending them together pays.
 func (c *Client) crowded() bool {
-	return c.bunched.Load() || c.outbox.busy() || c.pending.inFlight() > 0
+	return c.bunched.Load() || c.outbox.busy() || c.inFlight.Len() > 0
 }
 
 // checkReply says whether reply can be decoded into, before the method runs.
@@ -81,23 +120,23 @@ func kindOf(v reflect.Value) string {
 
 // send sends a call from its caller's goroutine. If it fails, the call was
 // never sent and p will not hear of it.
-func (c *Client) send(ctx context.Context, r *request, p pending, yield bool) error {
+func (c *Client) send(ctx context.Context, r *request, p pendingCall, yield bool) error {
 	returned := false
 	defer func() {
 		if !returned { // the arguments have ended the caller's goroutine
-			c.pending.claim(r.seq)
+			c.inFlight.Claim(r.seq)
 		}
 	}()
 	err := c.sendNow(ctx, r, p)
-	for err == errFull { // others were faster
-		if err = c.pending.admit(ctx); err == nil {
+	for err == inflight.ErrFull { // others were faster
+		if err = c.admit(ctx); err == nil {
 			err = c.sendNow(ctx, r, p)
 		}
 	}
 	returned = true
 	// The connection may have ended meanwhile, and the call with it, as one
 	// that may have run.
-	if err != nil && (r.seq == 0 || c.pending.claim(r.seq) != nil || p.recall()) {
+	if err != nil && (r.seq == 0 || c.inFlight.Claim(r.seq) != nil || p.recall()) {
 		return err
 	}
 	c.link.Flush(yield)
@@ -105,7 +144,7 @@ func (c *Client) send(ctx context.Context, r *request, p pending, yield bool) er
 }
 
 // sendNow waits for its turn, under ctx, and puts a call.
-func (c *Client) sendNow(ctx context.Context, r *request, p pending) error {
+func (c *Client) sendNow(ctx context.Context, r *request, p pendingCall) error {
 	if err := c.link.Out.Begin(ctx); err != nil {
 		return c.unsent(ctx, err)
 	}
@@ -117,7 +156,7 @@ func (c *Client) sendNow(ctx context.Context, r *request, p pending) error {
 // of the call is sent; where a codec has written half of it, the connection ends.
 // A call that has a seq by then has been registered, and the caller of put takes
 // it out, unless the end of the connection has done so.
-func (c *Client) put(r *request, p pending, queued bool) error {
+func (c *Client) put(r *request, p pendingCall, queued bool) error {
 	h := codec.Header{ServiceMethod: r.serviceMethod}
 	f := h.Frame()
 	f.Metadata = r.metadata
@@ -126,8 +165,8 @@ func (c *Client) put(r *request, p pending, queued bool) error {
 			return contextError(context.DeadlineExceeded, InClient, RanNever)
 		}
 	}
-	if err := c.pending.add(p, queued); err != nil {
-		return err
+	if err := c.inFlight.Add(p, queued); err != nil {
+		return admitError(err)
 	}
 	h.Seq = r.seq
 	if err := c.link.Put(h, r.args); err != nil {

@@ -248,7 +248,7 @@ func TestC19_LateReply(t *testing.T) {
 	}
 	p.send(handFrame{kind: codec.Reply, seq: f.seq, body: `{"C":666}`})
 	eventually(t, "slot free", func() bool {
-		return client.pending.inFlight() == 0
+		return client.inFlight.Len() == 0
 	})
 	if reply.C != 0 {
 		t.Errorf("the reply was written after Call had returned: %d", reply.C)

@@ -232,7 +232,7 @@ func (c *Client) drain() {
 	if c.link.PeerHandles(codec.Goaway) {
 		c.link.Post(link.Control{Kind: codec.Goaway})
 	}
-	c.pending.drain()
+	c.inFlight.Drain()
 }
 
 var errDrained = fmt.Errorf("%w: its calls were answered", ErrShutdown)

@@ -95,7 +95,7 @@ func (c *Client) depart(ctx context.Context, w *waiter) (reusable bool, err erro
 		<-w.done
 		return true, contextError(ctx.Err(), InClient, RanNever)
 	}
-	if !c.pending.abandon(w.seq) {
+	if !c.inFlight.Abandon(w.seq) {
 		<-w.done // it is being decoded already
 		return true, w.err
 	}

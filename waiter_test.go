@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+
+	"geerpc/internal/inflight"
 )
 
 // A Slow is an argument that takes its time to be encoded, which may be done
@@ -43,7 +45,7 @@ func newBusyClient(t *testing.T, e *env) *busyClient {
 	RegisterFunc(e.Server, "Test.Slow", func(context.Context, Slow) (Reply, error) { return Reply{1}, nil })
 	c := &busyClient{Client: e.dial(nil), slow: make(chan error, 1)}
 	go c.Call(t.Context(), "Arith.Block", Args{}, nil) // ends with the test
-	eventually(t, "a call in flight", func() bool { return c.pending.inFlight() == 1 })
+	eventually(t, "a call in flight", func() bool { return c.inFlight.Len() == 1 })
 
 	encoding, released := make(chan struct{}), make(chan struct{})
 	c.release = sync.OnceFunc(func() { close(released) })
@@ -99,7 +101,7 @@ func TestSlowArgument_OthersLeave(t *testing.T) {
 		stays := c.queue(t, t.Context(), &reply)
 		cancel()
 		wantError(t, <-leaves, CodeCanceled, InClient, RanNever)
-		if n := c.pending.inFlight(); n != 2 {
+		if n := c.inFlight.Len(); n != 2 {
 			t.Errorf("%d slots are taken, by a blocked call and a slow one", n)
 		}
 		for _, w := range c.outbox.waiting() {
@@ -118,17 +120,16 @@ func TestSlowArgument_OthersLeave(t *testing.T) {
 }
 
 // waiterOf returns who waits for a call.
-func (t *pendingTable) waiterOf(seq uint64) *waiter {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.bySeq[seq].(*waiter)
+func (c *Client) waiterOf(seq uint64) (w *waiter) {
+	c.inFlight.Visit(seq, func(call pendingCall) { w = call.(*waiter) })
+	return w
 }
 
 // A caller does not leave while its arguments are being read.
 func TestSlowArgument_ItsCallerWaits(t *testing.T) {
 	each(t, func(t *testing.T, e *env) {
 		c := newBusyClient(t, e)
-		w := c.pending.waiterOf(2)
+		w := c.waiterOf(2)
 		c.cancel()
 		eventually(t, "the caller wants to leave", func() bool { return w.state.Load() == awaited })
 		var released atomic.Bool
@@ -156,13 +157,13 @@ func TestSlowArgument_AnsweredMeanwhile(t *testing.T) {
 			slow <- c.Call(ctx, "Arith.Add", Slow{sync.OnceFunc(func() { close(encoding); <-release })}, nil)
 		}()
 		<-encoding
-		w := c.pending.waiterOf(2)
+		w := c.waiterOf(2)
 		if leaves {
 			cancel()
 			eventually(t, "the caller wants to leave", func() bool { return w.state.Load() == awaited })
 		}
 		p.send(handFrame{kind: 1, seq: 2, body: "{}"})
-		eventually(t, "the reply claimed", func() bool { return c.pending.inFlight() == 1 })
+		eventually(t, "the reply claimed", func() bool { return c.inFlight.Len() == 1 })
 		if !leaves {
 			eventually(t, "the caller waits", func() bool { return w.state.Load() == awaited })
 		}
@@ -216,7 +217,7 @@ func TestQueuedBehindTheEnd(t *testing.T) {
 // queues, and the server that it calls.
 func oneSlot(t *testing.T) (*Client, *handPeer) {
 	c, p := handServer(t, nil)
-	c.pending.limit = 1
+	c.inFlight.SetLimit(1)
 	c.bunched.Store(true)
 	return c, p
 }
@@ -235,7 +236,7 @@ func TestQueuedWhileFull(t *testing.T) {
 		for range cap(errs) {
 			f := p.next()
 			synctest.Wait()
-			if n := c.pending.inFlight(); n != 1 {
+			if n := c.inFlight.Len(); n != 1 {
 				t.Errorf("%d calls in flight", n)
 			}
 			p.send(handFrame{kind: 1, seq: f.seq, body: "{}"})
@@ -348,10 +349,10 @@ func TestBadArgument_EndedMeanwhile(t *testing.T) {
 				slow <- c.Call(t.Context(), "Arith.Add", Slow{sync.OnceFunc(bad)}, nil)
 			}()
 			<-encoding
-			w := c.pending.waiterOf(1)
+			w := c.waiterOf(1)
 			how.end(c, p)
 			eventually(t, "the call ended or the client draining", func() bool {
-				return w.state.Load() == awaited || c.pending.state.Load()&draining != 0
+				return w.state.Load() == awaited || c.inFlight.Err() == inflight.ErrDraining
 			})
 			go func() { // a goaway perhaps; ends with the connection
 				for {
@@ -426,7 +427,7 @@ func TestArgumentThatExits_Alone(t *testing.T) {
 			ended := make(chan struct{})
 			go func() { defer close(ended); call() }()
 			<-ended
-			if n := client.pending.inFlight(); n != 0 {
+			if n := client.inFlight.Len(); n != 0 {
 				t.Errorf("%d slots are taken", n)
 			}
 			mustAdd(t, client)
