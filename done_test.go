@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"testing"
+
+	"geerpc/internal/rpctest"
 )
 
 // gated offers Test.Wait, which returns once Test.Open has been called.
@@ -25,7 +27,7 @@ func gated(t *testing.T, e *env) {
 
 // wantAnnouncementLogged checks that a call which found its Done channel closed
 // has cost nothing but itself.
-func wantAnnouncementLogged(t *testing.T, client *Client, log *syncBuffer) {
+func wantAnnouncementLogged(t *testing.T, client *Client, log *rpctest.LogBuffer) {
 	t.Helper()
 	eventually(t, "a message", func() bool { return strings.Contains(log.String(), "Done channel is closed") })
 	var reply Reply

@@ -2,20 +2,9 @@ package geerpc
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"math/big"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -23,42 +12,28 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/leak"
+	"geerpc/internal/rpctest"
 )
 
-// framedJSON is a codec made by codec.Framed, for the tests.
-const framedJSON codec.Type = "test/framed-json"
-
-func init() { codec.Register(framedJSON, codec.Framed(json.Marshal, json.Unmarshal)) }
+// What is shared with the tests in test/.
+const framedJSON = rpctest.FramedJSON
 
 var (
-	transports = []string{"pipe", "tcp", "unix", "tls", "http"}
-	codecs     = []codec.Type{codec.GobType, codec.JsonType, framedJSON}
+	transports  = rpctest.Transports
+	codecs      = rpctest.Codecs
+	certificate = rpctest.Certificate
+	eventually  = rpctest.Eventually
+	heapInUse   = rpctest.HeapInUse
+	listenIn    = rpctest.Logger
+	intercept   = rpctest.Intercept[CallFunc]
 )
 
 // TestMain fails the package if goroutines are left behind, and is the server
 // process of the benchmarks.
 func TestMain(m *testing.M) {
 	serveBenchmark()
-	code := m.Run()
-	if code == 0 {
-		code = checkLeaks()
-	}
-	os.Exit(code)
-}
-
-// checkLeaks gives goroutines that are about to end time to do so.
-func checkLeaks() int {
-	var stacks string
-	for range 100 {
-		buf := make([]byte, 1<<20)
-		_, stacks, _ = strings.Cut(string(buf[:runtime.Stack(buf, true)]), "\n\n") // all but this one
-		if !strings.Contains(stacks, "geerpc") {
-			return 0
-		}
-		<-time.After(50 * time.Millisecond)
-	}
-	fmt.Fprintln(os.Stderr, "goroutines left behind:\n", stacks)
-	return 1
+	leak.Main(m)
 }
 
 // each runs f over every transport and codec.
@@ -105,23 +80,11 @@ func (e *env) start() {
 	if e.lis != nil {
 		return
 	}
-	var err error
-	switch e.transport {
-	case "pipe":
+	if e.transport == "pipe" {
 		lis := NewPipeListener()
 		e.lis, e.option.Dialer = lis, lis.DialContext
-	case "unix":
-		e.lis, err = net.Listen("unix", filepath.Join(e.t.TempDir(), "s"))
-	default:
-		e.lis, err = net.Listen("tcp", "127.0.0.1:0")
-	}
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	if e.transport == "tls" {
-		cert, pool := certificate(e.t, "localhost", time.Hour)
-		e.lis = tls.NewListener(e.lis, &tls.Config{Certificates: []tls.Certificate{cert}})
-		e.option.TLSConfig = &tls.Config{RootCAs: pool, ServerName: "localhost"}
+	} else {
+		e.lis, e.option.TLSConfig = rpctest.Listen(e.t, e.transport)
 	}
 	e.served = make(chan error, 1)
 	if e.transport == "http" {
@@ -176,40 +139,6 @@ func (e *env) tryDial(o *Option) (*Client, error) {
 		e.t.Cleanup(func() { c.Close() })
 	}
 	return c, err
-}
-
-// certificate returns a self-signed certificate for name, and a pool with it.
-func certificate(t testing.TB, name string, valid time.Duration) (tls.Certificate, *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(valid), IsCA: true,
-		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, _ := x509.ParseCertificate(der)
-	pool := x509.NewCertPool()
-	pool.AddCert(leaf)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, pool
-}
-
-// eventually waits for a condition that other goroutines bring about.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); {
-		if time.Now().After(deadline) {
-			t.Fatal("never came true: ", what)
-		}
-		<-time.After(time.Millisecond)
-	}
 }
 
 // wantError checks what kind of error a call returned.

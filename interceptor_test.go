@@ -45,15 +45,6 @@ func (tr *trail) interceptor(name string) Interceptor {
 	}
 }
 
-// intercept makes an interceptor of one function.
-func intercept(f func(ctx context.Context, next CallFunc, serviceMethod string, args, reply any) error) Interceptor {
-	return func(next CallFunc) CallFunc {
-		return func(ctx context.Context, serviceMethod string, args, reply any) error {
-			return f(ctx, next, serviceMethod, args, reply)
-		}
-	}
-}
-
 // The first interceptor is the outermost, types are kept, and a method that
 // does not exist has one name.
 func TestInterceptors_OrderAndTypes(t *testing.T) {

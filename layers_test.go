@@ -21,7 +21,7 @@ var layers = [][]string{
 	{"internal/nesting"},
 	{"internal/gobstream"},
 	{"codec"},
-	{"internal/link"},
+	{"internal/link", "internal/rpctest"},
 	{"internal/handshake"},
 	{"internal/transport"},
 	{"geerpc"},

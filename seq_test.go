@@ -1,15 +1,12 @@
 package geerpc
 
 import (
-	"bytes"
 	"context"
 	"encoding/gob"
 	"errors"
 	"io"
-	"log/slog"
 	"math"
 	"net"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -17,38 +14,6 @@ import (
 
 	"geerpc/codec"
 )
-
-// A syncBuffer is a log to be looked at.
-type syncBuffer struct {
-	mu sync.Mutex // guards b
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
-// listenIn returns a logger, and what it has written.
-func listenIn() (*slog.Logger, *syncBuffer) {
-	b := new(syncBuffer)
-	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug})), b
-}
-
-// heapInUse returns the live heap in bytes.
-func heapInUse() int64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
-}
 
 // C17: names that a peer makes up are neither remembered nor repeated at
 // length, nor do they fill the log.

@@ -1,4 +1,4 @@
-package geerpc
+package test
 
 import (
 	"encoding/json"
@@ -6,6 +6,7 @@ import (
 	"io"
 	"testing"
 
+	"geerpc"
 	"geerpc/codec"
 )
 
@@ -42,7 +43,7 @@ func TestE171_RefusalCouldNotBeWritten(t *testing.T) {
 		t.Run(transport, func(t *testing.T) {
 			client := newEnv(t, transport, failOnce).dial(nil)
 			err := client.Call(t.Context(), "Arith.Missing", Args{}, nil)
-			wantError(t, err, CodeNotFound, InServer, RanNever)
+			wantError(t, err, geerpc.CodeNotFound, geerpc.InServer, geerpc.RanNever)
 			mustAdd(t, client)
 		})
 	}
@@ -51,6 +52,6 @@ func TestE171_RefusalCouldNotBeWritten(t *testing.T) {
 func TestE171_ReplyCouldNotBeWritten(t *testing.T) {
 	client := newEnv(t, "tcp", failOnce).dial(nil)
 	err := client.Call(t.Context(), "Arith.Add", Args{}, nil)
-	wantError(t, err, CodeInternal, InMethod, RanYes)
+	wantError(t, err, geerpc.CodeInternal, geerpc.InMethod, geerpc.RanYes)
 	mustAdd(t, client)
 }

@@ -1,4 +1,4 @@
-package geerpc
+package test
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"geerpc"
 	"geerpc/codec"
 )
 
@@ -21,34 +22,34 @@ func TestTyped_Calls(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		must(RegisterFunc(e.Server, "Geo.Mirror", func(_ context.Context, p Point) (Point, error) { return Point{p.Y, p.X}, nil }))
-		must(RegisterFunc(e.Server, "Geo.Pointers", func(_ context.Context, p *Point) (*Point, error) { return &Point{p.Y, p.X}, nil }))
-		must(RegisterFunc(e.Server, "Geo.Strings", func(_ context.Context, s []string) (map[string]int, error) {
+		must(geerpc.RegisterFunc(e.Server, "Geo.Mirror", func(_ context.Context, p Point) (Point, error) { return Point{p.Y, p.X}, nil }))
+		must(geerpc.RegisterFunc(e.Server, "Geo.Pointers", func(_ context.Context, p *Point) (*Point, error) { return &Point{p.Y, p.X}, nil }))
+		must(geerpc.RegisterFunc(e.Server, "Geo.Strings", func(_ context.Context, s []string) (map[string]int, error) {
 			m := map[string]int{}
 			for i, s := range s {
 				m[s] = i
 			}
 			return m, nil
 		}))
-		must(RegisterFunc(e.Server, "Geo.Fail", func(context.Context, int) (int, error) { return 7, Errorf(CodeNotFound, "no %d%%", 5) }))
-		must(RegisterFunc(e.Server, "Arith.Double", func(_ context.Context, n int) (int, error) { return 2 * n, nil }))
+		must(geerpc.RegisterFunc(e.Server, "Geo.Fail", func(context.Context, int) (int, error) { return 7, geerpc.Errorf(geerpc.CodeNotFound, "no %d%%", 5) }))
+		must(geerpc.RegisterFunc(e.Server, "Arith.Double", func(_ context.Context, n int) (int, error) { return 2 * n, nil }))
 		client, ctx := e.dial(nil), context.Background()
 
-		if p, err := Method[Point, Point]("Geo.Mirror")(ctx, client, Point{1, 2}); err != nil || p != (Point{2, 1}) {
+		if p, err := geerpc.Method[Point, Point]("Geo.Mirror")(ctx, client, Point{1, 2}); err != nil || p != (Point{2, 1}) {
 			t.Errorf("Mirror: %v, %v", p, err)
 		}
-		if p, err := Method[*Point, *Point]("Geo.Pointers")(ctx, client, &Point{1, 2}); err != nil || p == nil || *p != (Point{2, 1}) {
+		if p, err := geerpc.Method[*Point, *Point]("Geo.Pointers")(ctx, client, &Point{1, 2}); err != nil || p == nil || *p != (Point{2, 1}) {
 			t.Errorf("Pointers: %v, %v", p, err)
 		}
-		if m, err := Method[[]string, map[string]int]("Geo.Strings")(ctx, client, []string{"a", "b"}); err != nil || len(m) != 2 || m["b"] != 1 {
+		if m, err := geerpc.Method[[]string, map[string]int]("Geo.Strings")(ctx, client, []string{"a", "b"}); err != nil || len(m) != 2 || m["b"] != 1 {
 			t.Errorf("Strings: %v, %v", m, err)
 		}
-		n, err := Method[int, int]("Geo.Fail")(ctx, client, 1)
-		if n != 0 || CodeOf(err) != CodeNotFound || err.Error() != "no 5%" {
+		n, err := geerpc.Method[int, int]("Geo.Fail")(ctx, client, 1)
+		if n != 0 || geerpc.CodeOf(err) != geerpc.CodeNotFound || err.Error() != "no 5%" {
 			t.Errorf("Fail: %d, %v", n, err)
 		}
 		// A function stands beside a value's methods, and old callers reach it.
-		if n, err := Method[int, int]("Arith.Double")(ctx, client, 21); err != nil || n != 42 {
+		if n, err := geerpc.Method[int, int]("Arith.Double")(ctx, client, 21); err != nil || n != 42 {
 			t.Errorf("Double: %d, %v", n, err)
 		}
 		var reply Reply
@@ -61,8 +62,8 @@ func TestTyped_Calls(t *testing.T) {
 // What can't be registered says why, and leaves nothing behind.
 func TestTyped_Registration(t *testing.T) {
 	f := func(context.Context, Args) (Reply, error) { return Reply{}, nil }
-	s := NewServer()
-	if err := RegisterFunc(s, "A.B", f); err != nil {
+	s := geerpc.NewServer()
+	if err := geerpc.RegisterFunc(s, "A.B", f); err != nil {
 		t.Fatal(err)
 	}
 	tests := []struct {
@@ -74,7 +75,7 @@ func TestTyped_Registration(t *testing.T) {
 		{".B", f, "not of the form"}, {"A.C", nil, "is nil"},
 	}
 	for _, test := range tests {
-		if err := RegisterFunc(s, test.name, test.f); err == nil || !strings.Contains(err.Error(), test.want) {
+		if err := geerpc.RegisterFunc(s, test.name, test.f); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("RegisterFunc(%q) = %v, want %q", test.name, err, test.want)
 		}
 	}
@@ -84,10 +85,10 @@ func TestTyped_Registration(t *testing.T) {
 	if err := s.RegisterName("A", new(Arith)); err == nil || !strings.Contains(err.Error(), "already defined") {
 		t.Errorf("a second value: %v", err)
 	}
-	if err := RegisterFunc(s, "A.Add", f); err == nil {
+	if err := geerpc.RegisterFunc(s, "A.Add", f); err == nil {
 		t.Error("a method was replaced by a function")
 	}
-	if err := RegisterFunc(s, "A.C", f); err != nil {
+	if err := geerpc.RegisterFunc(s, "A.C", f); err != nil {
 		t.Errorf("after a failure: %v", err)
 	}
 }
@@ -98,11 +99,11 @@ func TestTyped_WrongTypes(t *testing.T) {
 		t.Run(string(c), func(t *testing.T) {
 			e := newEnv(t, "pipe", c)
 			client, ctx := e.dial(nil), context.Background()
-			_, err := Method[string, Reply]("Arith.Add")(ctx, client, "text")
-			wantError(t, err, CodeInvalidArgument, InServer, RanNever)
-			_, err = Method[Args, string]("Arith.Add")(ctx, client, Args{1, 2})
-			wantError(t, err, CodeInternal, InClient, RanYes)
-			if r, err := Method[Args, Reply]("Arith.Add")(ctx, client, Args{1, 2}); err != nil || r.C != 3 {
+			_, err := geerpc.Method[string, Reply]("Arith.Add")(ctx, client, "text")
+			wantError(t, err, geerpc.CodeInvalidArgument, geerpc.InServer, geerpc.RanNever)
+			_, err = geerpc.Method[Args, string]("Arith.Add")(ctx, client, Args{1, 2})
+			wantError(t, err, geerpc.CodeInternal, geerpc.InClient, geerpc.RanYes)
+			if r, err := geerpc.Method[Args, Reply]("Arith.Add")(ctx, client, Args{1, 2}); err != nil || r.C != 3 {
 				t.Errorf("the next call: %v, %v", r, err)
 			}
 		})
@@ -119,15 +120,15 @@ func TestTyped_AnyCaller(t *testing.T) {
 		reply.(*Reply).C = 3
 		return nil
 	})
-	if r, err := Method[Args, Reply]("T.M")(context.Background(), caller, Args{1, 2}); err != nil || r.C != 3 {
+	if r, err := geerpc.Method[Args, Reply]("T.M")(context.Background(), caller, Args{1, 2}); err != nil || r.C != 3 {
 		t.Errorf("%v, %v", r, err)
 	}
-	if _, err := Method[Args, Reply]("T.N")(context.Background(), caller, Args{}); err != boom {
+	if _, err := geerpc.Method[Args, Reply]("T.N")(context.Background(), caller, Args{}); err != boom {
 		t.Errorf("%v, want %v", err, boom)
 	}
 }
 
-type callerFunc CallFunc
+type callerFunc geerpc.CallFunc
 
 func (f callerFunc) Call(ctx context.Context, m string, args, reply any) error {
 	return f(ctx, m, args, reply)
@@ -170,13 +171,13 @@ func TestE49_WhatIsCallable(t *testing.T) {
 						}
 						continue
 					}
-					wantError(t, err, CodeNotFound, InServer, RanNever)
+					wantError(t, err, geerpc.CodeNotFound, geerpc.InServer, geerpc.RanNever)
 				}
 			})
 		}
 	}
 	for _, list := range [][]string{{"private"}, {"Public", "Nope"}, {""}} {
-		if err := NewServer().RegisterName("Outer", Outer{}, list...); err == nil {
+		if err := geerpc.NewServer().RegisterName("Outer", Outer{}, list...); err == nil {
 			t.Errorf("a list with a method that is none, %q, was accepted", list)
 		}
 	}
@@ -199,7 +200,7 @@ func TestE50_ServiceNames(t *testing.T) {
 				if err := client.Call(context.Background(), name+".Add", Args{i, 1}, &reply); err != nil || reply.C != i+1 {
 					t.Errorf("%s: %d, %v", name, reply.C, err)
 				}
-				wantError(t, client.Call(context.Background(), name+".Nope", Args{}, nil), CodeNotFound, InServer, RanNever)
+				wantError(t, client.Call(context.Background(), name+".Nope", Args{}, nil), geerpc.CodeNotFound, geerpc.InServer, geerpc.RanNever)
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-package geerpc
+package test
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"geerpc"
 )
 
 // fullBacklog returns the address of a TCP port that takes no more connections.
@@ -50,13 +52,13 @@ func TestD112_FullBacklog(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range dials {
 		wg.Go(func() {
-			ctx, opt := t.Context(), &Option{ConnectTimeout: 20 * time.Millisecond}
+			ctx, opt := t.Context(), &geerpc.Option{ConnectTimeout: 20 * time.Millisecond}
 			if i%2 == 1 {
 				limited, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 				defer cancel()
 				ctx, opt.ConnectTimeout = limited, time.Minute
 			}
-			_, errs[i] = DialContext(ctx, "tcp", addr, opt)
+			_, errs[i] = geerpc.DialContext(ctx, "tcp", addr, opt)
 		})
 	}
 	wg.Wait()
@@ -65,7 +67,7 @@ func TestD112_FullBacklog(t *testing.T) {
 		if i%2 == 1 {
 			want = "timeout"
 		}
-		wantError(t, err, CodeDeadlineExceeded, OnLink, RanNever)
+		wantError(t, err, geerpc.CodeDeadlineExceeded, geerpc.OnLink, geerpc.RanNever)
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), want) {
 			t.Fatal(err)
 		}

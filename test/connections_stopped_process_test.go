@@ -1,6 +1,6 @@
 //go:build unix
 
-package geerpc
+package test
 
 import (
 	"bufio"
@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"geerpc"
 )
 
 // stoppedEnv tells a test process to be one end of TestD129_StoppedProcess:
@@ -28,7 +30,7 @@ const (
 
 // serveStopped is the server process of TestD129_StoppedProcess.
 func serveStopped() {
-	s := NewServer()
+	s := geerpc.NewServer()
 	s.Register(new(Arith))
 	s.ReadTimeout = stoppedRead
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
@@ -43,7 +45,7 @@ func serveStopped() {
 // callStopped is the client process: it says when it is ready, calls once for
 // each line that it reads, and says how that went.
 func callStopped(addr string) {
-	client, err := Dial("tcp", addr, &Option{PingInterval: stoppedPing, PingTimeout: stoppedPing})
+	client, err := geerpc.Dial("tcp", addr, &geerpc.Option{PingInterval: stoppedPing, PingTimeout: stoppedPing})
 	fmt.Println("dialled:", err)
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		fmt.Println("called:", client.Call(context.Background(), "Arith.Add", Args{1, 2}, new(Reply)))
@@ -110,7 +112,7 @@ func TestD129_StoppedProcess(t *testing.T) {
 	t.Run("server", func(t *testing.T) {
 		t.Parallel()
 		cmd, _, hear := helperProcess(t, "server")
-		client, err := Dial("tcp", hear(), &Option{PingInterval: stoppedPing, PingTimeout: -1})
+		client, err := geerpc.Dial("tcp", hear(), &geerpc.Option{PingInterval: stoppedPing, PingTimeout: -1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package geerpc
+package test
 
 import (
 	"crypto/tls"
@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"geerpc"
 	"geerpc/codec"
 	"geerpc/internal/handshake"
 )
@@ -27,20 +28,20 @@ func TestDial_OtherServers(t *testing.T) {
 	defer plain.Close()
 	cases := []struct {
 		name, addr, want string
-		code             Code
+		code             geerpc.Code
 	}{
-		{"HTTP", "tcp@" + plain.Listener.Addr().String(), "use DialHTTP", CodeUnavailable},
-		{"HTTPS", "tcp@" + secret.Listener.Addr().String(), "", CodeUnavailable},
-		{"TLS to HTTP", "tls@" + plain.Listener.Addr().String(), "TLS handshake", CodeUnauthenticated},
-		{"HTTP to HTTPS", "http@" + secret.Listener.Addr().String(), "", CodeUnavailable},
-		{"unknown network", "tpc@localhost:1", "unknown network tpc", CodeInvalidArgument},
-		{"no port", "tcp@localhost", "missing port", CodeInvalidArgument},
+		{"HTTP", "tcp@" + plain.Listener.Addr().String(), "use DialHTTP", geerpc.CodeUnavailable},
+		{"HTTPS", "tcp@" + secret.Listener.Addr().String(), "", geerpc.CodeUnavailable},
+		{"TLS to HTTP", "tls@" + plain.Listener.Addr().String(), "TLS handshake", geerpc.CodeUnauthenticated},
+		{"HTTP to HTTPS", "http@" + secret.Listener.Addr().String(), "", geerpc.CodeUnavailable},
+		{"unknown network", "tpc@localhost:1", "unknown network tpc", geerpc.CodeInvalidArgument},
+		{"no port", "tcp@localhost", "missing port", geerpc.CodeInvalidArgument},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := XDial(c.addr)
-			var e *Error
-			if !errors.As(err, &e) || e.Code != c.code || e.Ran != RanNever || !strings.Contains(e.Error(), c.want) {
+			_, err := geerpc.XDial(c.addr)
+			var e *geerpc.Error
+			if !errors.As(err, &e) || e.Code != c.code || e.Ran != geerpc.RanNever || !strings.Contains(e.Error(), c.want) {
 				t.Errorf("%v", err)
 			}
 			t.Log(err)
@@ -56,8 +57,8 @@ func TestDial_TLSAlert(t *testing.T) {
 		server.Write([]byte{handshake.TLSAlert, 3, 1, 0, 2, 2, 10})
 		server.Close()
 	}()
-	_, err := NewClient(client, nil)
-	wantError(t, err, CodeUnauthenticated, OnLink, RanNever)
+	_, err := geerpc.NewClient(client, nil)
+	wantError(t, err, geerpc.CodeUnauthenticated, geerpc.OnLink, geerpc.RanNever)
 	if !strings.Contains(err.Error(), "set Option.TLSConfig") {
 		t.Error(err)
 	}
@@ -70,7 +71,7 @@ func TestServerCodecs(t *testing.T) {
 	mustAdd(t, e.dial(nil))
 	e.codec = codec.GobType
 	_, err := e.tryDial(nil)
-	wantError(t, err, CodeInvalidArgument, InServer, RanNever)
+	wantError(t, err, geerpc.CodeInvalidArgument, geerpc.InServer, geerpc.RanNever)
 	if !strings.Contains(err.Error(), `takes ["application/json"]`) {
 		t.Error(err)
 	}

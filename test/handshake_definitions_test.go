@@ -1,4 +1,4 @@
-package geerpc
+package test
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"geerpc"
 	"geerpc/codec"
 )
 
@@ -81,10 +82,10 @@ func TestB135_Definitions(t *testing.T) {
 				large := &Large{make(chan struct{})}
 				e.Register(large)
 				e.MaxDefinitionBytes = test.limit
-				client := e.dial(&Option{MaxDefinitionBytes: test.limit})
+				client := e.dial(&geerpc.Option{MaxDefinitionBytes: test.limit})
 				var waited int
 				waiting := client.Go("Large.Wait", LargeArgs{7}, &waited, nil)
-				passed := callLarge(t, client, "Server.MaxDefinitionBytes", RanNever, func(i int) error {
+				passed := callLarge(t, client, "Server.MaxDefinitionBytes", geerpc.RanNever, func(i int) error {
 					var got int
 					err := client.Call(context.Background(), "Large.Take", newLarge(i), &got)
 					if err == nil && got != i {
@@ -95,7 +96,7 @@ func TestB135_Definitions(t *testing.T) {
 				if passed < test.min || passed > test.max {
 					t.Errorf("%d types of arguments passed, want %d to %d", passed, test.min, test.max)
 				}
-				passed = callLarge(t, client, "Option.MaxDefinitionBytes", RanYes, func(i int) error {
+				passed = callLarge(t, client, "Option.MaxDefinitionBytes", geerpc.RanYes, func(i int) error {
 					var got LargeReply
 					err := client.Call(context.Background(), "Large.Make", LargeArgs{i}, &got)
 					if err == nil && got.Any != newLarge(i) {
@@ -117,16 +118,16 @@ func TestB135_Definitions(t *testing.T) {
 
 // callLarge makes a call for each type, and returns how many of them passed.
 // Those that passed pass again.
-func callLarge(t *testing.T, client *Client, setting string, ran Ran, call func(i int) error) (passed int) {
+func callLarge(t *testing.T, client *geerpc.Client, setting string, ran geerpc.Ran, call func(i int) error) (passed int) {
 	t.Helper()
 	known := make(map[int]bool)
 	for i := range len(largeTypes()) {
 		err := call(i)
-		var e *Error
+		var e *geerpc.Error
 		switch {
 		case err == nil:
 			known[i] = true
-		case !errors.As(err, &e) || e.Code != CodeResourceExhausted || e.Ran != ran || !strings.Contains(err.Error(), setting):
+		case !errors.As(err, &e) || e.Code != geerpc.CodeResourceExhausted || e.Ran != ran || !strings.Contains(err.Error(), setting):
 			t.Fatalf("type %d: %v (%+v)", i, err, e)
 		}
 	}

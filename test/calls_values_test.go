@@ -1,4 +1,4 @@
-package geerpc
+package test
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"errors"
 	"testing"
 
+	"geerpc"
 	"geerpc/codec"
 )
 
@@ -49,15 +50,15 @@ func TestC128_Cycles(t *testing.T) {
 		client := e.dial(nil)
 		ctx := context.Background()
 		for range 2 {
-			var e *Error
+			var e *geerpc.Error
 			var name string
 			err := client.Call(ctx, "Values.Child", newFamily(), &name)
-			if !errors.As(err, &e) || e.Code != CodeInvalidArgument || e.Ran != RanNever {
+			if !errors.As(err, &e) || e.Code != geerpc.CodeInvalidArgument || e.Ran != geerpc.RanNever {
 				t.Errorf("arguments: %v (%+v)", err, e)
 			}
 			for _, method := range []string{"Values.Family", "Values.Any"} {
 				err = client.Call(ctx, method, Args{}, new(LargeReply))
-				if !errors.As(err, &e) || e.Code != CodeInternal || e.Ran != RanYes {
+				if !errors.As(err, &e) || e.Code != geerpc.CodeInternal || e.Ran != geerpc.RanYes {
 					t.Errorf("reply of %s: %v (%+v)", method, err, e)
 				}
 			}

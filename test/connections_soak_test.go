@@ -1,4 +1,4 @@
-package geerpc
+package test
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"geerpc"
 )
 
 // TestD44_Soak has clients call, cancel, time out, panic their methods and tear
@@ -46,7 +48,7 @@ func TestD44_Soak(t *testing.T) {
 // sure to end well, and leaves without manners half of the time.
 func mistreat(t *testing.T, e *env) {
 	var conn net.Conn
-	client, err := Dial("tcp", e.lis.Addr().String(), &Option{
+	client, err := geerpc.Dial("tcp", e.lis.Addr().String(), &geerpc.Option{
 		ConnectTimeout: 10 * time.Second,
 		Dialer: func(ctx context.Context, network, address string) (c net.Conn, err error) {
 			conn, err = new(net.Dialer).DialContext(ctx, network, address)

@@ -1,4 +1,4 @@
-package geerpc
+package test
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"geerpc"
 	"geerpc/codec"
 )
 
@@ -20,7 +21,7 @@ func drainRound(t *testing.T, transport string, c codec.Type) {
 	e := newEnv(t, transport, c)
 	var mu sync.Mutex
 	ran := map[int]int{} // guarded by mu
-	RegisterFunc(e.Server, "Test.Run", func(_ context.Context, args Args) (Reply, error) {
+	geerpc.RegisterFunc(e.Server, "Test.Run", func(_ context.Context, args Args) (Reply, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		ran[args.A]++
@@ -37,14 +38,14 @@ func drainRound(t *testing.T, transport string, c codec.Type) {
 					n := int(calls.Add(1))
 					var reply Reply
 					err := client.Call(context.Background(), "Test.Run", Args{A: n}, &reply)
-					var typed *Error
+					var typed *geerpc.Error
 					switch {
 					case err == nil && reply.C == n:
 						succeeded.Store(n, true)
-					case errors.As(err, &typed) && typed.Ran == RanNever && typed.Code == CodeUnavailable:
+					case errors.As(err, &typed) && typed.Ran == geerpc.RanNever && typed.Code == geerpc.CodeUnavailable:
 						return
 					default:
-						t.Errorf("call %d: reply %d, %v, ran %v: %v", n, reply.C, CodeOf(err), typed.Ran, err)
+						t.Errorf("call %d: reply %d, %v, ran %v: %v", n, reply.C, geerpc.CodeOf(err), typed.Ran, err)
 						return
 					}
 				}
@@ -91,7 +92,7 @@ func TestD42_ShutdownUnderLoad(t *testing.T) {
 func TestD42_CallsInFlight(t *testing.T) {
 	each(t, func(t *testing.T, e *env) {
 		release, running := make(chan struct{}), make(chan struct{}, 1)
-		RegisterFunc(e.Server, "Test.Wait", func(ctx context.Context, _ Args) (Reply, error) {
+		geerpc.RegisterFunc(e.Server, "Test.Wait", func(ctx context.Context, _ Args) (Reply, error) {
 			running <- struct{}{}
 			<-release
 			return Reply{42}, ctx.Err()
@@ -104,8 +105,8 @@ func TestD42_CallsInFlight(t *testing.T) {
 		go func() { done <- e.Shutdown(context.Background()) }()
 		eventually(t, "client has heard", func() bool { return !client.IsAvailable() })
 		err := client.Call(context.Background(), "Arith.Add", Args{}, nil)
-		wantError(t, err, CodeUnavailable, InClient, RanNever)
-		if !errors.Is(err, ErrShutdown) {
+		wantError(t, err, geerpc.CodeUnavailable, geerpc.InClient, geerpc.RanNever)
+		if !errors.Is(err, geerpc.ErrShutdown) {
 			t.Errorf("%v is not ErrShutdown", err)
 		}
 		if _, err := e.tryDial(nil); err == nil {
@@ -123,7 +124,7 @@ func TestD42_CallsInFlight(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Errorf("Shutdown: %v", err)
 		}
-		if err := client.Call(context.Background(), "Arith.Add", Args{}, nil); !errors.Is(err, ErrShutdown) {
+		if err := client.Call(context.Background(), "Arith.Add", Args{}, nil); !errors.Is(err, geerpc.ErrShutdown) {
 			t.Errorf("after Shutdown: %v", err)
 		}
 	})
@@ -131,9 +132,9 @@ func TestD42_CallsInFlight(t *testing.T) {
 
 // D43: each order in which a server can be ended.
 func TestD43_Ends(t *testing.T) {
-	blocked := func(t *testing.T, e *env) (*Client, *Call) {
+	blocked := func(t *testing.T, e *env) (*geerpc.Client, *geerpc.Call) {
 		running := make(chan struct{}, 1)
-		RegisterFunc(e.Server, "Test.Block", func(ctx context.Context, _ Args) (Reply, error) {
+		geerpc.RegisterFunc(e.Server, "Test.Block", func(ctx context.Context, _ Args) (Reply, error) {
 			running <- struct{}{}
 			<-ctx.Done()
 			return Reply{}, ctx.Err()
@@ -174,7 +175,7 @@ func TestD43_Ends(t *testing.T) {
 				t.Errorf("Shutdown: %v", err)
 			}
 			<-call.Done
-			wantError(t, call.Error, CodeUnavailable, OnLink, RanMaybe)
+			wantError(t, call.Error, geerpc.CodeUnavailable, geerpc.OnLink, geerpc.RanMaybe)
 		},
 		"Close twice": func(t *testing.T, e *env) {
 			_, call := blocked(t, e)
@@ -182,7 +183,7 @@ func TestD43_Ends(t *testing.T) {
 				t.Error(err)
 			}
 			<-call.Done
-			wantError(t, call.Error, CodeUnavailable, OnLink, RanMaybe)
+			wantError(t, call.Error, geerpc.CodeUnavailable, geerpc.OnLink, geerpc.RanMaybe)
 		},
 		"Shutdown with an expired context": func(t *testing.T, e *env) {
 			_, call := blocked(t, e)
@@ -192,7 +193,7 @@ func TestD43_Ends(t *testing.T) {
 				t.Errorf("Shutdown: %v", err)
 			}
 			<-call.Done
-			wantError(t, call.Error, CodeUnavailable, OnLink, RanMaybe)
+			wantError(t, call.Error, geerpc.CodeUnavailable, geerpc.OnLink, geerpc.RanMaybe)
 		},
 		"context ends during Shutdown": func(t *testing.T, e *env) {
 			client, call := blocked(t, e)
@@ -205,7 +206,7 @@ func TestD43_Ends(t *testing.T) {
 				t.Errorf("Shutdown: %v", err)
 			}
 			<-call.Done
-			wantError(t, call.Error, CodeUnavailable, OnLink, RanMaybe)
+			wantError(t, call.Error, geerpc.CodeUnavailable, geerpc.OnLink, geerpc.RanMaybe)
 		},
 		"silent connections": func(t *testing.T, e *env) {
 			var silent []net.Conn
@@ -228,7 +229,7 @@ func TestD43_Ends(t *testing.T) {
 			if err := e.Shutdown(context.Background()); err != nil {
 				t.Error(err)
 			}
-			if err := <-e.served; err != ErrServerClosed {
+			if err := <-e.served; err != geerpc.ErrServerClosed {
 				t.Errorf("Serve: %v", err)
 			}
 			e.served <- nil // for the cleanup
@@ -243,17 +244,17 @@ func TestD43_Ends(t *testing.T) {
 
 // D43: a server that has been ended serves no more, whichever way it is asked.
 func TestD43_BeforeServe(t *testing.T) {
-	for name, end := range map[string]func(*Server) error{
-		"Shutdown": func(s *Server) error { return s.Shutdown(context.Background()) },
-		"Close":    (*Server).Close,
+	for name, end := range map[string]func(*geerpc.Server) error{
+		"Shutdown": func(s *geerpc.Server) error { return s.Shutdown(context.Background()) },
+		"Close":    (*geerpc.Server).Close,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := NewServer()
+			s := geerpc.NewServer()
 			if err := end(s); err != nil {
 				t.Fatal(err)
 			}
-			lis := NewPipeListener()
-			if err := s.Serve(lis); err != ErrServerClosed {
+			lis := geerpc.NewPipeListener()
+			if err := s.Serve(lis); err != geerpc.ErrServerClosed {
 				t.Errorf("Serve: %v", err)
 			}
 			if _, err := lis.Accept(); !errors.Is(err, net.ErrClosed) {
@@ -261,8 +262,8 @@ func TestD43_BeforeServe(t *testing.T) {
 			}
 			near, far := net.Pipe()
 			go s.ServeConn(far) // ends with the connection
-			_, err := NewClient(near, nil)
-			if err == nil || CodeOf(err) != CodeUnavailable {
+			_, err := geerpc.NewClient(near, nil)
+			if err == nil || geerpc.CodeOf(err) != geerpc.CodeUnavailable {
 				t.Errorf("ServeConn: %v", err)
 			}
 		})
@@ -319,7 +320,7 @@ func TestOnShutdown(t *testing.T) {
 // One that takes long, such as one that leaves a registry that hangs, delays
 // no other: here each waits for the other.
 func TestOnShutdown_SideBySide(t *testing.T) {
-	var s Server
+	var s geerpc.Server
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	first, second := make(chan struct{}), make(chan struct{})

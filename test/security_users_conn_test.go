@@ -1,4 +1,4 @@
-package geerpc
+package test
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"geerpc"
 	"geerpc/codec"
 )
 
@@ -30,10 +31,10 @@ func TestE163_ClosePanicsWhileConnecting(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				near, far := net.Pipe()
 				go io.Copy(io.Discard, far)
-				_, err := XDial(addr, &Option{ConnectTimeout: time.Second, Dialer: func(context.Context, string, string) (net.Conn, error) {
+				_, err := geerpc.XDial(addr, &geerpc.Option{ConnectTimeout: time.Second, Dialer: func(context.Context, string, string) (net.Conn, error) {
 					return panicCloseConn{near}, nil
 				}})
-				wantError(t, err, CodeDeadlineExceeded, OnLink, RanNever)
+				wantError(t, err, geerpc.CodeDeadlineExceeded, geerpc.OnLink, geerpc.RanNever)
 			})
 		})
 	}
@@ -82,7 +83,7 @@ func TestE164_ProbeThroughUsersCode(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					near, far := net.Pipe()
 					go io.Copy(io.Discard, far)
-					if c, err := NewClient(near, &Option{CodecType: kind, ConnectTimeout: time.Second}); err == nil {
+					if c, err := geerpc.NewClient(near, &geerpc.Option{CodecType: kind, ConnectTimeout: time.Second}); err == nil {
 						c.Close()
 						t.Error("connected to a server that says nothing")
 					}
@@ -110,8 +111,8 @@ func (c *addrExitsConn) Close() error {
 func TestE169_AddressThatExits(t *testing.T) {
 	near, _ := net.Pipe()
 	conn := &addrExitsConn{Conn: near, closed: make(chan struct{})}
-	_, err := NewClient(conn, nil)
-	wantError(t, err, CodeInternal, InClient, RanNever)
+	_, err := geerpc.NewClient(conn, nil)
+	wantError(t, err, geerpc.CodeInternal, geerpc.InClient, geerpc.RanNever)
 	select {
 	case <-conn.closed:
 	case <-time.After(10 * time.Second):
@@ -145,7 +146,7 @@ func TestE172_WritePanicsAtTheEndOfTLS(t *testing.T) {
 	e := newEnv(t, "tls", codec.GobType)
 	var broken atomic.Bool
 	var closed atomic.Int32
-	client := e.dial(&Option{Dialer: func(ctx context.Context, network, address string) (net.Conn, error) {
+	client := e.dial(&geerpc.Option{Dialer: func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, address)
 		return writePanicConn{conn, &broken, &closed}, err
 	}})

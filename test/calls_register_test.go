@@ -1,4 +1,4 @@
-package geerpc
+package test
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"geerpc"
 	"geerpc/codec"
 )
 
@@ -58,7 +59,7 @@ func TestA5_UnsuitableMethods(t *testing.T) {
 	client := e.dial(nil)
 	for _, name := range []string{"NoPointer", "HiddenArg", "HiddenPointer", "HiddenReply", "OneArg", "NoError", "TwoResults", "ContextLast", "ContextOnly", "Chatty", "hidden"} {
 		err := client.Call(context.Background(), "Odd."+name, 1, nil)
-		wantError(t, err, CodeNotFound, InServer, RanNever)
+		wantError(t, err, geerpc.CodeNotFound, geerpc.InServer, geerpc.RanNever)
 	}
 	if err := client.Call(context.Background(), "Odd.Good", 1, nil); err != nil {
 		t.Error(err)
@@ -73,35 +74,38 @@ func TestA5_UnsuitableMethods(t *testing.T) {
 func TestA6_RegistrationErrors(t *testing.T) {
 	cases := []struct {
 		name     string
-		register func(s *Server) error
+		register func(s *geerpc.Server) error
 		says     []string // nil is success
 	}{
-		{"nil", func(s *Server) error { return s.Register(nil) }, []string{"nil"}},
-		{"nil pointer works", func(s *Server) error { return s.Register((*Arith)(nil)) }, nil},
-		{"unexported type", func(s *Server) error { return s.Register(plainName{}) }, []string{"plainName", "not exported", "RegisterName"}},
-		{"unexported type under a name", func(s *Server) error { return s.RegisterName("Plain", plainName{}) }, nil},
-		{"unnamed type", func(s *Server) error { return s.Register(struct{ Odd }{}) }, []string{"not exported", "RegisterName"}},
-		{"pointer to pointer", func(s *Server) error { p := new(Arith); return s.Register(&p) }, []string{"**geerpc.Arith"}},
-		{"no methods", func(s *Server) error { return s.Register(None{}) }, []string{"None", "lacks methods of suitable type"}},
-		{"methods on the pointer", func(s *Server) error { return s.Register(OnPointer{}) }, []string{"OnPointer", "pointer: register that"}},
-		{"and the pointer", func(s *Server) error { return s.Register(&OnPointer{}) }, nil},
-		{"no suitable method", func(s *Server) error { return s.Register(OddOnly{}) },
+		{"nil", func(s *geerpc.Server) error { return s.Register(nil) }, []string{"nil"}},
+		{"nil pointer works", func(s *geerpc.Server) error { return s.Register((*Arith)(nil)) }, nil},
+		{"unexported type", func(s *geerpc.Server) error { return s.Register(plainName{}) }, []string{"plainName", "not exported", "RegisterName"}},
+		{"unexported type under a name", func(s *geerpc.Server) error { return s.RegisterName("Plain", plainName{}) }, nil},
+		{"unnamed type", func(s *geerpc.Server) error { return s.Register(struct{ Odd }{}) }, []string{"not exported", "RegisterName"}},
+		{"pointer to pointer", func(s *geerpc.Server) error { p := new(Arith); return s.Register(&p) }, []string{"**test.Arith"}},
+		{"no methods", func(s *geerpc.Server) error { return s.Register(None{}) }, []string{"None", "lacks methods of suitable type"}},
+		{"methods on the pointer", func(s *geerpc.Server) error { return s.Register(OnPointer{}) }, []string{"OnPointer", "pointer: register that"}},
+		{"and the pointer", func(s *geerpc.Server) error { return s.Register(&OnPointer{}) }, nil},
+		{"no suitable method", func(s *geerpc.Server) error { return s.Register(OddOnly{}) },
 			[]string{"OddOnly", "NoPointer", "has the reply type int, which is not a pointer", "HiddenArg", "hiddenArgs, which is not exported"}},
-		{"promoted", func(s *Server) error { return s.Register(Promoting{}) }, nil},
-		{"twice", func(s *Server) error { s.Register(Odd{}); return s.Register(Odd{}) }, []string{"service already defined", "Odd"}},
-		{"no name", func(s *Server) error { return s.RegisterName("", Odd{}) }, []string{"name"}},
-		{"allow-list", func(s *Server) error { return s.RegisterName("Odd", Odd{}, "Good") }, nil},
-		{"allow-list of an unsuitable one", func(s *Server) error { return s.RegisterName("Odd", Odd{}, "Good", "NoPointer") },
+		{"promoted", func(s *geerpc.Server) error { return s.Register(Promoting{}) }, nil},
+		{"twice", func(s *geerpc.Server) error { s.Register(Odd{}); return s.Register(Odd{}) }, []string{"service already defined", "Odd"}},
+		{"no name", func(s *geerpc.Server) error { return s.RegisterName("", Odd{}) }, []string{"name"}},
+		{"allow-list", func(s *geerpc.Server) error { return s.RegisterName("Odd", Odd{}, "Good") }, nil},
+		{"allow-list of an unsuitable one", func(s *geerpc.Server) error { return s.RegisterName("Odd", Odd{}, "Good", "NoPointer") },
 			[]string{"NoPointer", "not a pointer"}},
-		{"allow-list of an unknown one", func(s *Server) error { return s.RegisterName("Odd", Odd{}, "Good", "Goood") }, []string{"Goood"}},
-		{"function without a dot", func(s *Server) error { return RegisterFunc(s, "Good", double0) }, []string{`"Service.Method"`}},
-		{"nil function", func(s *Server) error { return RegisterFunc[int, int](s, "F.Nil", nil) }, []string{"F.Nil", "nil"}},
-		{"function twice", func(s *Server) error { RegisterFunc(s, "F.F", double0); return RegisterFunc(s, "F.F", double0) }, []string{"already defined", "F.F"}},
-		{"function beside methods", func(s *Server) error { s.Register(Odd{}); return RegisterFunc(s, "Odd.Double", double0) }, nil},
+		{"allow-list of an unknown one", func(s *geerpc.Server) error { return s.RegisterName("Odd", Odd{}, "Good", "Goood") }, []string{"Goood"}},
+		{"function without a dot", func(s *geerpc.Server) error { return geerpc.RegisterFunc(s, "Good", double0) }, []string{`"Service.Method"`}},
+		{"nil function", func(s *geerpc.Server) error { return geerpc.RegisterFunc[int, int](s, "F.Nil", nil) }, []string{"F.Nil", "nil"}},
+		{"function twice", func(s *geerpc.Server) error {
+			geerpc.RegisterFunc(s, "F.F", double0)
+			return geerpc.RegisterFunc(s, "F.F", double0)
+		}, []string{"already defined", "F.F"}},
+		{"function beside methods", func(s *geerpc.Server) error { s.Register(Odd{}); return geerpc.RegisterFunc(s, "Odd.Double", double0) }, nil},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			err := c.register(NewServer())
+			err := c.register(geerpc.NewServer())
 			if (err == nil) != (c.says == nil) {
 				t.Fatalf("error is %v", err)
 			}
@@ -119,7 +123,7 @@ func double0(_ context.Context, n int) (int, error) { return 2 * n, nil }
 // TestE49_OnlyWhatIsOffered checks what can be called of what is registered.
 func TestE49_OnlyWhatIsOffered(t *testing.T) {
 	e := newEnv(t, "tcp", "application/json")
-	err := errors.Join(e.Register(Promoting{}), e.RegisterName("Narrow", Odd{}, "Good"), RegisterFunc(e.Server, "Odd.Double", double0),
+	err := errors.Join(e.Register(Promoting{}), e.RegisterName("Narrow", Odd{}, "Good"), geerpc.RegisterFunc(e.Server, "Odd.Double", double0),
 		e.RegisterName("a.dotted/<name>", Odd{}))
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +142,7 @@ func TestE49_OnlyWhatIsOffered(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"Narrow.GoodContext", "Odd.hidden", "Odd.Good", "Good", "", ".", "Arith.", ".Add", "arith.Add", "Arith.Add.", "Arith..Add"} {
-		wantError(t, client.Call(context.Background(), bad, Args{}, nil), CodeNotFound, InServer, RanNever)
+		wantError(t, client.Call(context.Background(), bad, Args{}, nil), geerpc.CodeNotFound, geerpc.InServer, geerpc.RanNever)
 	}
 }
 
@@ -174,7 +178,7 @@ func TestLeftOutMethod(t *testing.T) {
 		"NoReply":   "it does not take args and a reply, with or without a context.Context in front",
 	} {
 		err := client.Call(context.Background(), "Mixed."+name, Args{}, nil)
-		wantError(t, err, CodeNotFound, InServer, RanNever)
+		wantError(t, err, geerpc.CodeNotFound, geerpc.InServer, geerpc.RanNever)
 		if !strings.HasSuffix(err.Error(), "method "+name+" of service Mixed: it was left out, for "+want) {
 			t.Error(err)
 		}
@@ -188,7 +192,7 @@ func (*mixed) NoReply(int) error        { return nil }
 func (*mixed) NoPointer(int, int) error { return nil }
 
 func TestRegisterName_Missing(t *testing.T) {
-	s := NewServer()
+	s := geerpc.NewServer()
 	if err := s.RegisterName("A", new(Arith), "Add", "Sub"); err == nil || !strings.Contains(err.Error(), "method Sub does not exist") {
 		t.Error(err)
 	}
@@ -198,7 +202,7 @@ func TestRegisterName_Missing(t *testing.T) {
 }
 
 func TestServices(t *testing.T) {
-	var s Server
+	var s geerpc.Server
 	if got := s.Services(); len(got) != 0 {
 		t.Errorf("a new server has %v", got)
 	}

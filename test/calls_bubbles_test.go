@@ -1,4 +1,4 @@
-package geerpc
+package test
 
 import (
 	"context"

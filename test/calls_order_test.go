@@ -1,10 +1,12 @@
-package geerpc
+package test
 
 import (
 	"context"
 	"slices"
 	"sync"
 	"testing"
+
+	"geerpc"
 )
 
 // A record is a service that notes the order of its calls.
@@ -30,7 +32,7 @@ func TestC138_OrderOfGo(t *testing.T) {
 		e.Server.Ordered = true
 		e.RegisterName("Record", r)
 		client := e.dial(nil)
-		done, arg := make(chan *Call, n), new(int)
+		done, arg := make(chan *geerpc.Call, n), new(int)
 		for i := range n {
 			*arg = i
 			client.Go("Record.Note", arg, nil, done)
@@ -55,7 +57,7 @@ func TestC138_OrderOfGoWithInterceptors(t *testing.T) {
 	e.Server.Ordered = true
 	e.RegisterName("Record", r)
 	gate := make(chan struct{})
-	client := e.dial(&Option{Interceptors: []Interceptor{func(next CallFunc) CallFunc {
+	client := e.dial(&geerpc.Option{Interceptors: []geerpc.Interceptor{func(next geerpc.CallFunc) geerpc.CallFunc {
 		return func(ctx context.Context, serviceMethod string, args, reply any) error {
 			if args == 1 {
 				<-gate

@@ -1,4 +1,4 @@
-package geerpc
+package test
 
 import (
 	"context"
@@ -8,18 +8,19 @@ import (
 	"testing/synctest"
 	"time"
 
+	"geerpc"
 	"geerpc/internal/handshake"
 )
 
 // The peer takes a connection and says nothing, and there is no limit on
 // connecting: whatever the client waits for, it waits for 10 s.
 func TestB168_SilentPeerWithoutConnectTimeout(t *testing.T) {
-	dials := map[string]func(near net.Conn) (*Client, error){
-		"NewHTTPClient": func(near net.Conn) (*Client, error) { return NewHTTPClient(near, new(Option)) },
+	dials := map[string]func(near net.Conn) (*geerpc.Client, error){
+		"NewHTTPClient": func(near net.Conn) (*geerpc.Client, error) { return geerpc.NewHTTPClient(near, new(geerpc.Option)) },
 	}
 	for _, addr := range []string{"tcp@x", "tls@x", "http@x", "https@x"} {
-		dials[addr] = func(near net.Conn) (*Client, error) {
-			return XDial(addr, &Option{Dialer: func(context.Context, string, string) (net.Conn, error) { return near, nil }})
+		dials[addr] = func(near net.Conn) (*geerpc.Client, error) {
+			return geerpc.XDial(addr, &geerpc.Option{Dialer: func(context.Context, string, string) (net.Conn, error) { return near, nil }})
 		}
 	}
 	for name, dial := range dials {
@@ -34,7 +35,7 @@ func TestB168_SilentPeerWithoutConnectTimeout(t *testing.T) {
 				if took := time.Since(start); took != handshake.Timeout {
 					t.Errorf("took %v", took)
 				}
-				wantError(t, err, CodeDeadlineExceeded, OnLink, RanNever)
+				wantError(t, err, geerpc.CodeDeadlineExceeded, geerpc.OnLink, geerpc.RanNever)
 			})
 		})
 	}
@@ -50,11 +51,11 @@ func TestB168_SilentPeerAndADeadline(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				start := time.Now()
-				_, err := XDialContext(ctx, addr, &Option{Dialer: func(context.Context, string, string) (net.Conn, error) { return near, nil }})
+				_, err := geerpc.XDialContext(ctx, addr, &geerpc.Option{Dialer: func(context.Context, string, string) (net.Conn, error) { return near, nil }})
 				if took := time.Since(start); took != time.Minute {
 					t.Errorf("took %v", took)
 				}
-				wantError(t, err, CodeDeadlineExceeded, OnLink, RanNever)
+				wantError(t, err, geerpc.CodeDeadlineExceeded, geerpc.OnLink, geerpc.RanNever)
 			})
 		})
 	}

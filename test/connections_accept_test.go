@@ -1,4 +1,4 @@
-package geerpc
+package test
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"geerpc"
 )
 
 // TestA20_AbstractSocket dials an address that starts with @ itself.
@@ -24,29 +26,29 @@ func TestA20_AbstractSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewServer()
+	s := geerpc.NewServer()
 	s.Register(new(Arith))
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(lis) }()
-	client, err := XDial("unix@" + name)
+	client, err := geerpc.XDial("unix@" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	mustAdd(t, client)
 	client.Close()
 	s.Close()
-	if err := <-served; err != ErrServerClosed {
+	if err := <-served; err != geerpc.ErrServerClosed {
 		t.Errorf("Serve returned %v", err)
 	}
 	for _, bad := range []string{"", "@", "tcp@", "@/tmp/x", "127.0.0.1:80"} {
-		_, err := XDial(bad)
-		wantError(t, err, CodeInvalidArgument, InClient, RanNever)
+		_, err := geerpc.XDial(bad)
+		wantError(t, err, geerpc.CodeInvalidArgument, geerpc.InClient, geerpc.RanNever)
 	}
 }
 
 // A sickListener accepts what it has in store: connections and errors.
 type sickListener struct {
-	*PipeListener
+	*geerpc.PipeListener
 	store chan error // nil: a connection
 	tries []time.Duration
 	last  time.Time
@@ -75,13 +77,13 @@ func TestA21_AcceptFailsForTheMoment(t *testing.T) {
 	passing := &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
 	const ms = time.Millisecond
 	synctest.Test(t, func(t *testing.T) {
-		lis := &sickListener{PipeListener: NewPipeListener(), store: make(chan error, 20), last: time.Now()}
+		lis := &sickListener{PipeListener: geerpc.NewPipeListener(), store: make(chan error, 20), last: time.Now()}
 		for range 10 {
 			lis.store <- passing
 		}
 		lis.store <- nil
 		lis.store <- passing
-		s := NewServer()
+		s := geerpc.NewServer()
 		served := make(chan error, 1)
 		go func() { served <- s.Serve(lis) }()
 		<-time.After(time.Minute)
@@ -91,31 +93,31 @@ func TestA21_AcceptFailsForTheMoment(t *testing.T) {
 			t.Errorf("pauses are %v, want %v", lis.tries, want)
 		}
 		s.Close()
-		if err := <-served; err != ErrServerClosed {
+		if err := <-served; err != geerpc.ErrServerClosed {
 			t.Errorf("Serve returned %v", err)
 		}
 	})
 	t.Run("Close during a pause", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			lis := &sickListener{PipeListener: NewPipeListener(), store: make(chan error, 20), last: time.Now()}
+			lis := &sickListener{PipeListener: geerpc.NewPipeListener(), store: make(chan error, 20), last: time.Now()}
 			for range 20 {
 				lis.store <- passing
 			}
-			s := NewServer()
+			s := geerpc.NewServer()
 			served := make(chan error, 1)
 			go func() { served <- s.Serve(lis) }()
 			<-time.After(1500 * ms)
 			s.Shutdown(context.Background())
-			if err := <-served; err != ErrServerClosed || time.Since(lis.last) > time.Second {
+			if err := <-served; err != geerpc.ErrServerClosed || time.Since(lis.last) > time.Second {
 				t.Errorf("Serve returned %v", err)
 			}
 		})
 	})
 	t.Run("for good", func(t *testing.T) {
 		broken := errors.New("broken for good")
-		lis := &sickListener{PipeListener: NewPipeListener(), store: make(chan error, 1)}
+		lis := &sickListener{PipeListener: geerpc.NewPipeListener(), store: make(chan error, 1)}
 		lis.store <- broken
-		if err := NewServer().Serve(lis); err != broken {
+		if err := geerpc.NewServer().Serve(lis); err != broken {
 			t.Errorf("Serve returned %v", err)
 		}
 		if _, err := lis.DialContext(context.Background(), "", ""); err == nil {
