@@ -121,12 +121,13 @@ func (l *Log) log(ctx context.Context, c *loggedCall, took time.Duration, err er
 	if logger == nil {
 		logger = slog.Default()
 	}
-	level := l.level(geerpc.CodeOf(err), slow)
+	code := codeOf(err)
+	level := l.level(code, slow)
 	if !logger.Enabled(ctx, level) {
 		return
 	}
 	var room [11]slog.Attr
-	attrs := append(room[:0], slog.String("method", c.method), slog.String("code", geerpc.CodeOf(err).String()),
+	attrs := append(room[:0], slog.String("method", c.method), slog.String("code", code.String()),
 		slog.Duration("duration", took))
 	attrs = appendFailure(attrs, err)
 	attrs = c.appendOrigin(attrs, ctx)

@@ -2,7 +2,11 @@
 
 package middleware
 
-import "testing"
+import (
+	"testing"
+
+	"geerpc"
+)
 
 // The race detector adds allocations: these figures are without it.
 
@@ -20,6 +24,22 @@ func TestAllocation_Log(t *testing.T) {
 		ctx := t.Context()
 		if got := testing.AllocsPerRun(1000, func() { f(ctx, "Arith.Add", nil, nil) }); got > c.want {
 			t.Errorf("%s: %v allocations, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestAllocation_Metrics(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		want float64
+	}{
+		"success": {nil, 0},
+		"failure": {geerpc.Errorf(geerpc.CodeAborted, "no"), 2},
+	} {
+		f := new(Metrics).Server(ended(c.err))
+		ctx := t.Context()
+		if got := testing.AllocsPerRun(1000, func() { f(ctx, "Arith.Add", nil, nil) }); got > c.want {
+			t.Errorf("%s: %v allocations, want %v", name, got, c.want)
 		}
 	}
 }
