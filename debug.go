@@ -1,16 +1,21 @@
 package geerpc
 
 import (
-	_ "embed" // the page
-	"encoding/json"
-	"fmt"
-	"html/template"
+	"cmp"
+	"net"
 	"net/http"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
 
-	"geerpc/internal/page"
+	"geerpc/internal/debugpage"
+	"geerpc/internal/usercode"
 )
 
-type debugHandler struct{ server *Server }
+// The debug page: what its fields mean, and where their numbers come from. How it
+// looks is in internal/debugpage.
 
 // DebugHandler returns a page for people, and the same as JSON for programs:
 // what the Server offers, how often each method was called and failed, and who
@@ -60,49 +65,136 @@ type debugHandler struct{ server *Server }
 // form of a method.
 func (s *Server) DebugHandler() http.Handler { return debugHandler{s} }
 
+// A debugHandler is comparable: those of one Server are equal.
+type debugHandler struct{ server *Server }
+
 // ServeHTTP implements http.Handler.
-func (d debugHandler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	debugPage.SetHeader(w.Header())
-	if req.Method != http.MethodGet && req.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "405 must GET", http.StatusMethodNotAllowed)
-		return
-	}
-	query, info := req.URL.Query(), d.server.debugInfo()
-	if format := query.Get("format"); format == "json" || format == "" && prefersJSON(req.Header) {
-		w.Header().Set("Content-Type", "application/json")
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		enc.Encode(info)
-	} else if err := debugPage.Write(w, query, info); err != nil {
-		d.server.logger().Error("rpc server: debug page", "err", err)
+func (h debugHandler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if err := debugpage.Serve(w, req, h.server.debugInfo); err != nil {
+		h.server.logger().Error("rpc server: debug page", "err", err)
 	}
 }
 
-// prefersJSON reports whether a request is from a program rather than from a
-// browser.
-func prefersJSON(header http.Header) bool {
-	return page.Accepts(header, "application/json") && !page.Accepts(header, "text/html")
+// debugInfo gathers the numbers. They are not of one instant, but consistent: a
+// call that is in flight or has failed is among the calls.
+func (s *Server) debugInfo() *debugpage.Info {
+	status := s.conns.Status()
+	info := &debugpage.Info{
+		State:        status.State,
+		Goroutines:   runtime.NumGoroutine(),
+		UnknownCalls: s.registry.unknown.Load(),
+		Services:     s.registry.debugServices(),
+		Connections:  debugConnsOf(status.Conns),
+	}
+	if !status.Since.IsZero() {
+		info.UptimeSeconds = time.Since(status.Since).Seconds()
+	}
+	info.Connections.Limit = max(s.MaxConns, 0)
+	info.Connections.Rejected = s.rejected.Load()
+	for _, service := range info.Services {
+		for _, m := range service.Methods {
+			info.Calls += m.Calls
+			info.Errors += m.Errors
+			info.InFlight += m.InFlight
+		}
+	}
+	return info
 }
 
-var (
-	//go:embed debug.html
-	debugHTML string
-	//go:embed debug.css
-	debugCSS string
-
-	debugPage = page.New(debugHTML, debugCSS, template.FuncMap{"percent": formatPercent})
-)
-
-// formatPercent writes part of whole: never 0 % of what is there, never 100 %
-// of what is not all.
-func formatPercent(part, whole int64) string {
-	percent := 100 * float64(part) / float64(max(whole, 1))
-	switch {
-	case part > 0 && part >= whole:
-		return "100 %"
-	case part > 0 && percent < 0.1:
-		return "< 0.1 %"
+func (r *registry) debugServices() []debugpage.Service {
+	list := []debugpage.Service{}
+	for name, methods := range r.byService() {
+		service := debugpage.Service{Name: name}
+		for _, m := range methods {
+			service.Methods = append(service.Methods, debugpage.Method{Name: m.name, Signature: m.signature(), Counts: m.counts()})
+		}
+		slices.SortFunc(service.Methods, func(a, b debugpage.Method) int { return cmp.Compare(a.Name, b.Name) })
+		list = append(list, service)
 	}
-	return fmt.Sprintf("%.1f %%", min(percent, 99.9))
+	slices.SortFunc(list, func(a, b debugpage.Service) int { return cmp.Compare(a.Name, b.Name) })
+	return list
+}
+
+// counts reads the counters in the opposite order of that in which a call
+// increments them. So a call that begins or ends meanwhile is never counted as
+// failed or ended without being counted as begun.
+func (m *method) counts() (c debugpage.Counts) {
+	c.Errors = m.failed.Load()
+	ended := m.ended.Load() // before begun, or InFlight could be negative
+	c.Calls = m.begun.Load()
+	c.InFlight = c.Calls - ended
+	return c
+}
+
+// signature returns the method as it would be declared.
+func (m *method) signature() string {
+	ctx := ""
+	if m.wantsContext {
+		ctx = "ctx context.Context, "
+	}
+	return m.name + "(" + ctx + "args " + typeName(m.argType) + ", reply " + typeName(m.replyType) + ") error"
+}
+
+func typeName(t reflect.Type) string {
+	return strings.ReplaceAll(t.String(), "interface {}", "any")
+}
+
+// debugConnsOf describes connections, at most debugpage.MaxConns of them.
+func debugConnsOf(conns []*conn) debugpage.Conns {
+	type entry struct {
+		*conn
+		greeted  bool
+		inFlight int64
+	}
+	entries := make([]entry, len(conns)) // copies, because numbers must not change while they are sorted
+	handshaking := 0
+	for i, c := range conns {
+		entries[i] = entry{c, c.greeted.Load(), c.inFlight()}
+		if !entries[i].greeted {
+			handshaking++
+		}
+	}
+	slices.SortFunc(entries, func(a, b entry) int {
+		busier := cmp.Compare(b.inFlight, a.inFlight)
+		switch {
+		case busier != 0 || a.greeted == b.greeted:
+			return cmp.Or(busier, a.since.Compare(b.since))
+		case a.greeted:
+			return -1 // connections without a handshake must not crowd out clients
+		}
+		return 1
+	})
+	info := debugpage.Conns{Open: len(conns), Handshaking: handshaking, List: []debugpage.Conn{}}
+	for _, e := range entries[:min(len(entries), debugpage.MaxConns)] {
+		info.List = append(info.List, e.conn.describe(e.greeted, e.inFlight))
+	}
+	return info
+}
+
+// describe returns the connection's row. The fields that the handshake sets are
+// read only when it is over.
+func (c *conn) describe(greeted bool, inFlight int64) debugpage.Conn {
+	d := debugpage.Conn{Peer: addressOf(usercode.RemoteAddr(c.link.Conn)), InFlight: inFlight,
+		Gone: c.link.Context().Err() != nil, AgeSeconds: time.Since(c.since).Seconds()}
+	if greeted {
+		d.TLS = c.peer.TLS != nil
+		d.Codec = string(c.codecType)
+		d.Layout = "plain"
+		if c.link.Extended() {
+			d.Layout = "framed"
+		}
+	}
+	return d
+}
+
+// addressOf returns the text of an address. If it has none, as that of a client on
+// a Unix socket, it is the name of the network.
+func addressOf(addr net.Addr) string {
+	if addr == nil {
+		return ""
+	}
+	if s := usercode.AddrText(addr); s != "" && s != "@" {
+		return s
+	}
+	return addr.Network()
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/debugpage"
 )
 
 func TestDebug_CountsCalls(t *testing.T) {
@@ -38,15 +39,15 @@ func TestDebug_CountsCalls(t *testing.T) {
 		eventually(t, "a call in flight", func() bool { info := debugOf(t, e.Server); return info.InFlight == 1 })
 
 		info := debugOf(t, e.Server)
-		for method, want := range map[string]debugCounts{
-			"Add": {4, 1, 0}, "Div": {2, 1, 0}, "Panic": {4, 4, 0}, "Block": {1, 0, 1},
+		for method, want := range map[string]debugpage.Counts{
+			"Add": debugCounts(4, 1, 0), "Div": debugCounts(2, 1, 0), "Panic": debugCounts(4, 4, 0), "Block": debugCounts(1, 0, 1),
 		} {
-			if got := info.method(t, "Arith", method).debugCounts; got != want {
+			if got := info.method(t, "Arith", method).Counts; got != want {
 				t.Errorf("%s: %+v, want %+v", method, got, want)
 			}
 		}
-		if want := (debugCounts{11, 6, 1}); info.debugCounts != want {
-			t.Errorf("totals are %+v, want %+v", info.debugCounts, want)
+		if want := debugCounts(11, 6, 1); info.Counts != want {
+			t.Errorf("totals are %+v, want %+v", info.Counts, want)
 		}
 		if n := info.Connections.List[0].InFlight; n != 1 {
 			t.Errorf("connection has %d in flight, want 1", n)
@@ -60,7 +61,7 @@ func TestDebug_CountsCalls(t *testing.T) {
 		<-blocked
 		eventually(t, "the cancelled call's end", func() bool {
 			info := debugOf(t, e.Server)
-			return info.method(t, "Arith", "Block").debugCounts == debugCounts{1, 1, 0}
+			return info.method(t, "Arith", "Block").Counts == debugCounts(1, 1, 0)
 		})
 	})
 }
@@ -92,13 +93,13 @@ func TestA3_DebugCountsHandleTimeouts(t *testing.T) {
 	wantError(t, err, CodeDeadlineExceeded, InMethod, RanMaybe)
 	<-stubborn.begun
 	info := debugOf(t, e.Server)
-	if got := info.method(t, "Stubborn", "Wait").debugCounts; got.Calls != 1 || got.InFlight != 1 {
+	if got := info.method(t, "Stubborn", "Wait").Counts; got.Calls != 1 || got.InFlight != 1 {
 		t.Errorf("answered, not returned: %+v", got)
 	}
 	close(stubborn.letGo)
 	eventually(t, "the timeout being an error", func() bool {
 		info := debugOf(t, e.Server)
-		return info.method(t, "Stubborn", "Wait").debugCounts == debugCounts{1, 1, 0}
+		return info.method(t, "Stubborn", "Wait").Counts == debugCounts(1, 1, 0)
 	})
 }
 
@@ -120,7 +121,7 @@ func TestA9_DebugCountsRepliesNotEncoded(t *testing.T) {
 		err := e.dial(nil).Call(context.Background(), "Opaque.Make", Args{}, new(int))
 		wantError(t, err, CodeInternal, InMethod, RanYes)
 		info := debugOf(t, e.Server)
-		if got := info.method(t, "Opaque", "Make").debugCounts; got != (debugCounts{1, 1, 0}) {
+		if got := info.method(t, "Opaque", "Make").Counts; got != debugCounts(1, 1, 0) {
 			t.Errorf("%+v", got)
 		}
 	})
@@ -220,7 +221,7 @@ func TestDebug_ConnectionGoneMethodsNot(t *testing.T) {
 func TestDebug_ListIsBounded(t *testing.T) {
 	e := newEnv(t, "pipe", codec.GobType)
 	e.start()
-	const many = maxDebugConns + 30
+	const many = debugpage.MaxConns + 30
 	for range many {
 		conn, err := e.option.Dialer(context.Background(), "pipe", "")
 		if err != nil {
@@ -235,7 +236,7 @@ func TestDebug_ListIsBounded(t *testing.T) {
 		return c.Open == many+1 && c.List[0].InFlight == 1 // the youngest comes first
 	})
 	c := debugOf(t, e.Server).Connections
-	if len(c.List) != maxDebugConns || c.Handshaking != many {
+	if len(c.List) != debugpage.MaxConns || c.Handshaking != many {
 		t.Errorf("%d listed, %d in their handshake", len(c.List), c.Handshaking)
 	}
 	if text := visible(loadDebug(t, e.Server, "/", "").Body.String()); !strings.Contains(text, "31 more are not listed") {
@@ -291,13 +292,13 @@ func TestDebug_RaceWithEverything(t *testing.T) {
 			for _, s := range info.Services {
 				for _, m := range s.Methods {
 					if m.Errors+m.InFlight > m.Calls || m.InFlight < 0 {
-						t.Errorf("%s.%s: %+v", s.Name, m.Name, m.debugCounts)
+						t.Errorf("%s.%s: %+v", s.Name, m.Name, m.Counts)
 					}
 				}
 			}
 		}
-		if info := debugOf(t, e.Server); info.debugCounts != (debugCounts{4 * 3 * 6, 4 * 3 * 3, 0}) || len(info.Services) != 1+4*3 {
-			t.Errorf("in the end: %+v, %d services", info.debugCounts, len(info.Services))
+		if info := debugOf(t, e.Server); info.Counts != (debugCounts(4*3*6, 4*3*3, 0)) || len(info.Services) != 1+4*3 {
+			t.Errorf("in the end: %+v, %d services", info.Counts, len(info.Services))
 		}
 	})
 }
