@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"geerpc"
 	"geerpc/middleware"
@@ -125,4 +126,46 @@ func ExampleShed() {
 	// Output:
 	// rpc: refused by shed: expired
 	// true map[expired:1]
+}
+
+func ExampleAuthorize() {
+	auth := &middleware.Authorize{
+		Identify: []middleware.Identify{
+			middleware.ByCertificate, // for those who have one
+			middleware.ByToken("authorization", map[string]string{"ann": "s3cret"}),
+		},
+		Rules: []middleware.Rule{
+			middleware.Allow("ann", "Text.*"),
+			middleware.Allow("*", "Health.Check"),
+		},
+	}
+	client, stop := serve(auth.Intercept)
+	defer stop()
+
+	for _, token := range []string{"s3cret", "guess"} {
+		ctx := geerpc.WithMetadata(context.Background(), geerpc.Metadata{"authorization": token})
+		var reply string
+		err := client.Call(ctx, "Text.Upper", "hello", &reply)
+		fmt.Println(reply, geerpc.CodeOf(err))
+	}
+	// Output:
+	// HELLO ok
+	//  unauthenticated
+}
+
+func ExampleTimeout() {
+	timeout := &middleware.Timeout{Default: time.Second, Max: time.Minute}
+	call := timeout.Intercept(func(ctx context.Context, _ string, _, _ any) error {
+		deadline, _ := ctx.Deadline()
+		fmt.Println(time.Until(deadline).Round(time.Second))
+		return nil
+	})
+
+	call(context.Background(), "Text.Upper", "hello", nil)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+	defer cancel()
+	call(ctx, "Text.Upper", "hello", nil)
+	// Output:
+	// 1s
+	// 1m0s
 }
