@@ -2,12 +2,9 @@ package geerpc
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"slices"
 	"time"
 
@@ -16,6 +13,7 @@ import (
 	"geerpc/internal/handshake"
 	"geerpc/internal/link"
 	"geerpc/internal/token"
+	"geerpc/internal/transport"
 	"geerpc/internal/usercode"
 )
 
@@ -68,46 +66,12 @@ func (c *Client) agree(ctx context.Context, hello handshake.Hello) error {
 // secure is the server's side of the TLS handshake, if there is one. It notes who the
 // client is, for the log even if that fails.
 func (c *conn) secure() error {
-	err := handshakeTLS(c.link.Conn)
-	c.peer = peerOf(c.link.Conn)
+	state, heard, err := transport.HandshakeTLS(c.link.Conn)
+	c.peer = Peer{Addr: usercode.RemoteAddr(c.link.Conn), TLS: state}
 	if err != nil {
-		c.heard.Store(saidHello(c.peer.TLS, err))
+		c.heard.Store(heard)
 	}
 	return err
-}
-
-func handshakeTLS(conn io.ReadWriteCloser) error {
-	secured, ok := conn.(interface{ HandshakeContext(context.Context) error })
-	if !ok {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), handshake.Timeout)
-	defer cancel()
-	return secured.HandshakeContext(ctx)
-}
-
-// saidHello reports whether a client has begun the TLS handshake that failed. One that
-// sends a part of its ClientHello only and then resets the connection, or waits, can't
-// be told from one that is silent.
-func saidHello(state *tls.ConnectionState, err error) bool {
-	if state == nil || state.Version != 0 { // crypto/tls has read the ClientHello
-		return true
-	}
-	var link *net.OpError
-	return !errors.Is(err, context.DeadlineExceeded) && !(errors.As(err, &link) && link.Op == "read")
-}
-
-// peerOf describes the other end of a connection.
-func peerOf(conn io.ReadWriteCloser) (p Peer) {
-	p.Addr = usercode.RemoteAddr(conn)
-	if c, ok := conn.(interface{ Unwrap() net.Conn }); ok {
-		conn = c.Unwrap()
-	}
-	if c, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
-		state := c.ConnectionState()
-		p.TLS = &state
-	}
-	return p
 }
 
 // handshake is the server's side. It returns why the connection is not served, or nil.

@@ -4,6 +4,8 @@
 //	address ──Dial──→ connection ──TLS──→ connection ──CONNECT──→ connection
 //	                                if asked for         if asked for
 //
+// On a server it has only the TLS handshake of a connection that was accepted.
+//
 // A connection, and what dials it, may be a user's code. It may panic or hang, and so
 // Connect and Tunnel close what they have when they fail, without a panic of Close, and
 // when their context ends.
