@@ -91,9 +91,6 @@ func (e *env) bare() net.Conn {
 	return conn
 }
 
-// allKinds are what our own clients say that they handle.
-var allKinds = []string{"call", "reply", "cancel", "goaway", "ping", "pong"}
-
 // byHand returns a client written by hand that has shaken hands for framed
 // JSON, and has said that it handles kinds.
 func (e *env) byHand(kinds ...string) *handPeer {

@@ -17,7 +17,12 @@ import (
 )
 
 // What is shared with the tests in test/.
-const framedJSON = rpctest.FramedJSON
+const (
+	framedJSON  = rpctest.FramedJSON
+	wholeType   = rpctest.WholeType
+	patient     = rpctest.Patient
+	legacyBytes = rpctest.LegacyBytes
+)
 
 var (
 	transports  = rpctest.Transports
@@ -27,6 +32,15 @@ var (
 	heapInUse   = rpctest.HeapInUse
 	listenIn    = rpctest.Logger
 	intercept   = rpctest.Intercept[CallFunc]
+
+	newWholeCodec = rpctest.NewWholeCodec
+	allKinds      = rpctest.AllKinds
+	sayLine       = rpctest.SayLine
+	hearLine      = rpctest.HearLine
+	expectClosed  = rpctest.ExpectClosed
+	double        = rpctest.Double
+	serveDouble   = rpctest.ServeDouble
+	welcome       = rpctest.Welcome
 )
 
 // TestMain fails the package if goroutines are left behind, and is the server

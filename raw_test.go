@@ -2,8 +2,6 @@ package geerpc
 
 import (
 	"context"
-	"encoding/json"
-	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -13,16 +11,9 @@ import (
 	"geerpc/codec"
 	"geerpc/internal/handshake"
 	"geerpc/internal/transport"
-	"geerpc/internal/wire"
 )
 
 // Peers made by hand, for what a well-behaved one never does.
-
-// patient is how long a test waits for what should come at once.
-const patient = 10 * time.Second
-
-// legacyBytes is how much an old server's first read takes at most.
-const legacyBytes = 512
 
 // unsaid returns a connection to e's server on which nothing has been said yet.
 func (e *env) unsaid() net.Conn {
@@ -103,50 +94,6 @@ func (p *codecPeer) reply(t testing.TB, body any) (seq uint64, err error) {
 	return h.Seq, err
 }
 
-// sayLine writes v as a line of JSON.
-func sayLine(t testing.TB, conn io.Writer, v any) {
-	t.Helper()
-	line, err := json.Marshal(v)
-	if err == nil {
-		_, err = conn.Write(append(line, '\n'))
-	}
-	if err != nil {
-		t.Error("saying a line: ", err)
-	}
-}
-
-// hearLine reads a JSON object into v, with the newline behind it, and no more.
-// A hello that suits old servers too has no newline: it has 512 bytes.
-func hearLine(t testing.TB, conn io.Reader, v any) {
-	t.Helper()
-	var line []byte
-	var s wire.JSONScanner
-	for complete := false; !complete || line[len(line)-1] != '\n' && len(line) != legacyBytes; {
-		b := make([]byte, 1)
-		if _, err := conn.Read(b); err != nil {
-			t.Errorf("hearing a line: %v, after %q", err, line)
-			return
-		}
-		line = append(line, b[0])
-		if !complete {
-			_, complete = s.Scan(b)
-		}
-	}
-	if err := json.Unmarshal(line, v); err != nil {
-		t.Errorf("hearing a line: %v, in %q", err, line)
-	}
-}
-
-// expectClosed reads until the other end hangs up, and returns what came.
-func expectClosed(t testing.TB, conn net.Conn) string {
-	t.Helper()
-	rest, err := io.ReadAll(conn)
-	if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
-		t.Fatal("the connection was not closed")
-	}
-	return string(rest)
-}
-
 // A logCount is a slog.Handler that keeps messages.
 type logCount struct {
 	mu    sync.Mutex // guards lines
@@ -181,43 +128,4 @@ func (e *env) idle() {
 		e.t.Fatal("connections are left on the server")
 	}
 	e.reports.Wait(time.Minute)
-}
-
-// double listens on TCP and gives each connection to serve, which closes it.
-func double(t testing.TB, serve func(net.Conn)) (addr string) {
-	t.Helper()
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	serveDouble(t, lis, serve)
-	return lis.Addr().String()
-}
-
-// serveDouble is double on a listener that there is. All ends with the test.
-func serveDouble(t testing.TB, lis net.Listener, serve func(net.Conn)) {
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			conn, err := lis.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				stop := context.AfterFunc(t.Context(), func() { conn.Close() })
-				defer stop()
-				defer conn.Close()
-				serve(conn)
-			})
-		}
-	})
-	t.Cleanup(func() { lis.Close(); wg.Wait() })
-}
-
-// welcome is the server's half of a handshake that goes well.
-func welcome(t testing.TB, conn net.Conn) {
-	t.Helper()
-	var h handshake.Hello
-	hearLine(t, conn, &h)
-	sayLine(t, conn, handshake.Ack{OK: true, Version: handshake.Version, Extended: true, Kinds: allKinds})
 }

@@ -18,7 +18,11 @@ import (
 )
 
 // What is shared with the tests beside the code.
-const framedJSON = rpctest.FramedJSON
+const (
+	framedJSON = rpctest.FramedJSON
+	wholeType  = rpctest.WholeType
+	patient    = rpctest.Patient
+)
 
 var (
 	transports  = rpctest.Transports
@@ -28,6 +32,7 @@ var (
 	heapInUse   = rpctest.HeapInUse
 	listenIn    = rpctest.Logger
 	intercept   = rpctest.Intercept[geerpc.CallFunc]
+	welcome     = rpctest.Welcome
 )
 
 // TestMain fails the package if goroutines are left behind.
@@ -169,7 +174,7 @@ func wantError(t testing.TB, err error, code geerpc.Code, where geerpc.Where, ra
 // mustAdd makes a good call, which shows that the connection works.
 func mustAdd(t testing.TB, client *geerpc.Client) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patient)
 	defer cancel()
 	var reply Reply
 	if err := client.Call(ctx, "Arith.Add", Args{1, 2}, &reply); err != nil || reply.C != 3 {

@@ -1,4 +1,4 @@
-package geerpc_test
+package test
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package geerpc_test
+package test
 
 import (
 	"context"
@@ -60,7 +60,7 @@ func FuzzUsersCode(f *testing.F) {
 		}
 		f.Add([]byte{7 << 3, 1 << 3, byte(where), byte(where) % byte(flaws)}) // over TLS
 	}
-	cert, _ := selfSigned("localhost")
+	cert, _ := certificate(f, "localhost", time.Hour)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) < 2 || len(data) > 16 {
 			return

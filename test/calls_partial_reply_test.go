@@ -1,4 +1,4 @@
-package geerpc
+package test
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"testing"
 
+	"geerpc"
 	"geerpc/codec"
 )
 
@@ -69,9 +70,9 @@ func TestC109_OwnCodec(t *testing.T) {
 		for _, c := range []codec.Type{codec.GobType, codec.JsonType, framedJSON, wholeType, wholeJSONType} {
 			t.Run(transport+"/"+string(c), func(t *testing.T) {
 				e := newEnv(t, transport, c)
-				RegisterFunc(e.Server, "Test.Partial", func(_ context.Context, n int) (Partial, error) {
+				geerpc.RegisterFunc(e.Server, "Test.Partial", func(_ context.Context, n int) (Partial, error) {
 					if n == 0 {
-						return Partial{}, Errorf(CodeNotFound, "no")
+						return Partial{}, geerpc.Errorf(geerpc.CodeNotFound, "no")
 					}
 					return Partial{map[string]int{"new": n}}, nil
 				})
