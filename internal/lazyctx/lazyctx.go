@@ -1,0 +1,81 @@
+// Package lazyctx has a context that is made when it is needed.
+//
+// Most code that gets a context passes it on, or asks whether it has ended. That
+// takes a few fields. A context that can be waited for, and that ends with its
+// parent, takes a channel, an entry in the parent and perhaps a timer. So that one
+// is made by whoever waits first:
+//
+//	Deadline, Err, Cancel      need nothing more
+//	Done, Value                ─┐
+//	Err, once it may have ended ─┴→ make the context that does the same
+package lazyctx
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// A Context ends with its parent, at a deadline or when it is cancelled. It must
+// be cancelled in the end. Parent and At are set before its first use.
+type Context struct {
+	Parent context.Context
+	At     time.Time // the deadline; zero: none
+
+	made atomic.Pointer[cancelCtx] // nil: nobody has needed it
+}
+
+// A cancelCtx is a context, and what ends it.
+type cancelCtx struct {
+	context.Context
+	cancel context.CancelFunc
+}
+
+// cancelled is what every Context becomes that is cancelled before it is made.
+var cancelled = func() *cancelCtx {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return &cancelCtx{ctx, cancel}
+}()
+
+// Deadline implements context.Context.
+func (c *Context) Deadline() (time.Time, bool) { return c.At, !c.At.IsZero() }
+
+// Done implements context.Context.
+func (c *Context) Done() <-chan struct{} { return c.make().Done() }
+
+// Value implements context.Context. Package context looks for a context of its own
+// with it.
+func (c *Context) Value(key any) any { return c.make().Value(key) }
+
+// Err implements context.Context.
+func (c *Context) Err() error {
+	if c.made.Load() == nil && c.Parent.Err() == nil && (c.At.IsZero() || time.Now().Before(c.At)) {
+		return nil
+	}
+	return c.make().Err()
+}
+
+// make returns the context that does what c promises.
+func (c *Context) make() *cancelCtx {
+	if made := c.made.Load(); made != nil {
+		return made
+	}
+	made := new(cancelCtx)
+	if c.At.IsZero() {
+		made.Context, made.cancel = context.WithCancel(c.Parent)
+	} else {
+		made.Context, made.cancel = context.WithDeadline(c.Parent, c.At)
+	}
+	if !c.made.CompareAndSwap(nil, made) { // somebody else was faster
+		made.cancel()
+	}
+	return c.made.Load()
+}
+
+// Cancel ends the context. It may be called again.
+func (c *Context) Cancel() {
+	if !c.made.CompareAndSwap(nil, cancelled) {
+		c.made.Load().cancel()
+	}
+}

@@ -1,0 +1,173 @@
+package lazyctx
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"geerpc/internal/leak"
+)
+
+func TestMain(m *testing.M) { leak.Main(m) }
+
+// newContext returns a Context with that much time left, unless that is zero, and
+// what ends its parent.
+func newContext(t *testing.T, left time.Duration) (c *Context, endParent func(error)) {
+	parent, cancel := context.WithCancelCause(context.Background())
+	t.Cleanup(func() { cancel(nil) })
+	c = &Context{Parent: parent}
+	if left > 0 {
+		c.At = time.Now().Add(left)
+	}
+	return c, cancel
+}
+
+// Looked at before it ends, only after it, or both: what a context says has to
+// be the same, and must not change.
+func TestContext(t *testing.T) {
+	lost := errors.New("lost")
+	ends := []struct {
+		name  string
+		end   func(c *Context, endParent func(error))
+		err   error
+		cause error
+	}{
+		{"cancelled", func(c *Context, _ func(error)) { c.Cancel() }, context.Canceled, context.Canceled},
+		{"parent ended", func(_ *Context, endParent func(error)) { endParent(lost) }, context.Canceled, lost},
+		{"deadline", func(*Context, func(error)) { time.Sleep(time.Second) }, context.DeadlineExceeded, context.DeadlineExceeded},
+	}
+	looks := []struct {
+		name string
+		look func(c *Context)
+	}{
+		{"nothing", func(*Context) {}},
+		{"Err", func(c *Context) { c.Err() }},
+		{"Done", func(c *Context) { c.Done() }},
+	}
+	for _, e := range ends {
+		for _, before := range looks {
+			for _, after := range looks {
+				t.Run(e.name+"/"+before.name+" before/"+after.name+" after", func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						c, endParent := newContext(t, time.Second)
+						before.look(c)
+						if err := c.Err(); err != nil {
+							t.Fatalf("ended already: %v", err)
+						}
+						e.end(c, endParent)
+						after.look(c)
+						synctest.Wait()
+						if after.name == "Err" && c.Err() != e.err {
+							t.Errorf("Err %v, want %v", c.Err(), e.err)
+						}
+						wantEnded(t, c, e.err, e.cause)
+						c.Cancel() // once more
+						endParent(errors.New("closed"))
+						wantEnded(t, c, e.err, e.cause)
+					})
+				})
+			}
+		}
+	}
+}
+
+func wantEnded(t *testing.T, c *Context, err, cause error) {
+	t.Helper()
+	synctest.Wait()
+	select {
+	case <-c.Done():
+	default:
+		t.Error("Done is not closed")
+	}
+	if c.Err() != err || context.Cause(c) != cause {
+		t.Errorf("Err %v, cause %v, want %v, %v", c.Err(), context.Cause(c), err, cause)
+	}
+}
+
+// What Err has said stays true for what is asked only then, when the connection
+// has ended in between.
+func TestContext_LateLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, endParent := newContext(t, time.Second)
+		time.Sleep(time.Second)
+		if err := c.Err(); err != context.DeadlineExceeded {
+			t.Error(err)
+		}
+		endParent(errors.New("closed"))
+		wantEnded(t, c, context.DeadlineExceeded, context.DeadlineExceeded)
+	})
+}
+
+type key struct{}
+
+// A context that nobody has looked at ends those derived from it, and runs
+// what waits for its end.
+func TestContext_Derived(t *testing.T) {
+	c, _ := newContext(t, 0)
+	child, stop := context.WithTimeout(context.WithValue(c, key{}, "other"), time.Hour)
+	defer stop()
+	ran := make(chan bool)
+	context.AfterFunc(c, func() { close(ran) })
+	if _, ok := c.Deadline(); ok {
+		t.Error("there is a deadline")
+	}
+	c.Cancel()
+	<-child.Done()
+	<-ran
+	if c.Value(key{}) != nil || child.Value(key{}) != "other" {
+		t.Error("it has a value, or the child has none")
+	}
+}
+
+// Handlers that don't look at their context don't pay for one.
+func TestContext_MadeOnDemand(t *testing.T) {
+	c, _ := newContext(t, time.Hour)
+	_, _, _ = c.Err(), c.At, c.Cancel
+	if c.Cancel(); c.made.Load() != cancelled {
+		t.Error("a context was made")
+	}
+}
+
+// Whoever looks while it ends in several ways sees the same: one reason, that
+// does not change, and its end, once there is a reason.
+func TestContext_AtOnce(t *testing.T) {
+	lost := errors.New("lost")
+	for i := range 1000 {
+		c, endParent := newContext(t, time.Duration(i%100+1)*time.Microsecond)
+		var all sync.WaitGroup
+		reasons := make(chan [2]error, 100)
+		look := func(ctx context.Context) {
+			for range 10 {
+				if err := ctx.Err(); err != nil {
+					reasons <- [2]error{err, context.Cause(ctx)}
+					<-ctx.Done() // at once, or the test does not end
+				}
+			}
+		}
+		for range 3 {
+			all.Go(func() { look(c) })
+		}
+		all.Go(func() {
+			child, stop := context.WithCancel(c)
+			defer stop()
+			<-child.Done()
+			look(child)
+			look(c)
+		})
+		all.Go(c.Cancel)
+		if i%2 == 0 {
+			all.Go(func() { endParent(lost) })
+		}
+		all.Wait()
+		close(reasons)
+		first := <-reasons
+		for r := range reasons {
+			if r != first {
+				t.Fatalf("it ended because of %v, and of %v", first, r)
+			}
+		}
+	}
+}
