@@ -1,21 +1,30 @@
 package geerpc
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"time"
+
+	"geerpc/codec"
 )
 
-// answer answers calls that have run, in as few turns as it takes. The answers
-// leave with the next flush.
-func (c *conn) answer(calls ...*servedCall) { c.sendAnswers(calls, func() { c.free(calls) }) }
+// Answers. Whoever has run calls answers them, all in one turn of writing if they
+// are few; a handle timeout answers for its call alone. A reply is encoded by a
+// user's code, which may fail, panic or end the goroutine; the caller gets an error
+// then, and the other answers go on.
 
-// sendAnswers encodes the answers of calls, and calls begin at the start of the
-// first turn. A reply may end the goroutine that encodes it; then another one
-// goes on, and flushes.
-func (c *conn) sendAnswers(calls []*servedCall, begin func()) {
+// answer answers calls that have run. The answers leave with the next flush.
+func (c *conn) answer(calls ...*servedCall) {
+	c.sendAnswers(calls, func() { c.freeSlots(calls) })
+}
+
+// sendAnswers encodes the answers of calls, and calls first before that. If a reply
+// ends our goroutine, another one sends the rest, and flushes.
+func (c *conn) sendAnswers(calls []*servedCall, first func()) {
 	sent, exited := 0, true
 	defer func() {
-		c.answered(calls[:sent])
+		c.noteAnswered(calls[:sent])
 		if exited {
 			rest := slices.Clone(calls[sent:])
 			go func() { // ends with the connection's calls
@@ -26,26 +35,26 @@ func (c *conn) sendAnswers(calls []*servedCall, begin func()) {
 	}()
 	c.link.SendTogether(func(alive bool) bool {
 		if sent == 0 {
-			begin()
+			first()
 		}
 		if sent == len(calls) {
 			return false
 		}
 		k := calls[sent]
 		sent++
-		if alive && !k.mute {
-			k.answer(k.err)
+		if alive && !k.timerAnswer {
+			k.send(k.err)
 		}
 		return sent < len(calls)
 	})
 	exited = false
 }
 
-// free gives back the slots of calls that are about to be answered. That comes
-// before the answers, which tell the client that there are slots, and that it
-// may use the seqs again. It comes no sooner, because a client that reads no
-// answers must not have any number of calls run.
-func (c *conn) free(calls []*servedCall) {
+// freeSlots frees the slots and seqs of calls that are about to be answered. It
+// comes before the answers, which tell the client that it may use them again, and
+// no sooner, because a client that reads no answers must not have any number of
+// calls run.
+func (c *conn) freeSlots(calls []*servedCall) {
 	c.update(func(s *connState) {
 		for _, k := range calls {
 			if s.calls[k.seq] == k {
@@ -54,19 +63,103 @@ func (c *conn) free(calls []*servedCall) {
 			k.answering = true
 		}
 	})
-	c.release(len(calls))
+	c.slots.free(len(calls))
 }
 
-// answered ends calls whose answers have been gathered, to leave with the next
-// flush.
-func (c *conn) answered(calls []*servedCall) {
+// noteAnswered notes that the answers of calls leave with the next flush.
+func (c *conn) noteAnswered(calls []*servedCall) {
 	for _, k := range calls {
-		k.forget()
+		k.releaseValues()
 	}
 	c.update(func(s *connState) {
-		s.open -= len(calls)
+		s.unanswered -= len(calls)
 		if c.server.IdleTimeout > 0 {
 			s.lastCall = time.Now()
 		}
 	})
+}
+
+// answerAlone answers with err, without waiting for other answers.
+func (c *servedCall) answerAlone(err error) {
+	defer c.conn.link.Flush(false) // even if what is encoded ends our goroutine
+	c.conn.link.SendTogether(func(alive bool) bool {
+		if alive {
+			c.send(err)
+		}
+		return false
+	})
+}
+
+// send encodes the reply or, if err is not nil, that. The caller holds the write
+// turn, and flushes. If it can't be encoded, an error takes its place.
+func (c *servedCall) send(err error) {
+	h := codec.Header{Seq: c.seq}
+	if c.method != nil { // a name that the client made up could be of any size
+		h.ServiceMethod = c.serviceMethod
+	}
+	f := h.Frame()
+	f.Kind, f.Metadata = codec.Reply, c.ctx.replyMetadata()
+	failure := asError(err)
+	if failure != nil {
+		failure.put(&h)
+	}
+	problem := errReplyExit
+	defer func() { // even if a reply ends the goroutine that encodes it, or its error panics
+		recover()
+		if problem != nil && c.conn.link.Context().Err() == nil {
+			c.sendInstead(h, problem.insteadOf(failure), err == nil)
+		}
+	}()
+	if unsent := c.put(h, failure); unsent != nil {
+		problem = encodingError(unsent)
+	} else {
+		problem = nil
+	}
+}
+
+// put encodes the reply, or the failure that is in the header. A method's own text
+// is not cut.
+func (c *servedCall) put(h codec.Header, failure *Error) error {
+	switch {
+	case failure == nil:
+		return c.conn.link.Put(h, c.method.body(c.replyv))
+	case failure.Ran == RanYes:
+		return c.conn.link.Put(h, nil)
+	}
+	return c.conn.link.PutError(h)
+}
+
+// sendInstead answers with an error because the answer could not be encoded.
+func (c *servedCall) sendInstead(h codec.Header, e *Error, succeeded bool) {
+	if succeeded {
+		c.method.failed.Add(1) // it is an error after all
+	}
+	e.put(&h)
+	h.Frame().Metadata = nil
+	c.conn.link.PutLast(h)
+}
+
+var errReplyExit = &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,
+	Message: "rpc server: encoding the reply: it ended the goroutine that encoded it, or its error panicked"}
+
+// encodingError returns the answer for a reply that could not be encoded.
+func encodingError(err error) *Error {
+	code, what := CodeInternal, "rpc server: encoding the reply"
+	switch {
+	case errors.Is(err, codec.ErrDefinitions):
+		code, what = CodeResourceExhausted, "rpc server: reply, for the client's Option.MaxDefinitionBytes"
+	case errors.Is(err, codec.ErrTooLarge):
+		code, what = CodeResourceExhausted, "rpc server: reply, for the client's Option.MaxMessageBytes"
+	}
+	return newError(code, InMethod, RanYes, what, err)
+}
+
+// insteadOf returns e as the answer when a failure could not be encoded, if it was
+// one. If that said that the method has not run, this does too.
+func (e *Error) insteadOf(failure *Error) *Error {
+	if failure == nil || failure.Ran == RanYes {
+		return e
+	}
+	return &Error{Code: failure.Code, Where: failure.Where, Ran: failure.Ran,
+		Message: fmt.Sprintf("%.1024s (%s)", failure.Message, e.Message)}
 }

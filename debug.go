@@ -149,7 +149,7 @@ func debugConnsOf(conns []*conn) debugpage.Conns {
 	entries := make([]entry, len(conns)) // copies, because numbers must not change while they are sorted
 	handshaking := 0
 	for i, c := range conns {
-		entries[i] = entry{c, c.greeted.Load(), c.inFlight()}
+		entries[i] = entry{c, c.shaken.Load(), c.slots.taken.Load()}
 		if !entries[i].greeted {
 			handshaking++
 		}

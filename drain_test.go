@@ -258,7 +258,7 @@ func TestDrain_HandleTimeout(t *testing.T) {
 		close(gate)
 		eventually(t, "the method has returned and the client left", func() bool {
 			left := false
-			c.update(func(s *connState) { left = s.left })
+			c.update(func(s *connState) { left = s.noNewCalls })
 			return left && e.registry.method("Test.Wait").ended.Load() == 1
 		})
 		for range i % 4 { // the timeout is sent back to the end of the line

@@ -221,3 +221,47 @@ func replyError(h *codec.Header, extended bool) error {
 	}
 	return &Error{Code: CodeUnknown, Message: h.Error, Where: InServer, Ran: RanMaybe}
 }
+
+// methodError returns the error of a method as one of this call. An Error that the
+// method made itself says nothing of where and whether, and one that it got from a
+// call of its own speaks of that other call.
+func methodError(err error) error {
+	if err == nil {
+		return nil
+	}
+	var e *Error // behind the return, because it is allocated here
+	if !errors.As(err, &e) || e == nil || e.Where == InMethod && e.Ran == RanYes {
+		return err
+	}
+	return &Error{Code: e.Code, Message: err.Error(), Where: InMethod, Ran: RanYes, cause: err}
+}
+
+// interceptedError returns an error that came out of interceptors as one of this
+// call. Where it failed and whether it ran, as an interceptor reports it, belongs to
+// another call, or to none. What counts is whether the method has begun. If it has
+// not, it never will, and the caller is told so, and may call elsewhere.
+func (c *servedCall) interceptedError(err error) error {
+	if err == nil || !c.forgo() {
+		return methodError(err)
+	}
+	return &Error{Code: CodeOf(err), Message: err.Error(), Where: InServer, Ran: RanNever, cause: err}
+}
+
+// asError returns an error as it is sent. Its text stays as it is.
+func asError(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	var e *Error
+	if !errors.As(err, &e) || e == nil {
+		return &Error{Code: CodeOf(err), Message: err.Error(), Where: InMethod, Ran: RanYes}
+	}
+	code := e.Code
+	if code == CodeOK { // no error has that code
+		code = CodeUnknown
+	}
+	if code == e.Code && e.Error() == err.Error() {
+		return e
+	}
+	return &Error{Code: code, Message: err.Error(), Where: e.Where, Ran: e.Ran}
+}

@@ -180,7 +180,7 @@ func (e *env) idleCalls() {
 		eventually(e.t, "the calls have ended", func() bool {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			return c.state.open == 0
+			return c.state.unanswered == 0
 		})
 	}
 	<-time.After(5 * time.Millisecond) // goroutines that are about to rest

@@ -9,30 +9,35 @@ import (
 	"geerpc/internal/wire"
 )
 
-// Calls of methods that have proved quick run inline: on the goroutine that reads
-// the connection, a batch at a time, because starting a goroutine costs more than
-// they do. A method proves quick while its calls have goroutines of their own. If
-// it is slow for once, another goroutine takes over the reading within about two
-// milliseconds, and the method has to prove itself again.
+// Inline calls. Starting a goroutine costs more than a quick method does, so calls of
+// methods that have proved quick run on the goroutine that reads the connection, a
+// batch at a time. A method proves quick while its calls have goroutines of their own.
+// If it is slow for once, the server's stallWatch notices within about two
+// milliseconds, another goroutine takes over the reading, and the method has to prove
+// itself again:
+//
+//	reader     read, read, run a, run b ─ stalls ─────────────────→ answer b, end
+//	stallWatch          look        look: stalled
+//	new reader                          └→ answer a, start c, read, read …
 const (
 	quickLimit   = 20 * time.Microsecond // a call that takes longer is not quick
 	inlineAfter  = 32                    // calls of a method that have to be quick
-	maxPace      = inlineAfter + 32      // as many quick calls count in a method's favour,
-	slowPenalty  = 16                    // as many does a call cancel that is not quick,
-	stallPenalty = 1000                  // and as many one that stalls the reader
+	maxPace      = inlineAfter + 32      // this many quick calls count in a method's favour,
+	slowPenalty  = 16                    // a call that is not quick cancels this many,
+	stallPenalty = 1000                  // and one that stalls the reader this many
 	stallLimit   = time.Millisecond      // how long calls may keep the reader from reading
 )
 
-// nanotime is a clock that never jumps. What it returns may be added to any
-// duration: where the sum overflows, the difference to a later time is right.
+// nanotime is a clock that never jumps. What it returns may be added to any duration:
+// where the sum overflows, the difference to a later time is right.
 func nanotime() time.Duration { return wire.Now() }
 
 // runsInline reports whether a call may run on the goroutine that reads.
 func (c *conn) runsInline(k *servedCall) bool {
-	return k.method != nil && k.refused == nil && k.method.pace.Load() >= inlineAfter && !c.server.Ordered
+	return k.method != nil && k.rejection == nil && k.method.pace.Load() >= inlineAfter && !c.server.Ordered
 }
 
-// notePace notes whether calls of the method were quick, for each of them.
+// notePace notes whether a call of the method was quick.
 func (m *method) notePace(quick bool) {
 	switch pace := m.pace.Load(); {
 	case !quick:
@@ -42,28 +47,86 @@ func (m *method) notePace(quick bool) {
 	}
 }
 
-// A reader is the state of the goroutine that reads a connection. Goroutines
-// replace each other as readers, and the epoch says whose turn it is: it is even
-// while the reader goes about its own work, and odd while it runs a user's code
-// and may be replaced. Whoever replaces the reader, or it itself when it returns
-// from that code, makes the epoch even; all else in here belongs to whoever did.
+// A reader is the state of the goroutine that reads a connection. Goroutines replace
+// each other as readers. The epoch says which of them is the reader: it is even while
+// the reader does its own work, and odd while it runs a user's code and may be
+// replaced. Whoever replaces the reader makes the epoch even, and so does the reader
+// itself when it returns from that code. All else in here belongs to whoever did.
 type reader struct {
 	epoch atomic.Int64
-	begun atomic.Int64 // when the reader began its latest batch, as nanotime returns it
+	begun atomic.Int64 // when the reader began its latest batch, by nanotime
 
-	batch    []*servedCall // runs inline
-	highest  uint64        // seq in it
-	next     int           // call of it to run
-	finished []*servedCall // calls of it that have run and must be answered
+	incoming []*servedCall // have been read, and wait to be started
+	starting []*servedCall // of them, those that get goroutines
+
+	batch    []*servedCall // of them, those that run inline
+	highest  uint64        // seq in the batch
+	next     int           // call of the batch to run
+	finished []*servedCall // calls of the batch that have run and must be answered
 	previous []*servedCall // what finished was for the batch before
 
-	watched   atomic.Bool // by the server's stallWatch, to which the next two belong
-	seen      int64       // begun, when it last looked
-	quietness int         // how often it has seen that since
+	lastName   string // of the latest call, whose next is often of the same method
+	lastMethod *method
+
+	watched  atomic.Bool // by the server's stallWatch, to which the next two belong
+	seen     int64       // begun, when it last looked
+	idleSeen int         // how often it has seen that since
 }
 
-// reading reads the connection, from an epoch on, and ends it unless another
-// goroutine has taken over, or will.
+// findMethod returns the method of a name, or nil. A name that is missing is not kept:
+// it may yet be registered, and may be of any size.
+func (r *reader) findMethod(in *registry, name string) *method {
+	if r.lastMethod != nil && r.lastName == name {
+		return r.lastMethod
+	}
+	m := in.method(name)
+	if m != nil {
+		r.lastName, r.lastMethod = name, m
+	}
+	return m
+}
+
+// add adds a call to the batch.
+func (r *reader) add(k *servedCall) {
+	r.batch = append(r.batch, k)
+	r.highest = max(r.highest, k.seq)
+}
+
+// has reports whether a call with that seq is in the batch.
+func (r *reader) has(seq uint64) bool {
+	return seq <= r.highest && // our clients count up
+		slices.ContainsFunc(r.batch, func(k *servedCall) bool { return k.seq == seq })
+}
+
+// endBatch returns the finished calls, in a slice that stays as it is until the end of
+// the next batch.
+func (r *reader) endBatch() (finished []*servedCall) {
+	clear(r.batch)
+	r.batch, r.highest, r.next = r.batch[:0], 0, 0
+	finished = r.finished
+	r.finished, r.previous = r.previous[:0], finished
+	return finished
+}
+
+// notePace notes whether the calls of the batch, which took so long together, were
+// quick. Calls that were rejected, or cancelled in time, say nothing of their methods.
+func (r *reader) notePace(took time.Duration) {
+	begun := 0
+	for _, k := range r.batch {
+		if k.hasBegun() {
+			begun++
+		}
+	}
+	quick := took <= time.Duration(begun)*quickLimit
+	for _, k := range r.batch {
+		if k.hasBegun() {
+			k.method.notePace(quick)
+		}
+	}
+}
+
+// reading reads the connection, from an epoch on, and ends it unless another goroutine
+// has taken over, or is going to.
 func (c *conn) reading(epoch int64) {
 	err := errReaderExit // unless read returns
 	defer func() {
@@ -76,8 +139,8 @@ func (c *conn) reading(epoch int64) {
 	err = c.read()
 }
 
-// runInline runs the calls of a batch and answers them. It reports false if this
-// goroutine has been replaced, and must leave alone what is the reader's.
+// runInline runs the calls of the batch and answers them. If this goroutine has been
+// replaced, it returns false, and must leave alone what is the reader's.
 func (c *conn) runInline() bool {
 	r := &c.reader
 	epoch := r.epoch.Load()
@@ -112,64 +175,101 @@ func (c *conn) runInline() bool {
 
 // enterUserCode allows others to replace the reader.
 func (c *conn) enterUserCode(epoch int64) {
-	c.reader.epoch.Store(epoch + 1)
-	if r := &c.reader; !r.watched.Load() && r.watched.CompareAndSwap(false, true) {
+	r := &c.reader
+	r.epoch.Store(epoch + 1)
+	if !r.watched.Load() && r.watched.CompareAndSwap(false, true) {
 		c.server.stalls.add(c)
 	}
 }
 
-// notePace notes whether the calls of the batch, which took so long together, were
-// quick. Those that were refused, or cancelled in time, say nothing of their
-// methods.
-func (r *reader) notePace(took time.Duration) {
-	begun := 0
-	for _, k := range r.batch {
-		if k.hasBegun() {
-			begun++
-		}
+// A stallWatch watches readers that run methods inline. Once a millisecond it looks at
+// all of them, and replaces each that a method has kept from reading for that long. It
+// has no goroutine of its own, and no timer while nothing runs inline. The zero value
+// is ready.
+type stallWatch struct {
+	mu      sync.Mutex // guards what follows
+	conns   []*conn
+	ticking bool
+}
+
+// add watches a connection's reader until it has been idle for a while.
+func (w *stallWatch) add(c *conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.conns = append(w.conns, c)
+	if !w.ticking {
+		w.ticking = true
+		time.AfterFunc(stallLimit, w.tick) // until no reader is watched
 	}
-	quick := took <= time.Duration(begun)*quickLimit
-	for _, k := range r.batch {
-		if k.hasBegun() {
-			k.method.notePace(quick)
-		}
+}
+
+func (w *stallWatch) tick() {
+	w.mu.Lock()
+	conns := w.conns
+	w.conns = nil
+	w.mu.Unlock()
+	conns = slices.DeleteFunc(conns, func(c *conn) bool { return !c.lookForStall() })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.conns = append(conns, w.conns...)
+	if w.ticking = len(w.conns) > 0; w.ticking {
+		time.AfterFunc(stallLimit, w.tick)
 	}
 }
 
-// add adds a call to the batch.
-func (r *reader) add(k *servedCall) {
-	r.batch = append(r.batch, k)
-	r.highest = max(r.highest, k.seq)
-}
+// idleLooks is how often a reader is seen idle until it is watched no more.
+const idleLooks = 2
 
-// has reports whether a call with that seq is in the batch.
-func (r *reader) has(seq uint64) bool {
-	return seq <= r.highest && // our clients count up
-		slices.ContainsFunc(r.batch, func(k *servedCall) bool { return k.seq == seq })
-}
-
-// endBatch returns the finished calls, in a slice that stays as it is until the
-// end of the next batch.
-func (r *reader) endBatch() (finished []*servedCall) {
-	clear(r.batch)
-	r.batch, r.highest, r.next = r.batch[:0], 0, 0
-	finished = r.finished
-	r.finished, r.previous = r.previous[:0], finished
-	return finished
-}
-
-// callPool has calls that have been answered, with values for the next call of
-// the same method.
-var callPool = sync.Pool{New: func() any { return new(servedCall) }}
-
-// recycle lets go of calls that have been answered. The runtime keeps a timer
-// that was stopped, and with it the call, for some time: it is not used again.
-func recycle(calls []*servedCall) {
-	for _, k := range calls {
-		if k.timer == nil {
-			k.reset()
-			callPool.Put(k)
-		}
+// lookForStall replaces the reader if it is stalled. It reports whether to look again.
+//
+// When it gives up, it clears watched first and then reads the epoch, while the reader
+// sets the epoch first and then reads watched. So one of them sees what the other did.
+func (c *conn) lookForStall() (again bool) {
+	r := &c.reader
+	epoch, begun := r.epoch.Load(), r.begun.Load()
+	inUserCode := epoch&1 == 1
+	switch {
+	case inUserCode && int64(nanotime())-begun >= int64(stallLimit):
+		c.replaceReader(epoch)
+		return true
+	case inUserCode || begun != r.seen:
+		r.seen, r.idleSeen = begun, 0
+		return true
+	case r.idleSeen < idleLooks:
+		r.idleSeen++
+		return true
 	}
-	clear(calls)
+	r.watched.Store(false)
+	return r.epoch.Load()&1 == 1 && r.watched.CompareAndSwap(false, true)
+}
+
+// replaceReader starts another goroutine in place of a reader that is stalled in an odd
+// epoch. It takes over the reading, the calls of the batch that have not begun, and the
+// answers that have not been sent.
+func (c *conn) replaceReader(epoch int64) {
+	r := &c.reader
+	if !r.epoch.CompareAndSwap(epoch, epoch+1) {
+		return
+	}
+	rest := slices.Clone(r.batch[r.next:])
+	c.update(func(s *connState) {
+		if r.next > 0 {
+			stalled := r.batch[r.next-1]
+			stalled.method.pace.Store(-stallPenalty)
+			s.track(stalled) // it can be cancelled from now on
+		}
+		for _, k := range rest {
+			s.track(k)
+		}
+	})
+	finished := r.endBatch()
+	r.finished, r.previous = nil, nil // in use by the reader that was replaced, and below
+	c.start(rest)
+	go c.reading(epoch + 1) // ends when it is replaced or the connection ends; serve waits for the last
+	if len(finished) > 0 {
+		go func() { // ends with the connection's calls
+			c.answer(finished...)
+			c.link.Flush(false)
+		}()
+	}
 }

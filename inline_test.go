@@ -388,14 +388,15 @@ func TestInline_SeqsOutOfOrder(t *testing.T) {
 
 // A name that a client has made up does not stay with its connection.
 func TestC17_MadeUpNamesAreForgotten(t *testing.T) {
-	c := &conn{server: NewServer()}
-	if err := c.server.Register(new(Arith)); err != nil {
+	server, r := NewServer(), new(reader)
+	if err := server.Register(new(Arith)); err != nil {
 		t.Fatal(err)
 	}
-	if c.method("Arith.Add") == nil || c.method("Made.Up") != nil || c.name != "Arith.Add" {
-		t.Errorf("the connection remembers %q", c.name)
+	find := func(name string) *method { return r.findMethod(&server.registry, name) }
+	if find("Arith.Add") == nil || find("Made.Up") != nil || r.lastName != "Arith.Add" {
+		t.Errorf("the connection remembers %q", r.lastName)
 	}
-	if c.method("Arith.Add") == nil || c.method("Arith.Div") == nil || c.name != "Arith.Div" {
-		t.Errorf("the connection remembers %q", c.name)
+	if find("Arith.Add") == nil || find("Arith.Div") == nil || r.lastName != "Arith.Div" {
+		t.Errorf("the connection remembers %q", r.lastName)
 	}
 }

@@ -1,6 +1,12 @@
 package geerpc
 
-import "context"
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"sync"
+)
 
 // A CallFunc makes a call, or handles one: Client.Call is a CallFunc, and so
 // is what a server does with a request.
@@ -62,4 +68,62 @@ func chain(interceptors []Interceptor, f CallFunc) CallFunc {
 func noCallFunc(context.Context, string, any, any) error {
 	return &Error{Code: CodeInternal, Where: InClient, Ran: RanNever,
 		Message: "rpc: an interceptor returned nil in place of a CallFunc"}
+}
+
+// An interceptedMethod is a method in a server's interceptors.
+type interceptedMethod struct {
+	once sync.Once // makes call
+	call CallFunc
+
+	// contexts has the contexts of calls that are in interceptors, by their replies. An
+	// interceptor may call next with a context or a reply of its own making, but not
+	// with the reply of one call and the context of another.
+	contexts sync.Map
+}
+
+// inInterceptors returns the method in the server's interceptors, which are set before
+// the first call. An interceptor that is nil, or that panics here, may have been to
+// authorize calls, so all are refused then.
+func (m *method) inInterceptors(s *Server) CallFunc {
+	m.intercepted.once.Do(func() {
+		m.intercepted.call = refuseAll
+		if !slices.ContainsFunc(s.Interceptors, func(i Interceptor) bool { return i == nil }) {
+			m.intercepted.call = chain(s.Interceptors, func(ctx context.Context, _ string, args, reply any) error {
+				return m.callIntercepted(ctx, s, args, reply)
+			})
+		}
+	})
+	return m.intercepted.call
+}
+
+// callIntercepted is what interceptors call as next. They see a panic of the method as
+// the error that the caller gets.
+func (m *method) callIntercepted(ctx context.Context, s *Server, args, reply any) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = s.methodPanicked(m.String(), p)
+		}
+	}()
+	c := callFrom(ctx)
+	if own, known := m.intercepted.contexts.Load(reply); c == nil || known && own != c {
+		return errForeignContext // nobody could tell whether the method has run
+	}
+	if !c.start.begin() {
+		return errLateNext
+	}
+	argv := reflect.ValueOf(args)
+	if args == nil { // an argument that is an interface may be nil
+		argv = reflect.New(m.argType).Elem()
+	}
+	return methodError(m.invoke(ctx, argv, reflect.ValueOf(reply)))
+}
+
+var errLateNext error = &Error{Code: CodeCanceled, Where: InServer, Ran: RanNever,
+	Message: "rpc server: the method is not run: its caller has been told that it never was"}
+
+var errForeignContext = errors.New("rpc server: an interceptor called next with a context that is not made from its own")
+
+func refuseAll(context.Context, string, any, any) error {
+	return &Error{Code: CodeInternal, Where: InServer, Ran: RanNever,
+		Message: "rpc server: one of Server.Interceptors is nil, or panicked when it was to wrap the method"}
 }

@@ -102,7 +102,7 @@ func TestC146_KeptArguments(t *testing.T) {
 		{"map", false, methodOf[struct{ M map[string]int }](t)},
 		{"pointer", false, methodOf[*int](t)},
 		{"interface", false, methodOf[struct{ V any }](t)},
-		{"large", false, methodOf[[maxKept + 1]byte](t)},
+		{"large", false, methodOf[[256 + 1]byte](t)},
 		{"nested", false, methodOf[nestedNames](t)},
 		{"header", false, methodOf[codec.Header](t)},
 	} {

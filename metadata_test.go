@@ -64,7 +64,7 @@ func TestMetadata_BothWays(t *testing.T) {
 // Pairs that are set at once are all sent.
 func TestMetadata_SetAtOnce(t *testing.T) {
 	for range 100 {
-		c, _ := newCallContext(t, 0)
+		c := new(callContext)
 		var all sync.WaitGroup
 		start := make(chan bool)
 		for i := range MaxMetadataPairs {

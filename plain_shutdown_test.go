@@ -28,14 +28,14 @@ func TestD153_PlainCallThatWaitsForASlot(t *testing.T) {
 			eventually(t, "both have been read", func() bool {
 				conn.mu.Lock()
 				defer conn.mu.Unlock()
-				return conn.state.open == 2
+				return conn.state.unanswered == 2
 			})
 			done := make(chan error, 1)
 			go func() { done <- e.Shutdown(context.Background()) }()
 			eventually(t, "Shutdown has begun", func() bool {
 				conn.mu.Lock()
 				defer conn.mu.Unlock()
-				return conn.state.left
+				return conn.state.noNewCalls
 			})
 			close(gate)
 			answered := map[uint64]bool{}

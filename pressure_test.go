@@ -93,7 +93,7 @@ func TestD33_ClientNeverReads(t *testing.T) {
 // D33, the other way about: a server that never reads. Calls fail when the
 // flush timeout is over, and those that wait for room when their context ends.
 func TestD33_ServerNeverReads(t *testing.T) {
-	client, p := handServer(t, &Option{CodecType: framedJSON, FlushTimeout: 300 * time.Millisecond})
+	client, p := handServer(t, &Option{CodecType: framedJSON, FlushTimeout: 1500 * time.Millisecond})
 	args := string(bytes.Repeat([]byte{'x'}, 600<<10))
 	calls := []*Call{client.Go("T.A", args, nil, nil), client.Go("T.B", args, nil, nil), client.Go("T.C", args, nil, nil)}
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)

@@ -39,13 +39,13 @@ func TestC114_QueuedCallsOfClosedConnection(t *testing.T) {
 					client.Go("Test.Pass", Args{}, nil, make(chan *Call, 1))
 				}
 				c := e.onlyConn()
-				eventually(t, "all calls arrive", func() bool { return c.inFlight() == 1+queued && service.begun.Load() == 1 })
+				eventually(t, "all calls arrive", func() bool { return c.slots.taken.Load() == 1+queued && service.begun.Load() == 1 })
 				done := make(chan struct{})
 				go func() { defer close(done); end(e, client) }()
 				<-c.link.Context().Done()
 				close(service.gate)
 				<-done
-				<-c.gone
+				<-c.tornDown
 				if n := service.begun.Load(); n != 1 {
 					t.Errorf("%d calls were begun after the connection was closed", n-1)
 				}

@@ -1,9 +1,9 @@
 package geerpc
 
-// Calls that do not run where the connection is read have a goroutine each. On
-// an Ordered server, those of a connection share one.
+// Where calls run. A call that does not run inline has a goroutine of its own. On an
+// Ordered server the calls of a connection share one, which runs them one by one.
 
-// start has calls run that are in flight already.
+// start starts calls that hold slots.
 func (c *conn) start(calls []*servedCall) {
 	if c.server.Ordered {
 		c.startInOrder(calls)
@@ -14,10 +14,10 @@ func (c *conn) start(calls []*servedCall) {
 	}
 }
 
-// run runs the call and answers it, even if the method, or its reply when it is
-// encoded, ends the goroutine.
+// run runs the call and answers it, even if the method ends the goroutine, or its reply
+// when it is encoded.
 func (c *servedCall) run() {
-	defer func() { c.conn.link.Flush(c.conn.inFlight() > 0) }()
+	defer func() { c.conn.link.Flush(c.conn.slots.taken.Load() > 0) }()
 	defer c.conn.answer(c)
 	c.do()
 }
@@ -35,8 +35,8 @@ func (c *conn) startInOrder(calls []*servedCall) {
 	}
 }
 
-// runInOrder runs queued calls until there are none. If a method ends its
-// goroutine, another one goes on.
+// runInOrder runs queued calls until there are none. If a method ends its goroutine,
+// another one goes on.
 func (c *conn) runInOrder() {
 	exited := true
 	defer func() {
@@ -62,8 +62,8 @@ func (c *conn) nextQueued() (k *servedCall) {
 	return k
 }
 
-// track makes a call known by its seq until it is answered: it can be cancelled,
-// and no other call may have its seq.
+// track makes a call known by its seq until it is answered: it can be cancelled, and no
+// other call may have its seq.
 func (s *connState) track(k *servedCall) {
 	if k.answering {
 		return

@@ -23,80 +23,74 @@ const (
 	DefaultReadTimeout = 90 * time.Second
 )
 
-// A Server offers the methods of the values registered with it. The zero value
-// works. The fields are set before the Server is used, and not changed after;
-// where nothing else is said zero is the default and a negative value no limit.
+// A Server offers the methods of values that are registered with it. Its life:
+// values are registered, at any time; Serve, ServeConn and ServeHTTP serve
+// connections, any number of them; Shutdown ends all of them in good order, Close at
+// once.
 //
-// A Server's life: values are registered, at any time; Serve, ServeConn and
-// ServeHTTP serve connections, any number of them; Shutdown ends all of them
-// in good order, Close at once.
+// The zero Server works. Its fields are set before it is used, and not changed after
+// that. A limit that is zero is the default, and a negative one is no limit, where
+// nothing else is said.
 type Server struct {
-	// Logger hears of rejected and of broken connections, of methods that
-	// panic, and of Accept when it fails or has to try again. A connection of
-	// which no byte came is not logged. Nil: nobody does.
+	// Logger hears of connections that are rejected or break, of methods that panic,
+	// and of an Accept that fails or is tried again. It is not told of connections that
+	// end before their first byte, as those of health checks do. Nil: nothing is logged.
 	Logger *slog.Logger
 
-	// Interceptors wrap the handling of each call; the first is the outermost.
-	// If one is nil, all calls are refused: it may have been to authorize them.
+	// Interceptors wrap the handling of each call. The first is the outermost. If one is
+	// nil, all calls are refused, because it may have been to authorize them.
 	Interceptors []Interceptor
 
-	// Token, if not empty, must be presented by every client, so that those
-	// of GeeRPC's original version are kept out. It is as secret as the
-	// connection it is sent over.
+	// Token, if not empty, is what every client must present. Clients of GeeRPC's
+	// original version can't. It is as secret as the connection that it is sent over.
 	Token string
 
-	// Codecs are the codecs that clients may choose. None: all that are
-	// registered.
+	// Codecs are the codecs that clients may choose. None: all that are registered.
 	Codecs []codec.Type
 
 	// Compression names the algorithms that clients may choose, such as "flate".
 	// None: nothing is compressed.
 	Compression []string
 
-	// HandleTimeout limits each call of a method that exists, as
-	// Option.HandleTimeout does; the shorter one counts. Zero or negative: no
-	// limit.
+	// HandleTimeout limits the time of each call, as Option.HandleTimeout does. The
+	// shorter of the two counts. Zero or negative: no limit.
 	HandleTimeout time.Duration
 
-	// Ordered has the calls of each connection run one by one, in the order
-	// in which they were sent. That is the order of Client.Go, unless the
-	// client has interceptors: then each call of Go has a goroutine of its
-	// own, and they are sent in any order. Ordered is for services that need
-	// it: a call that waits for a later one of the same connection waits for
-	// ever.
+	// Ordered runs the calls of each connection one by one, in the order in which they
+	// were sent: that of Client.Go, unless the client has interceptors. It is for
+	// services that need it. A call that waits for a later one of the same connection
+	// waits for ever.
 	Ordered bool
 
-	// MaxMessageBytes limits the size of a request. Default: 4 MiB.
+	// MaxMessageBytes limits the size of a request. Zero: 4 MiB.
 	MaxMessageBytes int
 
-	// MaxDefinitionBytes limits the gob type definitions that a client may
-	// send on one connection, as Option.MaxDefinitionBytes does. Default:
-	// 64 KiB.
+	// MaxDefinitionBytes limits the gob type definitions that a client may send on one
+	// connection, as Option.MaxDefinitionBytes does. Zero: 64 KiB.
 	MaxDefinitionBytes int
 
-	// MaxInFlight limits the calls that a connection has in flight. A client
-	// is told, and waits; one that is too old to be told is not read from
-	// meanwhile. Default: 4,096.
+	// MaxInFlight limits the calls that a connection has in flight. A client is told the
+	// limit, and waits. A client of GeeRPC's original version can't be told, and is not
+	// read from meanwhile. Zero: 4,096.
 	MaxInFlight int
 
-	// MaxConns limits the connections that have shaken hands: one more is told
-	// so, and closed. There may be 64 more that have not; beyond those, each
-	// newcomer has one closed that is silent or else slow. Default: no limit.
+	// MaxConns limits the connections that have shaken hands. One more is closed, and
+	// told why. There may be 64 more that have not shaken hands; for each newcomer
+	// beyond those, one is closed that is silent or else slow. Zero: no limit.
 	MaxConns int
 
-	// FlushTimeout limits how long a client may take no byte that the server
-	// has to send before its connection is closed. Each byte that it takes
-	// begins a new wait. (TLS shows progress in steps of up to 32 KiB: a client
-	// that takes less in this time is closed.) Default: 10 s.
+	// FlushTimeout limits how long a client may take no byte of what the server has to
+	// send, before its connection is closed. Each byte that it takes begins a new wait.
+	// (Over TLS progress shows in steps of up to 32 KiB, and a client that takes less in
+	// this time is closed.) Zero: 10 s.
 	FlushTimeout time.Duration
 
-	// ReadTimeout limits how long nothing may be heard of a client that
-	// promised to ping. The client is told to ping three times as often at
-	// least. Default: 90 s.
+	// ReadTimeout limits how long a client may be silent that has promised to ping. The
+	// client is told to ping at least three times as often. Zero: 90 s.
 	ReadTimeout time.Duration
 
-	// IdleTimeout is how long a connection may be without a call before its
-	// client is asked to leave. Zero or negative: for ever.
+	// IdleTimeout is how long a connection may be without a call before its client is
+	// asked to leave. Zero or negative: for ever.
 	IdleTimeout time.Duration
 
 	registry registry
@@ -113,15 +107,16 @@ func NewServer() *Server { return &Server{} }
 // DefaultServer is the Server that the functions of this package use.
 var DefaultServer = NewServer()
 
-// Register publishes the methods of rcvr under the name of its type, those
-// that are of one of these forms, with A and R exported or builtin types:
+// Register publishes the methods of rcvr under the name of its type. A method is
+// published if it has one of these forms, where A and R are exported or builtin types:
 //
 //	func (T) Method(args A, reply *R) error
 //	func (T) Method(ctx context.Context, args A, reply *R) error
 //
-// Promoted methods count. Others are left out, and who calls one is told why;
-// it is an error if none remains, if the type is not exported, and if the name is taken. Register may
-// be called at any time, from any goroutine.
+// Promoted methods count. Other methods are skipped, and calling one returns an error
+// that says why. It is an error if no method can be published, if the type is not
+// exported, and if the name is taken. Register may be called at any time, by any
+// goroutine.
 func (s *Server) Register(rcvr any) error {
 	if rcvr == nil {
 		return errors.New("rpc: register: nil has no methods")
@@ -150,7 +145,7 @@ func (s *Server) RegisterName(name string, rcvr any, methods ...string) error {
 	if err := s.registry.add(name, true, found...); err != nil {
 		return err
 	}
-	s.registry.leaveOut(name, unfit)
+	s.registry.noteUnfit(name, unfit)
 	return nil
 }
 
@@ -243,7 +238,7 @@ func (s *Server) reject(c *conn, err error) {
 // lost logs that a connection ended in another way than by its client's leave.
 func (s *Server) lost(c *conn) {
 	switch cause := c.link.Cause(); {
-	case cause == io.EOF, cause == errDone, cause == ErrServerClosed, !c.greeted.Load():
+	case cause == io.EOF, cause == errDone, cause == ErrServerClosed, !c.shaken.Load():
 	default:
 		s.report(slog.LevelWarn, "rpc server: connection lost", "peer", c.peer.Addr, "err", cause)
 	}

@@ -11,45 +11,41 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"geerpc/internal/replycopy"
+	"geerpc/internal/values"
 )
 
-var (
-	errorType   = reflect.TypeFor[error]()
-	contextType = reflect.TypeFor[context.Context]()
-)
+// Services. A request names "Service.Method". The registry finds the method by that
+// name; registering a value fills it:
+//
+//	Register(Arith{}) ─→ methodsOf: each exported method, by package reflect
+//	                     newMethod: is it func(args, *reply) error, or with a context?
+//	                     registry.add: "Arith.Add" → method
+//	a request for "Arith.Add" ─→ registry.method ─→ method.invoke
 
-// A method is what a request can name: a method of a registered value, or a
-// registered function.
+// A method is what a request can name: a method of a registered value, or a registered
+// function.
 type method struct {
 	service, name string
-	argType       reflect.Type // as declared, a pointer perhaps
+	argType       reflect.Type // as declared, perhaps a pointer
 	replyType     reflect.Type // as declared, a pointer
 	wantsContext  bool
-	takesMade     bool // maps and slices to reply with are made for it, as in net/rpc
 
-	repliesPointer bool // the reply that it sets is a pointer, see body
-
-	copiesArgs, copiesReply bool // what the method has of them are copies, see call.reset
-
-	// invoke runs the method; argv and replyv have the declared types.
+	// invoke runs the method. argv and replyv have the declared types.
 	invoke func(ctx context.Context, argv, replyv reflect.Value) error
 
-	once sync.Once // makes handle
-	// handle is invoke in the server's interceptors, nil if there are none.
-	handle CallFunc
+	makesReply     bool // a reply that is a map or a slice is made before the call, as in net/rpc
+	repliesPointer bool // the reply that it sets is a pointer; see body
 
-	// intercepted has the contexts of calls that are in interceptors, by reply.
-	// An interceptor may call next with a context or a reply of its own making,
-	// but not with the reply of one call and the context of another.
-	intercepted sync.Map
+	copiesArgs, copiesReply bool // it has only copies of them, so that they can be used again
+
+	intercepted interceptedMethod
 
 	pace atomic.Int32 // how many calls in a row were quick; see inline.go
 
-	_ [64]byte // keeps what all workers read apart from what all workers write
+	_ [64]byte // keeps what all calls read apart from what all calls write
 
-	// What has begun and not ended is running: a third counter would be one
-	// more cache line operation a call.
+	// Calls that have begun and not ended are running. A third counter would be one
+	// more atomic operation a call.
 	begun, ended, failed atomic.Int64
 }
 
@@ -66,42 +62,8 @@ func (m *method) end(failed bool) {
 	}
 }
 
-// maxKept limits the memory for args, and for a reply, that a spare call keeps.
-const maxKept = 256
-
-// isCopied tells whether a method that takes a value of a type has nothing but a
-// copy of it, and the value is small enough to be kept. What leads to other
-// memory may lead into the value itself: a slice of an array that is in it.
-func isCopied(t reflect.Type) bool { return t.Size() <= maxKept && !replycopy.Leads(t) }
-
-// newArgs returns a pointer to decode the arguments into, and the arguments.
-func (m *method) newArgs() (argp, argv reflect.Value) {
-	if m.argType.Kind() == reflect.Pointer {
-		return newPointer(m.argType)
-	}
-	argp = reflect.New(m.argType)
-	return argp, argp.Elem()
-}
-
-// newPointer returns a value of the pointer type t, and what a codec decodes
-// into to fill it: the same pointer or, if t is a pointer to a pointer, the
-// innermost.
-func newPointer(t reflect.Type) (target, p reflect.Value) {
-	p = reflect.New(t.Elem())
-	target = p
-	if t.Elem().Kind() == reflect.Pointer {
-		var inner reflect.Value
-		target, inner = newPointer(t.Elem())
-		p.Elem().Set(inner)
-	}
-	if p.Type() != t { // a named one
-		p = p.Convert(t)
-	}
-	return target, p
-}
-
-// explain returns why arguments could not be decoded, with what the caller can
-// do about it where the method takes an interface.
+// explain returns why arguments could not be decoded, with what the caller can do about
+// it where the method takes an interface.
 func (m *method) explain(err error) error {
 	if m.argType.Kind() != reflect.Interface {
 		return err
@@ -109,105 +71,28 @@ func (m *method) explain(err error) error {
 	return fmt.Errorf("%w (the method takes the interface %v: over gob, pass a pointer to one; JSON decodes into any, but not into an interface with methods)", err, m.argType)
 }
 
-// newReply returns a pointer to a reply.
-func (m *method) newReply() reflect.Value {
-	t := m.replyType.Elem()
-	replyv := reflect.New(t)
-	if m.takesMade {
-		switch t.Kind() {
-		case reflect.Map:
-			replyv.Elem().Set(reflect.MakeMap(t))
-		case reflect.Slice:
-			replyv.Elem().Set(reflect.MakeSlice(t, 0, 0))
-		}
-	}
-	return replyv
-}
-
-// body returns a reply as it is encoded: a pointer to a value that is no pointer
-// itself. It is nil if the method has replied with a nil pointer, which codecs
-// send as null or as the zero value.
+// body returns a reply as it is encoded: a pointer to a value that is no pointer itself.
+// It is nil if the method has replied with a nil pointer, which codecs send as null or
+// as the zero value.
 func (m *method) body(replyv reflect.Value) any {
 	if m.repliesPointer {
-		replyv = innermost(replyv)
+		replyv = values.Innermost(replyv)
 	}
 	return replyv.Interface()
 }
 
-// innermost follows pointers to pointers to the last of them, which is nil if
-// one of them is. A type whose pointer codes itself has to be passed so.
-func innermost(p reflect.Value) reflect.Value {
-	for p.Type().Elem().Kind() == reflect.Pointer {
-		if p.IsNil() {
-			p = reflect.Zero(p.Type().Elem())
-		} else {
-			p = p.Elem()
-		}
-	}
-	return p.Convert(reflect.PointerTo(p.Type().Elem())) // its type may have a name
-}
-
-// argsOf returns args as invoke takes them: nil, which an argument that is an
-// interface may be, as a value of the declared type.
-func (m *method) argsOf(args any) reflect.Value {
-	if args == nil {
-		return reflect.New(m.argType).Elem()
-	}
-	return reflect.ValueOf(args)
-}
-
-// handler returns the method in the server's interceptors, or nil if there are
-// none. They are set before the first call. The interceptors see a panic of the
-// method as the error that the caller gets.
-func (m *method) handler(s *Server) CallFunc {
-	m.once.Do(func() {
-		if len(s.Interceptors) > 0 {
-			m.handle = refuseAll // if an interceptor panics now, it must not be as if there were none
-			if slices.ContainsFunc(s.Interceptors, func(i Interceptor) bool { return i == nil }) {
-				return // nor if it has been forgotten
-			}
-			m.handle = chain(s.Interceptors, func(ctx context.Context, _ string, args, reply any) (err error) {
-				defer func() {
-					if p := recover(); p != nil {
-						err = s.panicked(m.String(), p)
-					}
-				}()
-				c := callFrom(ctx)
-				if own, known := m.intercepted.Load(reply); c == nil || known && own != c {
-					return errForeignContext // nobody could tell whether the method has run
-				}
-				if !c.start.begin() {
-					return errLateNext
-				}
-				return methodError(m.invoke(ctx, m.argsOf(args), reflect.ValueOf(reply)))
-			})
-		}
-	})
-	return m.handle
-}
-
-var errLateNext error = &Error{Code: CodeCanceled, Where: InServer, Ran: RanNever,
-	Message: "rpc server: the method is not run: its caller has been told that it never was"}
-
-var errForeignContext = errors.New("rpc server: an interceptor called next with a context that is not made from its own")
-
-func refuseAll(context.Context, string, any, any) error {
-	return &Error{Code: CodeInternal, Where: InServer, Ran: RanNever,
-		Message: "rpc server: one of Server.Interceptors is nil, or panicked when it was to wrap the method"}
-}
-
-// A registry holds what a server offers. Reading costs a load and a look-up;
-// writing copies.
+// A registry holds what a server offers. Reading is a load and a look-up; adding copies.
 type registry struct {
 	mu       sync.Mutex // held by writers
 	services atomic.Pointer[map[string][]*method]
-	methods  atomic.Pointer[map[string]*method]
-	unknown  atomic.Int64 // calls to methods that are missing
+	methods  atomic.Pointer[map[string]*method] // by "Service.Method"
+	unknown  atomic.Int64                       // calls to methods that are missing
 
-	unfit  map[string]error // methods that were left out, and why; guarded by mu
+	unfit  map[string]error // methods that were skipped, and why; guarded by mu
 	values map[string]bool  // services that have a value; guarded by mu
 }
 
+// method returns the method of a name, or nil.
 func (r *registry) method(serviceMethod string) *method {
 	if methods := r.methods.Load(); methods != nil {
 		return (*methods)[serviceMethod]
@@ -215,7 +100,7 @@ func (r *registry) method(serviceMethod string) *method {
 	return nil
 }
 
-// byService returns the methods of each service, not to be changed.
+// byService returns the methods of each service. They must not be changed.
 func (r *registry) byService() map[string][]*method {
 	if services := r.services.Load(); services != nil {
 		return *services
@@ -223,7 +108,7 @@ func (r *registry) byService() map[string][]*method {
 	return nil
 }
 
-// missing says why there is no such method, and counts.
+// missing counts a call of a method that is not there, and returns the error for it.
 func (r *registry) missing(serviceMethod string) *Error {
 	r.unknown.Add(1)
 	e := &Error{Code: CodeNotFound, Where: InServer, Ran: RanNever}
@@ -250,8 +135,8 @@ func (r *registry) whyUnfit(serviceMethod string) error {
 	return r.unfit[serviceMethod]
 }
 
-// leaveOut notes why methods of a service can't be called.
-func (r *registry) leaveOut(service string, methods []unfitMethod) {
+// noteUnfit notes why methods of a service can't be called.
+func (r *registry) noteUnfit(service string, methods []unfitMethod) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.unfit == nil {
@@ -268,8 +153,8 @@ type unfitMethod struct {
 	why  error
 }
 
-// add publishes methods of one service, all or none: those of a value, of
-// which a service has one at most, or a function.
+// add publishes methods of one service, all or none: those of a value, of which a
+// service has one at most, or a function.
 func (r *registry) add(service string, value bool, methods ...*method) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -349,6 +234,11 @@ func causes(unfit []unfitMethod) string {
 	return list.String()
 }
 
+var (
+	errorType   = reflect.TypeFor[error]()
+	contextType = reflect.TypeFor[context.Context]()
+)
+
 // newMethod makes a method of one of rcvr's, if it is suitable.
 func newMethod(service string, m reflect.Method, rcvr reflect.Value) (*method, error) {
 	t := m.Type // its first parameter is the receiver
@@ -371,7 +261,7 @@ func newMethod(service string, m reflect.Method, rcvr reflect.Value) (*method, e
 		return nil, fmt.Errorf("has the reply type %s, which is not exported", replyType)
 	}
 	made := &method{service: service, name: m.Name, argType: argType, replyType: replyType,
-		wantsContext: wantsContext, takesMade: true, copiesArgs: isCopied(argType),
+		wantsContext: wantsContext, makesReply: true, copiesArgs: values.IsCopied(argType),
 		repliesPointer: replyType.Elem().Kind() == reflect.Pointer}
 	made.invoke = func(ctx context.Context, argv, replyv reflect.Value) error {
 		in := []reflect.Value{rcvr, argv, replyv}

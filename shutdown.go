@@ -111,7 +111,7 @@ func (c *conn) checkIdleness() {
 	}
 	remaining := c.server.IdleTimeout
 	c.update(func(s *connState) {
-		if s.open == 0 {
+		if s.unanswered == 0 {
 			remaining -= time.Since(s.lastCall)
 		}
 	})
@@ -131,7 +131,7 @@ func (c *conn) checkIdleness() {
 // not, the calls that have been read are answered, even those that wait for a slot.
 func (c *conn) drain(ctx context.Context) {
 	switch {
-	case !c.greeted.Load():
+	case !c.shaken.Load():
 		if !c.heard.Load() {
 			c.link.Fail(ErrServerClosed)
 		} // otherwise its hello is going to be refused
@@ -147,19 +147,19 @@ func (c *conn) drain(ctx context.Context) {
 func (c *conn) closeAnswered(ctx context.Context) {
 	first := false
 	c.update(func(s *connState) {
-		first = !s.left
-		s.left = true
+		first = !s.noNewCalls
+		s.noNewCalls = true
 		if first {
-			c.leaving.Add(1)
+			c.closers.Add(1)
 		}
 	})
 	if !first {
 		return
 	}
 	go func() { // ends with ctx or the connection; serve waits
-		defer c.leaving.Done()
+		defer c.closers.Done()
 		select {
-		case <-c.finished:
+		case <-c.allAnswered:
 		case <-ctx.Done():
 		case <-c.link.Context().Done():
 		}
@@ -199,7 +199,7 @@ func (c *conn) hangUp() {
 		enough = time.After(lingerTime)
 	}
 	select {
-	case <-c.ended:
+	case <-c.readEnded:
 	case <-enough:
 	case <-c.link.Context().Done():
 	}

@@ -122,7 +122,7 @@ func TestD120_ShutdownOnASlowLink(t *testing.T) {
 			eventually(t, "the client has said goodbye", func() bool {
 				c.mu.Lock()
 				defer c.mu.Unlock()
-				return c.state.left
+				return c.state.noNewCalls
 			})
 			close(release)
 			eventually(t, "all have run", func() bool { return late.ended.Load() == calls+cancelled })

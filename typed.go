@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"geerpc/internal/usercode"
+	"geerpc/internal/values"
 )
 
 // A TypedMethod calls one method of a server, with the types that it has.
@@ -35,7 +36,7 @@ func Method[A, R any](serviceMethod string) TypedMethod[A, R] {
 	how, replyType := howToSend(reflect.TypeFor[A]()), reflect.TypeFor[R]()
 	if replyType.Kind() == reflect.Pointer {
 		return func(ctx context.Context, caller Caller, args A) (none R, _ error) {
-			target, reply := newPointer(replyType)
+			target, reply := values.NewPointer(replyType)
 			if err := caller.Call(ctx, serviceMethod, argsToSend(how, args), target.Interface()); err != nil {
 				return none, err
 			}
@@ -81,7 +82,7 @@ func argsToSend[A any](how int, args A) any {
 	case byPointer:
 		return pointerTo(args)
 	case unwrapped:
-		p := innermost(reflect.ValueOf(args))
+		p := values.Innermost(reflect.ValueOf(args))
 		if p.IsNil() {
 			p = reflect.New(p.Type().Elem())
 		}
@@ -110,7 +111,7 @@ func RegisterFunc[A, R any](server *Server, serviceMethod string, f func(context
 	m := &method{
 		service: serviceMethod[:dot], name: serviceMethod[dot+1:],
 		argType: reflect.TypeFor[A](), replyType: reflect.TypeFor[*R](), wantsContext: true,
-		copiesArgs: isCopied(reflect.TypeFor[A]()), copiesReply: reflect.TypeFor[R]().Size() <= maxKept,
+		copiesArgs: values.IsCopied(reflect.TypeFor[A]()), copiesReply: values.IsSmall(reflect.TypeFor[R]()),
 		repliesPointer: reflect.TypeFor[R]().Kind() == reflect.Pointer,
 	}
 	m.invoke = func(ctx context.Context, argv, replyv reflect.Value) (err error) {

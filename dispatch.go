@@ -1,0 +1,225 @@
+package geerpc
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"geerpc/codec"
+	"geerpc/internal/link"
+)
+
+// Dispatch: what the reader does with each message. Calls are read one by one and
+// submitted together, as long as more are at hand, because starting goroutines one by
+// one costs more than reading small requests.
+
+// read reads messages until there are no more, or until another goroutine has taken
+// over, with errReplaced.
+func (c *conn) read() error {
+	var h codec.Header
+	for {
+		if err := c.link.ReadHeader(&h); err != nil {
+			return err
+		}
+		if err := c.dispatch(&h); err != nil {
+			return err
+		}
+	}
+}
+
+var errReplaced = errors.New("another goroutine reads now")
+
+// dispatch handles one message. An error ends the connection.
+func (c *conn) dispatch(h *codec.Header) error {
+	kind := h.Frame().Kind
+	if kind == codec.Call {
+		return c.request(h)
+	}
+	c.submit(false) // the calls before it, which it may be about
+	if err := c.link.ReadBody(nil); err != nil {
+		return fmt.Errorf("body of %v: %w", kind, err)
+	}
+	switch kind {
+	case codec.Cancel:
+		c.cancelCall(h.Seq)
+	case codec.Ping:
+		c.link.AnswerPing()
+	case codec.Goaway:
+		c.closeAnswered(c.link.Context())
+	}
+	return nil
+}
+
+// cancelCall cancels a call whose caller has stopped waiting.
+func (c *conn) cancelCall(seq uint64) {
+	c.mu.Lock()
+	k := c.state.calls[seq]
+	c.mu.Unlock()
+	if k != nil {
+		k.cancel()
+	}
+}
+
+// request reads a call, and submits or rejects it. An error ends the connection.
+func (c *conn) request(h *codec.Header) error {
+	r := &c.reader
+	k := c.readCall(h)
+	if !c.link.Extended() {
+		c.count(k)
+	}
+	rejection, err := c.awaitSlot()
+	switch {
+	case err != nil:
+		k.drop()
+		c.update(k.uncount)
+	case rejection != nil:
+		c.reject(k, rejection)
+	default:
+		r.incoming = append(r.incoming, k)
+	}
+	if len(r.incoming) >= link.MaxTogether || !c.link.Ready() {
+		if !c.submit(true) {
+			return errReplaced
+		}
+	}
+	return err
+}
+
+// count makes sure that a call which has been read is answered, even if the server
+// begins to shut down while the call waits for a slot: a plain client can't be told
+// that it never ran.
+func (c *conn) count(k *servedCall) {
+	c.update(func(s *connState) {
+		if k.counted = !s.noNewCalls; k.counted {
+			s.unanswered++
+		}
+	})
+}
+
+// uncount takes back what count did.
+func (k *servedCall) uncount(s *connState) {
+	if k.counted {
+		s.unanswered--
+	}
+}
+
+// awaitSlot returns when there is a slot for one more call, or why the call is
+// rejected. The plain layout knows no limit on calls in flight: there it waits for a
+// slot, unless the connection ends, and nothing else is read meanwhile.
+func (c *conn) awaitSlot() (rejection *Error, err error) {
+	for c.slots.full(len(c.reader.incoming)) {
+		if c.link.Extended() {
+			return &Error{Code: CodeResourceExhausted, Where: InServer, Ran: RanNever,
+				Message: fmt.Sprintf("rpc server: more than %d calls in flight on one connection", c.slots.most)}, nil
+		}
+		c.submit(false) // the calls that hold the slots must run first
+		select {
+		case <-c.slots.freed:
+		case <-c.link.Context().Done():
+			return nil, c.link.Cause()
+		}
+	}
+	return nil, nil
+}
+
+// readCall reads the body of a request. A request that can't be met is a call too:
+// one that is answered with the reason.
+func (c *conn) readCall(h *codec.Header) *servedCall {
+	k := callPool.Get().(*servedCall)
+	k.conn, k.seq, k.serviceMethod = c, h.Seq, h.ServiceMethod
+	md := Metadata(h.Frame().Metadata)
+	invalid := md.validate()
+	if invalid != nil {
+		md = nil
+	}
+	remaining := time.Duration(h.Frame().Timeout)
+	if k.method = c.reader.findMethod(&c.server.registry, h.ServiceMethod); k.method == nil {
+		c.link.ReadBody(nil)
+		k.rejection = c.server.registry.missing(h.ServiceMethod)
+		k.setTime(0, remaining, md)
+		return k
+	}
+	k.prepare(k.method)
+	err := c.link.ReadBody(k.argp.Interface())
+	if err == nil {
+		err = invalid
+	}
+	if err != nil {
+		k.rejection = newError(CodeInvalidArgument, InServer, RanNever, "rpc server: arguments of "+h.ServiceMethod, k.method.explain(err))
+		return k
+	}
+	k.setTime(c.handle, remaining, md)
+	return k
+}
+
+// submit starts the incoming calls. If the reader has time, it runs those itself that
+// are quick. If another goroutine replaces it meanwhile, submit returns false.
+func (c *conn) submit(hasTime bool) bool {
+	r := &c.reader
+	if len(r.incoming) == 0 {
+		return true
+	}
+	c.slots.take(len(r.incoming))
+	c.update(func(s *connState) { c.sortIncoming(s, hasTime) })
+	c.start(r.starting)
+	clear(r.starting)
+	r.starting = r.starting[:0]
+	for i, k := range r.incoming {
+		if k != nil {
+			c.slots.free(1)
+			c.reject(k, k.rejection)
+			r.incoming[i] = nil
+		}
+	}
+	r.incoming = r.incoming[:0]
+	return len(r.batch) == 0 || c.runInline()
+}
+
+// sortIncoming moves the incoming calls to those that run inline or to those that are
+// about to be started, and leaves those that are rejected.
+func (c *conn) sortIncoming(s *connState, hasTime bool) {
+	r := &c.reader
+	for i, k := range r.incoming {
+		if rejection := c.rejection(k, s); rejection != nil {
+			k.rejection = rejection
+			k.uncount(s)
+			continue
+		}
+		if !k.counted {
+			s.unanswered++
+		}
+		r.incoming[i] = nil
+		if hasTime && c.runsInline(k) {
+			r.add(k)
+		} else {
+			s.track(k)
+			r.starting = append(r.starting, k)
+		}
+	}
+}
+
+// reject answers a request that does not become a call, unless its handle timeout has
+// answered it.
+func (c *conn) reject(k *servedCall, why *Error) {
+	if k.drop() && why != errDiscarded {
+		c.link.Post(link.Control{Kind: codec.Reply, Seq: k.seq, Fill: why.put})
+	}
+}
+
+// rejection returns why a call is rejected, or nil.
+func (c *conn) rejection(k *servedCall, s *connState) *Error {
+	switch {
+	case s.noNewCalls && !k.counted && !c.link.Extended():
+		return errDiscarded
+	case s.noNewCalls && !k.counted:
+		return &Error{Code: CodeUnavailable, Where: InServer, Ran: RanNever,
+			Message: "rpc server: shutting down"}
+	case s.calls[k.seq] != nil || c.reader.has(k.seq):
+		return &Error{Code: CodeInvalidArgument, Where: InServer, Ran: RanNever,
+			Message: fmt.Sprintf("rpc server: a call with seq %d is in flight already", k.seq)}
+	}
+	return nil
+}
+
+// errDiscarded is the rejection of a call that is not answered at all.
+var errDiscarded = &Error{Code: CodeUnavailable, Message: "not answered"}
