@@ -20,20 +20,20 @@ import (
 // How a Client begins: Dial and its relatives, and the goroutine that makes the
 // connection, shakes hands, and then reads.
 
-// Dial connects to a server at an address of a network, as net.Dial has it:
-// tcp, unix and so on. The option is optional; see Option for TLS, tokens and
-// how long Dial may take.
+// Dial connects to a server at an address of a network, such as tcp or unix,
+// as net.Dial does. The Option may be left out; it has TLS, the token and how
+// long Dial may take.
 func Dial(network, address string, opts ...*Option) (*Client, error) {
 	return DialContext(context.Background(), network, address, opts...)
 }
 
-// DialContext is Dial within a context: when ctx ends before the Client is
-// there, DialContext fails. The Client does not depend on ctx any more.
+// DialContext is Dial with a context: it fails if ctx ends before the Client is
+// connected. After that the Client does not depend on ctx.
 func DialContext(ctx context.Context, network, address string, opts ...*Option) (*Client, error) {
 	return dial(ctx, transport.Protocol{Network: network}, address, opts...)
 }
 
-// DialHTTP connects to a server that is behind HTTP, with a CONNECT request.
+// DialHTTP is Dial for a server that is behind HTTP. It sends a CONNECT request.
 func DialHTTP(network, address string, opts ...*Option) (*Client, error) {
 	return dial(context.Background(), transport.Protocol{Network: network, HTTP: true}, address, opts...)
 }
@@ -45,7 +45,7 @@ func XDial(rpcAddr string, opts ...*Option) (*Client, error) {
 	return XDialContext(context.Background(), rpcAddr, opts...)
 }
 
-// XDialContext is XDial within a context, as DialContext is Dial.
+// XDialContext is XDial with a context, as DialContext is Dial with one.
 func XDialContext(ctx context.Context, rpcAddr string, opts ...*Option) (*Client, error) {
 	name, address, ok := strings.Cut(rpcAddr, "@")
 	if !ok || name == "" || address == "" {
@@ -78,17 +78,17 @@ func dial(ctx context.Context, protocol transport.Protocol, address string, opts
 
 func (opt *Option) httpPath() string { return cmp.Or(opt.HTTPPath, defaultRPCPath) }
 
-// NewClient returns a Client on conn, which is the Client's from now on, also
-// if this fails. It shakes hands with the server at the other end, within
-// opt.ConnectTimeout. A nil opt is DefaultOption; opt.Dialer and opt.TLSConfig
-// are not used. NewConn makes a net.Conn of other streams, such as the standard
-// input and output of a child process.
+// NewClient returns a Client on conn, and shakes hands with the server at the
+// other end, within opt.ConnectTimeout. From now on conn belongs to the Client,
+// which closes it even if NewClient fails. A nil opt is DefaultOption;
+// opt.Dialer and opt.TLSConfig are not used. NewConn makes a net.Conn of other
+// streams, such as the standard input and output of a child process.
 func NewClient(conn net.Conn, opt *Option) (*Client, error) {
 	return newClientOn(conn, opt, func(context.Context, *Option) (net.Conn, error) { return conn, nil })
 }
 
-// NewHTTPClient returns a Client on conn, at whose other end is an HTTP server
-// that has an RPC server behind it. Otherwise it is as NewClient.
+// NewHTTPClient is NewClient for a conn to an HTTP server that has an RPC server
+// behind it.
 func NewHTTPClient(conn net.Conn, opt *Option) (*Client, error) {
 	return newClientOn(conn, opt, func(ctx context.Context, opt *Option) (net.Conn, error) {
 		return transport.Tunnel(ctx, conn, opt.httpPath())

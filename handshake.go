@@ -45,7 +45,7 @@ func (c *Client) handshake(ctx context.Context) error {
 	return handshakeError(ctx, err)
 }
 
-// agree says hello, and keeps to what the server answers.
+// agree says hello, and keeps to the limits that the server answers with.
 func (c *Client) agree(ctx context.Context, hello handshake.Hello) error {
 	ack, err := handshake.Client(ctx, c.link, hello)
 	if err != nil {
@@ -77,7 +77,7 @@ func (c *conn) secure() error {
 // handshake is the server's side. It returns why the connection is not served, or nil.
 func (c *conn) handshake() error {
 	limit := handshake.SilentTimeout
-	if c.server.conns.IsStopped() { // clients that speak now are told so, others need not wait
+	if c.server.conns.IsStopped() { // a client that says hello is refused, and silent ones need not wait
 		limit = closeGrace
 	}
 	if err := handshake.Await(c.link, limit); err != nil {
@@ -165,8 +165,8 @@ func shorterTimeout(a, b time.Duration) time.Duration {
 // so long sends a ping.
 const (
 	minPingInterval = 100 * time.Millisecond // a server can't make a client ping more often
-	minServerPing   = time.Second            // nor a client a server
-	pingsPerTimeout = 3                      // how often a server wants to hear a client in its ReadTimeout
+	minServerPing   = time.Second            // a client can't make a server ping more often
+	pingsPerTimeout = 3                      // a client must ping so often in Server.ReadTimeout
 )
 
 // readTimeout returns Server.ReadTimeout, 0 for no limit.
@@ -174,14 +174,14 @@ func (s *Server) readTimeout() time.Duration {
 	return min(limit(s.ReadTimeout, DefaultReadTimeout), link.MaxInterval)
 }
 
-// pingInterval returns the interval that a server agrees on with a client that
-// wants one; zero is none.
-func (s *Server) pingInterval(wanted time.Duration) time.Duration {
-	wanted = min(max(wanted, 0), link.MaxInterval)
+// pingInterval returns the interval that a server agrees on with a client that proposes
+// one. Zero is none.
+func (s *Server) pingInterval(proposed time.Duration) time.Duration {
+	proposed = min(max(proposed, 0), link.MaxInterval)
 	if readTimeout := s.readTimeout(); readTimeout > 0 {
-		return min(wanted, max(readTimeout/pingsPerTimeout, minPingInterval))
+		return min(proposed, max(readTimeout/pingsPerTimeout, minPingInterval))
 	}
-	return wanted
+	return proposed
 }
 
 // keepAlive starts to ping a client that has promised to ping, and to close the

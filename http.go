@@ -10,17 +10,18 @@ import (
 	"geerpc/internal/wire"
 )
 
-// A server behind HTTP: where it is asked for, and what it answers to CONNECT.
+// A server behind HTTP: a client asks for it with CONNECT, and from the answer on
+// the connection carries RPC.
 const (
-	connected        = "200 Connected to Gee RPC"
-	defaultRPCPath   = "/_geeprc_" // spelt so since the first version
+	connected        = "200 Connected to Gee RPC" // the status that GeeRPC's client wants
+	defaultRPCPath   = "/_geeprc_"                // spelt so since the first version
 	defaultDebugPath = "/debug/geerpc"
 )
 
 // ServeHTTP answers a CONNECT request by serving RPC on the request's
-// connection. The Server goes on any mux, at any path; Option.HTTPPath tells
-// clients where if it is not the usual one. Such connections are the Server's:
-// http.Server.Shutdown does not know them, Server.Shutdown does.
+// connection. The Server may be put on any mux, at any path; if that is not the
+// default, clients need it as Option.HTTPPath. The connection then belongs to
+// the Server: Server.Shutdown ends it, and http.Server.Shutdown does not.
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if req.Method != http.MethodConnect {
 		w.Header().Set("Allow", http.MethodConnect)
@@ -43,10 +44,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // HandleHTTP puts the Server at /_geeprc_ and its debug page at /debug/geerpc
-// of http.DefaultServeMux. It is still necessary to call http.Serve. If a path
-// is taken, by another Server perhaps, that is logged (to slog.Default if the
-// Server has no Logger) and the path left as it is; a second Server goes on a
-// mux or a path of its own, with http.Handle and DebugHandler.
+// of http.DefaultServeMux. It is still necessary to call http.Serve. A path that
+// is taken, perhaps by another Server, is not changed, and that is logged, to
+// slog.Default if the Server has no Logger. Put a second Server on a mux or a
+// path of its own, with http.Handle and DebugHandler.
 func (s *Server) HandleHTTP() {
 	s.handle(defaultRPCPath, s)
 	s.handle(defaultDebugPath, s.DebugHandler())
@@ -59,7 +60,7 @@ func (s *Server) handle(path string, h http.Handler) {
 	}
 	logger := s.Logger
 	if logger == nil {
-		logger = slog.Default() // silence would leave requests misrouted
+		logger = slog.Default() // requests go to another handler: somebody must know
 	}
 	logger.Error("rpc server: HandleHTTP: another handler has the path and goes on getting its requests; "+
 		"put this Server on a mux or a path of its own, with Handle(path, server) and server.DebugHandler()", "path", path, "err", err)

@@ -17,10 +17,10 @@ import (
 // NewClient. (Server.ServeConn takes rwc as it is.) It returns nil for a nil
 // rwc, and rwc itself if that is a net.Conn.
 //
-// Addresses, deadlines and CloseWrite are passed on to rwc if it has such
-// methods. If not, an address reads "stream", setting a deadline fails with
-// os.ErrNoDeadline and CloseWrite with errors.ErrUnsupported. A Client needs
-// none of them: it limits connecting and writing by timers of its own.
+// Addresses, deadlines and CloseWrite are those of rwc if it has such methods.
+// If not, an address is "stream", setting a deadline fails with
+// os.ErrNoDeadline, and CloseWrite fails with errors.ErrUnsupported. A Client
+// needs none of them, because it has timers of its own.
 //
 // Close closes rwc, which should end a Read and a Write that are under way.
 // Client.Close says what happens if it doesn't.
@@ -31,9 +31,9 @@ func NewConn(rwc io.ReadWriteCloser) net.Conn {
 	return streamconn.New(rwc)
 }
 
-// A PipeListener is a network of its own inside the process, for tests and for
-// programs that are their own client. A Server accepts from it, and its
-// DialContext is an Option's Dialer:
+// A PipeListener is a network inside the process, for tests and for programs
+// that are their own client. A Server accepts from it, and an Option has its
+// DialContext as Dialer:
 //
 //	lis := geerpc.NewPipeListener()
 //	go server.Serve(lis)

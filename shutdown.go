@@ -24,31 +24,32 @@ import (
 //	  │  answers, end of the stream        │
 //	  ├───────────────────────────────────→│  closes
 //
-// A plain client is not told. Its calls that have been read are answered.
+// A client on the plain layout gets no notice. Its calls that have been read are
+// answered, and then the connection is closed.
 
 // closeGrace is how long Close waits for code that does not notice it: methods whose
 // context has ended, and connections whose Close does not return.
 const closeGrace = time.Second
 
-// OnShutdown has Shutdown call f first of all, once, with Shutdown's ctx, and
-// wait for it until ctx ends: f must return by then, or it is left behind. That
-// is the time to leave a registry, while calls are still taken. Several are
-// called at the same time, each in a goroutine of its own, so that together they
-// take no longer than the slowest. A panic is logged. After Shutdown has begun f
-// is not called any more. Close doesn't call it, and ends the waiting.
+// OnShutdown registers f to be called by Shutdown, with its ctx, once and before
+// anything else. That is the time to leave a registry, while calls are still
+// accepted. All such functions run at the same time, each in a goroutine of its
+// own. Shutdown waits for them until ctx ends, so f must return by then. A panic
+// is logged. Once Shutdown has begun, f is not called any more. Close does not
+// call f, and makes Shutdown stop waiting for it.
 func (s *Server) OnShutdown(f func(ctx context.Context)) { s.hooks.Add(f) }
 
-// Shutdown ends the server in good order. It calls what was passed to
-// OnShutdown, and then closes the listeners; asks each
-// client to leave; goes on serving the calls that were sent before the client
-// had heard; refuses later ones with CodeUnavailable and RanNever; and closes
-// each connection when its calls are answered. New connections are refused.
+// Shutdown ends the server in good order. It calls the functions passed to
+// OnShutdown, then closes the listeners and asks each client to leave. New
+// connections are refused. Calls that were sent before the client knew are
+// served; later ones fail with CodeUnavailable and RanNever. Each connection is
+// closed when its calls are answered.
 //
-// Shutdown returns nil when all connections are gone. If ctx ends before, it
-// closes what is left, as Close does, which may take another second, and returns
-// ctx's error. If Close is called meanwhile, and leaves methods behind that do
-// not end with their context, it returns ErrServerClosed. It may be called more
-// than once, and before Serve.
+// Shutdown returns nil when all connections are gone. If ctx ends before that,
+// it closes them as Close does, which may take another second, and returns ctx's
+// error. If Close is called meanwhile, and methods go on although their context
+// has ended, it returns ErrServerClosed. It may be called more than once, and
+// before Serve.
 func (s *Server) Shutdown(ctx context.Context) error {
 	hooksErr := s.hooks.Run(ctx, s.report, s.conns.Stopped())
 	listeners, conns := s.conns.Stop(false)
@@ -58,10 +59,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return cmp.Or(hooksErr, err)
 }
 
-// Close closes all listeners and connections at once; contexts of methods
-// end. It returns when nothing of the server is left running, but for what goes
-// on for more than a second: methods whose context has ended, and listeners and
-// connections whose Close does not return.
+// Close closes all listeners and connections at once, and the contexts of
+// methods end. It returns when nothing of the server is running any more. It
+// waits no longer than a second for methods that go on although their context
+// has ended, and for listeners and connections whose Close does not return.
 func (s *Server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
 	defer cancel()
@@ -134,7 +135,7 @@ func (c *conn) drain(ctx context.Context) {
 	case !c.shaken.Load():
 		if !c.heard.Load() {
 			c.link.Fail(ErrServerClosed)
-		} // otherwise its hello is going to be refused
+		} // otherwise its hello will be refused
 	case c.link.PeerHandles(codec.Goaway):
 		c.link.Post(link.Control{Kind: codec.Goaway})
 	default:
@@ -205,11 +206,11 @@ func (c *conn) hangUp() {
 	}
 }
 
-// Shutdown ends the client in good order: new calls fail with an error that
-// wraps ErrShutdown, those in flight go on. It returns nil when they have been
-// answered, the connection is closed, and calls made by Go have been received. If
-// ctx ends before, it closes the connection, as Close does, and returns ctx's
-// error.
+// Shutdown ends the client in good order. New calls fail with an error that
+// wraps ErrShutdown, and those in flight go on. It returns nil when they have
+// been answered, the connection is closed, and calls made by Go have been
+// received. If ctx ends before that, it closes the connection, as Close does,
+// and returns ctx's error.
 func (c *Client) Shutdown(ctx context.Context) error {
 	if ctx == nil {
 		return errNilContext

@@ -57,8 +57,8 @@ var (
 )
 
 // Add adds a connection that is handshaking, unless the set is closed. If there are
-// MaxHandshaking more connections than most (0 or negative: any number), one that is
-// handshaking is closed in its favour.
+// MaxHandshaking more connections than most (0 or negative: any number), another one that
+// is handshaking is closed.
 func (s *Set[C]) Add(c C, most int) bool {
 	s.mu.Lock()
 	victim, found := s.makeRoomLocked(most)
@@ -74,8 +74,8 @@ func (s *Set[C]) Add(c C, most int) bool {
 	return ok
 }
 
-// makeRoomLocked takes out a connection if there are too many: one that is silent or
-// else one that is slow. It is not admitted any more, and does not count.
+// makeRoomLocked removes a connection if there are too many: one that is silent if there
+// is one, or else one that is slow. It can't be admitted any more.
 func (s *Set[C]) makeRoomLocked(most int) (victim C, found bool) {
 	if most <= 0 || len(s.conns) < most+MaxHandshaking {
 		return victim, false
@@ -98,7 +98,7 @@ func (s *Set[C]) Admit(c C, most int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case !s.handshaking[c]: // it is about to be closed
+	case !s.handshaking[c]: // Add is about to close it
 		return ErrMakeRoom
 	case s.stopped:
 		return ErrStopped

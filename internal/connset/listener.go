@@ -8,9 +8,9 @@ import (
 	"geerpc/internal/usercode"
 )
 
-// A Listener is a listener that is closed once, however often and by whomever Close is
-// called: a second Close may do harm, such as removing a socket file that belongs to
-// another listener by then.
+// A Listener is a listener that is closed only once, however often Close is called. A
+// second Close may do harm: it may remove a socket file that belongs to another listener
+// by then.
 type Listener struct {
 	net.Listener
 	report  usercode.Reporter
