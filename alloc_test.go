@@ -5,6 +5,7 @@ package geerpc
 import (
 	"context"
 	"testing"
+	"time"
 
 	"geerpc/codec"
 )
@@ -28,5 +29,19 @@ func TestAllocationBudget(t *testing.T) {
 				t.Errorf("%v allocations a call, the budget is %v", n, budget)
 			}
 		})
+	}
+}
+
+// TestAllocation_Admit: to be asked costs no memory.
+func TestAllocation_Admit(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	e.Admit = append(e.Admit, func(ctx context.Context, _ string) error {
+		_, _ = ctx.Deadline()
+		return ctx.Err()
+	})
+	e.dial(nil)
+	c := e.onlyConn()
+	if n := testing.AllocsPerRun(100, func() { c.admit("Arith.Add", time.Second, nil) }); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }

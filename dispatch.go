@@ -63,9 +63,13 @@ func (c *conn) cancelCall(seq uint64) {
 // request reads a call, and submits or rejects it. An error ends the connection.
 func (c *conn) request(h *codec.Header) error {
 	r := &c.reader
-	k := c.readCall(h)
+	k, admitted := c.readCall(h)
 	if !c.link.Extended() {
 		c.count(k)
+	}
+	if !admitted {
+		c.refuse(k)
+		return c.submitIfLast()
 	}
 	rejection, err := c.awaitSlot()
 	switch {
@@ -77,12 +81,20 @@ func (c *conn) request(h *codec.Header) error {
 	default:
 		r.incoming = append(r.incoming, k)
 	}
-	if len(r.incoming) >= link.MaxTogether || !c.link.Ready() {
+	if err != nil {
+		return err
+	}
+	return c.submitIfLast()
+}
+
+// submitIfLast submits what has been read, if no more is at hand or that is enough.
+func (c *conn) submitIfLast() error {
+	if len(c.reader.incoming) >= link.MaxTogether || !c.link.Ready() {
 		if !c.submit(true) {
 			return errReplaced
 		}
 	}
-	return err
+	return nil
 }
 
 // count makes sure that a call which has been read is answered, even if the server
@@ -122,10 +134,10 @@ func (c *conn) awaitSlot() (rejection *Error, err error) {
 	return nil, nil
 }
 
-// readCall reads the body of a request. A request that can't be met is a call too:
-// one that is answered with the reason.
-func (c *conn) readCall(h *codec.Header) *servedCall {
-	k := callPool.Get().(*servedCall)
+// readCall reads the body of a request, if Server.Admit admits the call. A request that
+// can't be met is a call too: one that is answered with the reason.
+func (c *conn) readCall(h *codec.Header) (k *servedCall, admitted bool) {
+	k = callPool.Get().(*servedCall)
 	k.conn, k.seq, k.serviceMethod = c, h.Seq, h.ServiceMethod
 	md := Metadata(h.Frame().Metadata)
 	invalid := md.validate()
@@ -137,7 +149,13 @@ func (c *conn) readCall(h *codec.Header) *servedCall {
 		c.link.ReadBody(nil)
 		k.rejection = c.server.registry.missing(h.ServiceMethod)
 		k.setTime(0, remaining, md)
-		return k
+		return k, true
+	}
+	if len(c.server.Admit) > 0 && invalid == nil {
+		if k.rejection = c.admit(k.serviceMethod, remaining, md); k.rejection != nil {
+			c.link.ReadBody(nil)
+			return k, false
+		}
 	}
 	k.prepare(k.method)
 	err := c.link.ReadBody(k.argp.Interface())
@@ -146,10 +164,10 @@ func (c *conn) readCall(h *codec.Header) *servedCall {
 	}
 	if err != nil {
 		k.rejection = newError(CodeInvalidArgument, InServer, RanNever, "rpc server: arguments of "+h.ServiceMethod, k.method.explain(err))
-		return k
+		return k, true
 	}
 	k.setTime(c.handle, remaining, md)
-	return k
+	return k, true
 }
 
 // submit starts the incoming calls. If the reader has time, it runs those itself that

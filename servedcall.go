@@ -285,12 +285,16 @@ var callPool = sync.Pool{New: func() any { return new(servedCall) }}
 // for some time.
 func recycle(calls []*servedCall) {
 	for _, c := range calls {
-		if c.timer == nil {
-			c.reset()
-			callPool.Put(c)
-		}
+		c.recycle()
 	}
 	clear(calls)
+}
+
+func (c *servedCall) recycle() {
+	if c.timer == nil {
+		c.reset()
+		callPool.Put(c)
+	}
 }
 
 // reset forgets the call. Values of which the method has only had copies are zeroed

@@ -1,6 +1,7 @@
 package geerpc
 
 import (
+	"context"
 	"errors"
 	"go/token"
 	"io"
@@ -40,6 +41,15 @@ type Server struct {
 	// Interceptors wrap the handling of each call. The first is the outermost. If one is
 	// nil, all calls are refused, because it may have been to authorize them.
 	Interceptors []Interceptor
+
+	// Admit are asked, in order, whether a call may be served, before its arguments are
+	// decoded and before the interceptors: a call that is refused costs little. The
+	// first error refuses it, as one that never ran. Its code is CodePermissionDenied if
+	// it has none. ctx has what the ctx of a method has, the peer, the metadata, the
+	// deadline; it must not be kept, nor be waited for: the connection is not read from
+	// meanwhile. A nil function refuses all calls. Calls of methods that do not exist
+	// are not asked for.
+	Admit []func(ctx context.Context, serviceMethod string) error
 
 	// Token, if not empty, is what every client must present. Clients of GeeRPC's
 	// original version can't. It is as secret as the connection that it is sent over.

@@ -1,0 +1,154 @@
+package geerpc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"geerpc/codec"
+)
+
+// decoded counts the arguments of Gate that have been decoded.
+var decoded atomic.Int64
+
+// A Traced is an argument that notices when it is decoded.
+type Traced struct{ Text string }
+
+// GobEncode implements gob.GobEncoder.
+func (t Traced) GobEncode() ([]byte, error) { return []byte(t.Text), nil }
+
+// GobDecode implements gob.GobDecoder.
+func (t *Traced) GobDecode(data []byte) error {
+	decoded.Add(1)
+	t.Text = string(data)
+	return nil
+}
+
+// MarshalJSON implements json.Marshaler.
+func (t Traced) MarshalJSON() ([]byte, error) { return json.Marshal(t.Text) }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *Traced) UnmarshalJSON(data []byte) error {
+	decoded.Add(1)
+	return json.Unmarshal(data, &t.Text)
+}
+
+// Gate is a service that is not for everybody.
+type Gate struct{}
+
+// Open returns the text.
+func (Gate) Open(t Traced, reply *string) error {
+	*reply = t.Text
+	return nil
+}
+
+// TestG153_Admit: a call that is not admitted is refused before its arguments are
+// decoded; those before and behind it on the connection are not touched.
+func TestG153_Admit(t *testing.T) {
+	each(t, func(t *testing.T, e *env) {
+		if err := e.Register(Gate{}); err != nil {
+			t.Fatal(err)
+		}
+		inside := atomic.Int64{}
+		e.Interceptors = []Interceptor{func(next CallFunc) CallFunc {
+			return func(ctx context.Context, serviceMethod string, args, reply any) error {
+				inside.Add(1)
+				return next(ctx, serviceMethod, args, reply)
+			}
+		}}
+		e.Admit = append(e.Admit, func(ctx context.Context, serviceMethod string) error {
+			deadline, limited := ctx.Deadline()
+			peer, known := PeerFrom(ctx)
+			if serviceMethod != "Gate.Open" || !limited || time.Until(deadline) > time.Minute || !known || e.transport == "tls" && peer.TLS == nil {
+				t.Errorf("asked about %s with the deadline %v, the peer %+v", serviceMethod, deadline, peer)
+			}
+			switch MetadataFrom(ctx)["user"] {
+			case "friend":
+				return nil
+			case "busy":
+				return Errorf(CodeResourceExhausted, "come back later")
+			case "waits":
+				ctx, cancel := context.WithCancel(ctx)
+				defer cancel()
+				return ctx.Err()
+			}
+			return errors.New("who are you?")
+		})
+		client := e.dial(nil)
+		call := func(user string) (string, error) {
+			ctx, cancel := context.WithTimeout(WithMetadata(t.Context(), Metadata{"user": user}), time.Minute)
+			defer cancel()
+			var reply string
+			err := client.Call(ctx, "Gate.Open", Traced{"sesame"}, &reply)
+			return reply, err
+		}
+		decoded.Store(0)
+		for range 3 {
+			for user, code := range map[string]Code{"stranger": CodePermissionDenied, "busy": CodeResourceExhausted} {
+				_, err := call(user)
+				wantError(t, err, code, InServer, RanNever)
+			}
+		}
+		if n := decoded.Load(); n != 0 || inside.Load() != 0 {
+			t.Errorf("%d arguments were decoded, %d calls came to the interceptors", n, inside.Load())
+		}
+		for _, user := range []string{"friend", "waits", "friend"} {
+			if reply, err := call(user); reply != "sesame" || err != nil {
+				t.Errorf("%s: %q, %v", user, reply, err)
+			}
+		}
+		m := e.registry.method("Gate.Open")
+		if c := m.counts(); c.Calls != 9 || c.Errors != 6 || c.InFlight != 0 {
+			t.Errorf("counted %+v", c)
+		}
+	})
+}
+
+// TestG153_AdmitFaults: where it can't be told whether a call is admitted, it is not.
+func TestG153_AdmitFaults(t *testing.T) {
+	first := func(context.Context, string) error { return nil }
+	for name, second := range map[string]func(context.Context, string) error{
+		"nil":    nil,
+		"panics": func(context.Context, string) error { panic("oops") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, "tcp", codec.GobType)
+			e.Admit = append(e.Admit, first, second)
+			client := e.dial(nil)
+			for range 2 {
+				err := client.Call(t.Context(), "Arith.Add", Args{1, 2}, nil)
+				wantError(t, err, CodePermissionDenied, InServer, RanNever)
+			}
+			err := client.Call(t.Context(), "Arith.Nothing", Args{}, nil)
+			wantError(t, err, CodeNotFound, InServer, RanNever)
+		})
+	}
+}
+
+// TestG153_AdmitOldClients: they are told, and their other calls are answered.
+func TestG153_AdmitOldClients(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	e.Admit = append(e.Admit, func(_ context.Context, serviceMethod string) error {
+		if serviceMethod == "Arith.Div" {
+			return errors.New("not today")
+		}
+		return nil
+	})
+	client := e.dial(&Option{Legacy: true})
+	for range 3 {
+		if err := client.Call(t.Context(), "Arith.Div", Args{1, 1}, nil); err == nil || !strings.Contains(err.Error(), "not today") {
+			t.Errorf("Div: %v", err)
+		}
+		var reply Reply
+		if err := client.Call(t.Context(), "Arith.Add", Args{1, 2}, &reply); err != nil || reply.C != 3 {
+			t.Errorf("Add: %+v, %v", reply, err)
+		}
+	}
+	if err := e.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
