@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -25,20 +26,26 @@ import (
 //
 // A Client is made by Dial and its relatives and ends with Close.
 type Client struct {
-	opt      Option
-	link     *link.Link
-	server   string        // its address; asked for once, since the connection may be a user's
-	call     CallFunc      // invoke, in the interceptors
-	done     chan struct{} // closed when nothing is read any more
-	gone     chan struct{} // closed when done is, or soon after the connection's end
-	closed   chan struct{} // closed by Close
-	waiters  sync.Pool     // of the Client, not of the process: a channel made in a synctest bubble must not leave it
-	bunched  atomic.Bool   // the last replies came together, and so will the next calls
-	inFlight *inflight.Table[pendingCall]
-	pings    pings
+	opt    Option
+	link   *link.Link
+	server string        // its address; asked for once, because the connection may be a user's
+	call   CallFunc      // invoke, in the interceptors
+	done   chan struct{} // closed when nothing is read any more
+	gone   chan struct{} // closed when done is, or soon after the connection's end
+	closed chan struct{} // closed by Close
 
-	outbox      outbox
-	unannounced waitgroup.Group
+	inFlight *inflight.Table[*clientCall]
+	callPool sync.Pool // of the Client, not of the process: a channel made in a synctest bubble must not leave it
+
+	// repliesBatched reports whether the last replies came together, as the next
+	// calls are likely to.
+	repliesBatched atomic.Bool
+
+	_      [64]byte // callers read what is above; it stays in their caches
+	outbox outbox
+	pings  pings
+
+	unannounced waitgroup.Group // goroutines that have a Call of Go to announce
 	reports     report.Queue
 }
 
@@ -66,7 +73,7 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// report has a message logged, without waiting for the Logger.
+// report logs a message, without waiting for the Logger.
 func (c *Client) report(level slog.Level, text string, args ...any) {
 	c.reports.Log(c.opt.Logger, level, text, args...)
 }
@@ -100,43 +107,45 @@ func (c *Client) Call(ctx context.Context, serviceMethod string, args, reply any
 var errNilContext error = &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever,
 	Message: "rpc client: nil context; use context.Background()"}
 
-// invoke makes a call and waits for it.
-func (c *Client) invoke(ctx context.Context, serviceMethod string, args, reply any) error {
-	w := c.waiters.Get().(*waiter)
-	w.serviceMethod, w.args, w.reply = serviceMethod, args, reply
-	err := c.prepare(ctx, &w.request, reply)
-	switch {
-	case err != nil:
-	case c.crowded():
-		c.enqueue(w)
-	default:
-		err = c.send(ctx, &w.request, w, false)
+// checkReply returns an error if a reply can't be decoded into reply: before the call
+// is sent, because afterwards the method has run.
+func checkReply(reply any, t codec.Type) error {
+	if reply == nil {
+		return nil
 	}
-	reusable := true
-	if err == nil {
-		reusable, err = c.await(ctx, w)
+	v := reflect.ValueOf(reply)
+	if v.Kind() != reflect.Pointer || v.IsNil() {
+		return unfitReply("reply must be a pointer to decode into, or nil to drop what comes; it is %s", kindOf(v))
 	}
-	if w.replyMD != nil {
-		putReplyMetadata(ctx, w.replyMD)
+	if v = v.Elem(); v.Kind() == reflect.Interface && v.NumMethod() > 0 && v.IsNil() && t == codec.JsonType {
+		return unfitReply("JSON can't be decoded into the interface %v, for it has methods; use any, or a type without interfaces", v.Type())
 	}
-	if reusable {
-		w.reset()
-		c.waiters.Put(w)
-	}
-	return err
+	return nil
 }
 
-// receive reads until the connection ends, and then ends what is pending.
+func unfitReply(format string, a ...any) error {
+	return &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever, Message: fmt.Sprintf("rpc client: "+format, a...)}
+}
+
+// kindOf names what v is, a nil pointer included.
+func kindOf(v reflect.Value) string {
+	if v.Kind() == reflect.Pointer {
+		return "a nil " + v.Type().String()
+	}
+	return v.Type().String()
+}
+
+// receive reads until the connection ends, and then ends all calls.
 func (c *Client) receive() {
-	err := errReaderExit // unless the loop is left
+	err := errReaderExit // unless readAll returns
 	defer func() { c.finish(err) }()
 	defer c.link.Caught("reading a connection", &err)
 	err = c.readAll()
 }
 
-// finish is what remains to be done when nothing is read any more because of
-// err. Its steps are deferred, for the connection and the codec may be a user's,
-// and end our goroutine when they are closed.
+// finish ends the connection and all calls when reading has ended with err. Its
+// steps are deferred because the connection and the codec may be a user's, and end
+// our goroutine when they are closed.
 func (c *Client) finish(err error) {
 	defer close(c.done)
 	defer c.link.Close()
@@ -147,7 +156,7 @@ func (c *Client) finish(err error) {
 // readAll reads until the connection ends, and returns why it did.
 func (c *Client) readAll() error {
 	var h codec.Header
-	for bunch := 1; ; bunch++ {
+	for replies := 1; ; replies++ {
 		if err := c.link.ReadHeader(&h); err != nil {
 			return err
 		}
@@ -155,11 +164,11 @@ func (c *Client) readAll() error {
 			return err
 		}
 		if !c.link.Ready() {
-			if bunched := bunch > 1; c.bunched.Load() != bunched { // all callers look at it
-				c.bunched.Store(bunched)
+			if batched := replies > 1; c.repliesBatched.Load() != batched { // a store would slow down all callers, who read it
+				c.repliesBatched.Store(batched)
 			}
-			bunch = 0
-			runtime.Gosched() // callers that have their reply come before waiting for more
+			replies = 0
+			runtime.Gosched() // let callers use their replies before waiting for more
 		}
 	}
 }
@@ -194,7 +203,7 @@ func (c *Client) dispatch(h *codec.Header) error {
 	return nil
 }
 
-// reply gives a reply to whoever waits for it.
+// reply decodes a reply and delivers its call.
 func (c *Client) reply(h *codec.Header) {
 	if !c.link.Whole() {
 		c.slowReply(h)
@@ -208,25 +217,25 @@ func (c *Client) reply(h *codec.Header) {
 			err = newError(CodeInternal, InClient, RanYes, "rpc client: reply", unfit)
 		}
 	}
-	p := c.inFlight.Claim(h.Seq)
-	if p == nil {
+	call := c.inFlight.Claim(h.Seq)
+	if call == nil {
 		c.link.ReadBody(nil)
 		return
 	}
-	defer func() { p.deliver(md, err) }() // also if the body ends our goroutine
+	defer func() { c.deliver(call, md, err) }() // also if the body ends our goroutine
 	if err != nil {
 		c.link.ReadBody(nil)
 		return
 	}
 	err = errReaderExit
-	if err = c.link.ReadBody(p.target()); err != nil {
+	if err = c.link.ReadBody(call.reply); err != nil {
 		err = newError(CodeInternal, InClient, RanYes, "rpc client: reading body", err)
 	}
 }
 
-// slowReply is reply for a codec that may wait for the network in the middle
-// of a body. Meanwhile the caller may leave and take its reply along, so the
-// body goes into a copy first.
+// slowReply is reply for a codec that may wait for the network in the middle of a
+// body. Meanwhile the caller may abandon the call and use its reply, so the body is
+// decoded into a copy first.
 func (c *Client) slowReply(h *codec.Header) {
 	err := replyError(h, c.link.Extended())
 	var reply *replycopy.Copy
@@ -238,44 +247,44 @@ func (c *Client) slowReply(h *codec.Header) {
 	} else if bad := c.link.ReadBody(reply.Target()); bad != nil {
 		err = newError(CodeInternal, InClient, RanYes, "rpc client: reading body", bad)
 	}
-	p := c.inFlight.Claim(h.Seq)
-	if p == nil {
+	call := c.inFlight.Claim(h.Seq)
+	if call == nil {
 		return
 	}
 	if err == nil && reply != nil {
 		reply.Merge()
 	}
-	p.deliver(nil, err)
+	c.deliver(call, nil, err)
 }
 
-// copyTarget copies what the reply of a call is decoded into. It returns nil if
-// nobody waits for the call, or its caller wants no reply. The table's lock keeps
-// the caller from leaving, and from using the reply, while it is copied.
+// copyTarget copies what the reply of a call is decoded into. It returns nil if the
+// call has been abandoned, or its caller wants no reply. The table's lock keeps the
+// caller from abandoning the call, and then using the reply, while it is copied.
 func (c *Client) copyTarget(seq uint64) (reply *replycopy.Copy) {
-	c.inFlight.Visit(seq, func(call pendingCall) {
-		if target := call.target(); target != nil {
-			reply = replycopy.Of(target)
+	c.inFlight.Visit(seq, func(call *clientCall) {
+		if call.reply != nil {
+			reply = replycopy.Of(call.reply)
 		}
 	})
 	return reply
 }
 
-// terminate ends all calls, those in flight and those that wait to be sent, and
-// then tells the Logger.
+// terminate ends all calls, those in flight and those in the outbox, and logs that
+// calls were lost.
 func (c *Client) terminate(cause error) {
-	left := c.inFlight.End()
+	lost := c.inFlight.End()
 	closed := c.inFlight.Closed()
-	for _, p := range left {
-		p.deliver(nil, lostError(c.server, cause))
+	for _, call := range lost {
+		c.deliver(call, nil, lostError(c.server, cause))
 	}
-	c.refuseQueued(cause)
-	if len(left) > 0 && !closed {
-		c.report(slog.LevelWarn, "rpc client: connection lost", "server", c.server, "calls", len(left), "err", cause)
+	c.rejectQueued(cause)
+	if len(lost) > 0 && !closed {
+		c.report(slog.LevelWarn, "rpc client: connection lost", "server", c.server, "calls", len(lost), "err", cause)
 	}
 }
 
-// lostError is what a call fails with whose connection was closed under it. The
-// server's address is empty where a connection has none.
+// lostError returns the error of a call in flight whose connection has ended. The
+// server's address may be empty.
 func lostError(server string, cause error) error {
 	if cause == io.EOF {
 		cause = io.ErrUnexpectedEOF

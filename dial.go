@@ -124,7 +124,7 @@ func newClient(ctx context.Context, opt Option, connect connectFunc) (*Client, e
 		gone:   make(chan struct{}),
 		closed: make(chan struct{}),
 	}
-	c.waiters.New = newWaiter
+	c.callPool.New = newClientCall
 	o := &opening{outcome: make(chan error), abandoned: make(chan struct{})}
 	go c.run(ctx, connect, o) // ends with the connection; Close waits
 	if err := c.awaitOpen(ctx, o); err != nil {
@@ -227,7 +227,7 @@ func (c *Client) open(ctx context.Context, connect connectFunc) (err error) {
 		return dialError(ctx, err)
 	}
 	c.link = link.New(conn, link.Config{MaxRead: c.opt.MaxMessageBytes, MaxDefinitions: c.opt.MaxDefinitionBytes, FlushTimeout: c.opt.FlushTimeout, Report: c.report})
-	c.inFlight = inflight.New[pendingCall](c.link.Context().Done(), func() { c.link.Fail(errDrained) })
+	c.inFlight = inflight.New[*clientCall](c.link.Context().Done(), func() { c.link.Fail(errDrained) })
 	context.AfterFunc(c.link.Context(), c.awaitReader)
 	c.server = usercode.AddrText(usercode.RemoteAddr(conn)) // it may end our goroutine, so run must know the link
 	if err := c.handshake(ctx); err != nil {

@@ -6,31 +6,35 @@ import (
 	"sync"
 )
 
-// An outbox holds calls that wait to be sent. One goroutine at a time, the
+// An outbox is the queue of calls that wait to be sent. One goroutine at a time, the
 // sender, encodes them all: its stack and the buffers it writes to are in the
-// cache, where those of a thousand callers are not. The zero value is empty.
+// processor's cache, where those of a thousand callers are not. The zero value is
+// empty.
+//
+// A caller must not be the sender: slow arguments of other calls could delay it past
+// its own deadline.
 type outbox struct {
-	mu      sync.Mutex // guards what follows
-	calls   []*waiter  // the oldest first; those before next have been taken
-	next    int
-	sending bool // there is a sender, or will be
+	mu     sync.Mutex    // guards what follows
+	calls  []*clientCall // the oldest first
+	next   int           // index of the oldest; those before it have been taken
+	sender bool          // there is a sender, or one is about to start
 }
 
-// keptOutbox limits the room that an empty outbox keeps.
+// keptOutbox limits the capacity that an empty outbox keeps.
 const keptOutbox = 1 << 10
 
 // add adds a call, and reports whether the caller must start the sender.
-func (o *outbox) add(w *waiter) (first bool) {
+func (o *outbox) add(call *clientCall) (start bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.calls = append(o.calls, w)
-	first = !o.sending
-	o.sending = true
-	return first
+	o.calls = append(o.calls, call)
+	start = !o.sender
+	o.sender = true
+	return start
 }
 
-// take returns the oldest call, or nil if there is none at present.
-func (o *outbox) take() *waiter {
+// take removes and returns the oldest call, or nil if there is none at present.
+func (o *outbox) take() *clientCall {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.next == len(o.calls) {
@@ -40,115 +44,110 @@ func (o *outbox) take() *waiter {
 		}
 		return nil
 	}
-	w := o.calls[o.next]
-	o.calls[o.next] = nil // the call is its caller's again
+	call := o.calls[o.next]
+	o.calls[o.next] = nil // or the outbox would keep the call from being freed
 	o.next++
-	return w
+	return call
 }
 
-// end ends the sender's work, which it reports, unless there are calls again.
-func (o *outbox) end() bool {
+// stopSender reports whether the sender may stop: not if there are calls again.
+func (o *outbox) stopSender() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.sending = o.next < len(o.calls)
-	return !o.sending
+	o.sender = o.next < len(o.calls)
+	return !o.sender
 }
 
-// busy reports whether there is a sender.
-func (o *outbox) busy() bool {
+// hasSender reports whether there is a sender.
+func (o *outbox) hasSender() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.sending
+	return o.sender
 }
 
-// enqueue has the call w sent together with others, by a goroutine that is at
-// it or is started now. A caller would not do: it would be held up beyond its
-// context by arguments of others that take their time to be encoded.
-func (c *Client) enqueue(w *waiter) {
-	w.state.Store(queued)
-	if c.outbox.add(w) && c.link.Hold() {
-		go c.work() // ends when nothing is queued; Close waits
+// enqueue puts a call into the outbox, and starts the sender if there is none.
+func (c *Client) enqueue(call *clientCall) {
+	call.state.Store(queued)
+	if c.outbox.add(call) && c.link.Hold() {
+		go c.sendLoop() // ends when nothing is queued; Close waits
 	}
-	// When the connection ends, terminate looks into the outbox once.
-	if c.inFlight.Ended() && w.state.CompareAndSwap(queued, left) {
-		w.deliver(nil, c.unsent(context.Background(), c.link.Cause()))
+	// terminate may have emptied the outbox before the call was added.
+	if c.inFlight.Ended() && call.state.CompareAndSwap(queued, abandoned) {
+		c.deliver(call, nil, c.notSent(context.Background(), c.link.Cause()))
 	}
 }
 
-// refuseQueued ends the calls that are in the outbox when the connection ends.
-// The sender may be kept by an argument.
-func (c *Client) refuseQueued(cause error) {
-	for w := c.outbox.take(); w != nil; w = c.outbox.take() {
-		if w.state.CompareAndSwap(queued, refused) {
-			w.deliver(nil, c.unsent(context.Background(), cause))
+// rejectQueued ends the calls that are in the outbox when the connection ends. The
+// sender may not come to it, as long as arguments are being encoded.
+func (c *Client) rejectQueued(cause error) {
+	for call := c.outbox.take(); call != nil; call = c.outbox.take() {
+		if call.state.CompareAndSwap(queued, unsent) {
+			c.deliver(call, nil, c.notSent(context.Background(), cause))
 		}
 	}
 }
 
-// sent ends the sender's work, which it reports, if nothing is left to be sent,
-// or the connection has ended: terminate takes what is queued then.
-func (c *Client) sent() bool { return c.link.Cause() != nil || c.outbox.end() }
-
-// work sends what callers have put into the outbox, until it is empty or the
-// connection ends.
-func (c *Client) work() {
-	ended := false
+// sendLoop is the sender: it sends what callers put into the outbox, until that is
+// empty or the connection ends. Then terminate rejects what is queued.
+func (c *Client) sendLoop() {
+	returned := false
 	defer func() {
-		if !ended { // what is encoded has ended our goroutine
-			go c.work() // ends when nothing is queued
+		if !returned { // what is encoded has ended our goroutine
+			go c.sendLoop() // ends when nothing is queued
 			return
 		}
 		c.link.Release()
 	}()
-	for !c.sent() {
+	for c.link.Cause() == nil && !c.outbox.stopSender() {
 		c.sendQueued()
 	}
-	ended = true
+	returned = true
 }
 
 // sendQueued sends what is queued now, once there is room for a call.
 func (c *Client) sendQueued() {
 	c.inFlight.Reserve()
 	defer c.inFlight.Release()
-	defer c.link.Flush(false) // also what was encoded before something that ends our goroutine
-	c.sendAll()
-	runtime.Gosched() // what others are about to send goes along
-	c.sendAll()
+	defer c.link.Flush(false) // deferred, because arguments that end our goroutine come after others
+	c.sendBatch()
+	runtime.Gosched() // lets callers add more, which is sent with the same flush
+	c.sendBatch()
 }
 
-// sendAll sends what is queued, as far as there is room.
-func (c *Client) sendAll() {
+// sendBatch sends what is queued, as far as there is room.
+func (c *Client) sendBatch() {
 	c.link.SendTogether(func(alive bool) bool {
 		if !alive || !c.inFlight.HasRoom() {
 			return false
 		}
-		w := c.outbox.take()
-		if w != nil {
-			c.encode(w)
+		call := c.outbox.take()
+		if call != nil {
+			c.encodeQueued(call)
 		}
-		return w != nil
+		return call != nil
 	})
 }
 
-// encode sends one call, whose turn it is, and gives it back to its caller.
-func (c *Client) encode(w *waiter) {
-	if !w.state.CompareAndSwap(queued, encoding) {
-		return
+// encodeQueued sends one call and gives it back to its caller. The sender holds the
+// write turn.
+func (c *Client) encodeQueued(call *clientCall) {
+	if !call.state.CompareAndSwap(queued, encoding) {
+		return // abandoned
 	}
 	err := errEncoderExit
 	defer func() {
-		end, ours := uint32(mine), false
+		end, owned := uint32(notQueued), false
 		if err != nil {
-			end, ours = refused, w.seq == 0 || c.inFlight.Claim(w.seq) != nil
+			end, owned = unsent, call.seq == 0 || c.inFlight.Claim(call.seq) != nil
 		}
-		if w.state.Swap(end) == awaited {
-			w.done <- struct{}{}
+		if call.state.Swap(end) == callerWaits {
+			call.done <- struct{}{}
 		}
-		if ours {
-			w.deliver(nil, err)
+		if owned {
+			c.deliver(call, nil, err)
 		}
 	}()
-	err = c.put(&w.request, w, true)
+	err = c.put(call, true)
 }
 
 var errEncoderExit error = &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever,

@@ -18,7 +18,7 @@ func TestOutbox(t *testing.T) {
 	for adder := range adders {
 		wg.Go(func() {
 			for n := range each {
-				w := new(waiter)
+				w := new(clientCall)
 				w.args = number{adder, n + 1}
 				if !o.add(w) {
 					continue
@@ -35,7 +35,7 @@ func TestOutbox(t *testing.T) {
 						latest[call.adder] = call.n
 					}
 					working.Store(false)
-					if ended = o.end(); !ended {
+					if ended = o.stopSender(); !ended {
 						working.Store(true)
 					}
 				}
@@ -53,11 +53,11 @@ func TestOutbox(t *testing.T) {
 // A call may be added again as soon as it has been taken.
 func TestOutbox_Again(t *testing.T) {
 	var o outbox
-	a, b := new(waiter), new(waiter)
+	a, b := new(clientCall), new(clientCall)
 	if !o.add(a) || o.add(b) {
 		t.Fatal("the first of two is not the one to work")
 	}
-	for i, want := range []*waiter{a, b, a, b} {
+	for i, want := range []*clientCall{a, b, a, b} {
 		got := o.take()
 		if got != want {
 			t.Fatalf("call %d is the wrong one", i)
@@ -65,11 +65,11 @@ func TestOutbox_Again(t *testing.T) {
 		if i < 2 && o.add(got) {
 			t.Fatal("told to work while another does")
 		}
-		if i < 3 && o.end() {
+		if i < 3 && o.stopSender() {
 			t.Fatalf("ended after call %d", i)
 		}
 	}
-	if o.take() != nil || !o.end() {
+	if o.take() != nil || !o.stopSender() {
 		t.Error("no end")
 	}
 	if !o.add(a) {

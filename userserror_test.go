@@ -58,7 +58,7 @@ func TestE161_ErrorOfAnArgument(t *testing.T) {
 			each(t, func(t *testing.T, e *env) {
 				c := e.dial(nil)
 				for _, together := range []bool{false, true} {
-					c.bunched.Store(together)
+					c.repliesBatched.Store(together)
 					err := c.Call(t.Context(), "Arith.Add", badArgument{broken}, nil)
 					wantError(t, err, CodeInvalidArgument, InClient, RanNever)
 					call := <-c.Go("Arith.Add", badArgument{broken}, nil, nil).Done

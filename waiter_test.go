@@ -84,7 +84,7 @@ func (c *busyClient) queueCall(t *testing.T, call func() error) <-chan error {
 func (c *busyClient) queued() (n int) { return len(c.outbox.waiting()) }
 
 // waiting returns the calls that wait for the sender.
-func (o *outbox) waiting() []*waiter {
+func (o *outbox) waiting() []*clientCall {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return slices.Clone(o.calls[o.next:])
@@ -105,7 +105,7 @@ func TestSlowArgument_OthersLeave(t *testing.T) {
 			t.Errorf("%d slots are taken, by a blocked call and a slow one", n)
 		}
 		for _, w := range c.outbox.waiting() {
-			if w.state.Load() == left && w.args != nil {
+			if w.state.Load() == abandoned && w.args != nil {
 				t.Error("the queue holds on to the arguments of a call that has left")
 			}
 		}
@@ -119,19 +119,19 @@ func TestSlowArgument_OthersLeave(t *testing.T) {
 	})
 }
 
-// waiterOf returns who waits for a call.
-func (c *Client) waiterOf(seq uint64) (w *waiter) {
-	c.inFlight.Visit(seq, func(call pendingCall) { w = call.(*waiter) })
-	return w
+// clientCallOf returns the call that is in flight with a seq.
+func (c *Client) clientCallOf(seq uint64) (found *clientCall) {
+	c.inFlight.Visit(seq, func(call *clientCall) { found = call })
+	return found
 }
 
 // A caller does not leave while its arguments are being read.
 func TestSlowArgument_ItsCallerWaits(t *testing.T) {
 	each(t, func(t *testing.T, e *env) {
 		c := newBusyClient(t, e)
-		w := c.waiterOf(2)
+		w := c.clientCallOf(2)
 		c.cancel()
-		eventually(t, "the caller wants to leave", func() bool { return w.state.Load() == awaited })
+		eventually(t, "the caller wants to leave", func() bool { return w.state.Load() == callerWaits })
 		var released atomic.Bool
 		go func() { released.Store(true); c.release() }()
 		wantError(t, <-c.slow, CodeCanceled, OnLink, RanMaybe)
@@ -157,15 +157,15 @@ func TestSlowArgument_AnsweredMeanwhile(t *testing.T) {
 			slow <- c.Call(ctx, "Arith.Add", Slow{sync.OnceFunc(func() { close(encoding); <-release })}, nil)
 		}()
 		<-encoding
-		w := c.waiterOf(2)
+		w := c.clientCallOf(2)
 		if leaves {
 			cancel()
-			eventually(t, "the caller wants to leave", func() bool { return w.state.Load() == awaited })
+			eventually(t, "the caller wants to leave", func() bool { return w.state.Load() == callerWaits })
 		}
 		p.send(handFrame{kind: 1, seq: 2, body: "{}"})
 		eventually(t, "the reply claimed", func() bool { return c.inFlight.Len() == 1 })
 		if !leaves {
-			eventually(t, "the caller waits", func() bool { return w.state.Load() == awaited })
+			eventually(t, "the caller waits", func() bool { return w.state.Load() == callerWaits })
 		}
 		select {
 		case <-slow:
@@ -206,7 +206,7 @@ func TestQueuedBehindTheEnd(t *testing.T) {
 	client.link.Fail(io.ErrClosedPipe)
 	<-client.done
 	for range 2 { // the first finds nobody at work, and the second not even that
-		w := newWaiter().(*waiter)
+		w := newClientCall().(*clientCall)
 		client.enqueue(w)
 		_, err := client.await(t.Context(), w)
 		wantError(t, err, CodeUnavailable, OnLink, RanNever)
@@ -218,7 +218,7 @@ func TestQueuedBehindTheEnd(t *testing.T) {
 func oneSlot(t *testing.T) (*Client, *handPeer) {
 	c, p := handServer(t, nil)
 	c.inFlight.SetLimit(1)
-	c.bunched.Store(true)
+	c.repliesBatched.Store(true)
 	return c, p
 }
 
@@ -286,21 +286,21 @@ func TestBunched(t *testing.T) {
 		seqs = append(seqs, p.next().seq)
 	}
 	p.send(handFrame{kind: 1, seq: seqs[0], body: "{}"}, handFrame{kind: 1, seq: seqs[1], body: "{}"})
-	eventually(t, "two replies together", c.bunched.Load)
+	eventually(t, "two replies together", c.repliesBatched.Load)
 	p.send(handFrame{kind: 1, seq: seqs[2], body: "{}"})
-	eventually(t, "one alone", func() bool { return !c.bunched.Load() })
+	eventually(t, "one alone", func() bool { return !c.repliesBatched.Load() })
 	for range seqs {
 		if err := <-errs; err != nil {
 			t.Error(err)
 		}
 	}
 	for _, bunched := range []bool{true, false} {
-		c.bunched.Store(bunched)
+		c.repliesBatched.Store(bunched)
 		c.link.Out.Begin(t.Context())
 		go func() { errs <- c.Call(t.Context(), "Arith.Add", Args{}, nil) }()
 		eventually(t, "the call waits for its turn", c.link.Out.Wanted)
-		if c.outbox.busy() != bunched {
-			t.Errorf("bunched %v: the call is in the queue: %v", bunched, c.outbox.busy())
+		if c.outbox.hasSender() != bunched {
+			t.Errorf("bunched %v: the call is in the queue: %v", bunched, c.outbox.hasSender())
 		}
 		c.link.Out.End()
 		p.send(handFrame{kind: 1, seq: p.next().seq, body: "{}"})
@@ -341,7 +341,7 @@ func TestBadArgument_EndedMeanwhile(t *testing.T) {
 	} {
 		t.Run(how.name, func(t *testing.T) {
 			c, p := handServer(t, nil)
-			c.bunched.Store(true)
+			c.repliesBatched.Store(true)
 			encoding, release := make(chan struct{}), make(chan struct{})
 			slow := make(chan error, 1)
 			go func() {
@@ -349,10 +349,10 @@ func TestBadArgument_EndedMeanwhile(t *testing.T) {
 				slow <- c.Call(t.Context(), "Arith.Add", Slow{sync.OnceFunc(bad)}, nil)
 			}()
 			<-encoding
-			w := c.waiterOf(1)
+			w := c.clientCallOf(1)
 			how.end(c, p)
 			eventually(t, "the call ended or the client draining", func() bool {
-				return w.state.Load() == awaited || c.inFlight.Err() == inflight.ErrDraining
+				return w.state.Load() == callerWaits || c.inFlight.Err() == inflight.ErrDraining
 			})
 			go func() { // a goaway perhaps; ends with the connection
 				for {

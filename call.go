@@ -48,24 +48,23 @@ func (c *Client) Go(serviceMethod string, args, reply any, done chan *Call) *Cal
 	}
 	if err := c.sendAsync(call); err != nil {
 		call.Seq, call.Error = 0, err
-		c.strobe(call)
+		c.announce(call)
 	}
 	return call
 }
 
-// sendAsync sends call before it returns: args may then be changed.
+// sendAsync sends a call before it returns, so that args may then be changed.
 func (c *Client) sendAsync(call *Call) error {
-	a := &asyncCall{client: c, call: call}
-	a.serviceMethod, a.args = call.ServiceMethod, call.Args
+	cc := &clientCall{serviceMethod: call.ServiceMethod, args: call.Args, reply: call.Reply, async: call}
 	ctx := context.Background()
-	if err := c.prepare(ctx, &a.request, call.Reply); err != nil {
+	if err := c.prepare(ctx, cc); err != nil {
 		return err
 	}
-	return c.send(ctx, &a.request, a, c.crowded())
+	return c.send(ctx, cc, c.batchPays())
 }
 
-// intercepted makes a call through the interceptors. Here they are in nobody's
-// goroutine but ours: if one panics or ends it, that is the call's error.
+// intercepted makes a call through the interceptors, in a goroutine of the
+// Client's. If one of them panics or ends the goroutine, that is the call's error.
 func (c *Client) intercepted(call *Call) {
 	defer c.unannounced.Done()
 	call.Error = &Error{Code: CodeInternal, Where: InClient, Ran: RanMaybe,
@@ -73,57 +72,39 @@ func (c *Client) intercepted(call *Call) {
 	defer func() {
 		p := recover()
 		if p == nil {
-			c.strobe(call)
+			c.announce(call)
 			return
 		}
 		text, stack := fmt.Sprint(p), string(debug.Stack()) // now: p may change before it is logged
 		call.Error = &Error{Code: CodeInternal, Where: InClient, Ran: RanMaybe,
 			Message: fmt.Sprintf("rpc client: calling %s panicked: %.256s", call.ServiceMethod, text)}
-		method := call.ServiceMethod // the call is its caller's from now on
-		c.strobe(call)
+		method := call.ServiceMethod // before the call is announced: then it belongs to its caller
+		c.announce(call)
 		c.report(slog.LevelError, "rpc client: interceptor panicked", "method", method, "panic", text, "stack", stack)
 	}()
 	call.Error = c.Call(context.Background(), call.ServiceMethod, call.Args, call.Reply)
 }
 
-// An asyncCall is a Call that nobody waits for at the moment.
-type asyncCall struct {
-	request
-	client *Client
-	call   *Call
-}
-
-func (a *asyncCall) SetSeq(seq uint64) { a.seq, a.call.Seq = seq, seq }
-
-func (a *asyncCall) target() any { return a.call.Reply }
-
-func (a *asyncCall) deliver(_ Metadata, err error) {
-	a.call.Error = err
-	a.client.strobe(a.call)
-}
-
-func (a *asyncCall) recall() bool { return false } // its caller may know already
-
-// strobe announces that call is done, without blocking.
-func (c *Client) strobe(call *Call) {
-	if c.announce(call, nil) {
+// announce sends a call that is done on its Done channel, without blocking.
+func (c *Client) announce(call *Call) {
+	if c.sendDone(call, nil) {
 		return
 	}
 	c.unannounced.Add()
 	go func() { // ends when the call is received or the Client closed; Shutdown waits
 		defer c.unannounced.Done()
-		c.announce(call, c.closed)
+		c.sendDone(call, c.closed)
 	}()
 }
 
-// announce sends call on its Done channel, and reports false if it can't until
-// end is closed; with a nil end it does not wait. A program that has closed the
-// channel would have the sender panic, which reads for all calls: it is logged.
-func (c *Client) announce(call *Call, end <-chan struct{}) (announced bool) {
+// sendDone sends a call on its Done channel, and reports false if nobody receives
+// it before end is closed; with a nil end it does not wait. If the program has
+// closed the channel, that is logged: a panic would end the reader, and so all calls.
+func (c *Client) sendDone(call *Call, end <-chan struct{}) (sent bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.report(slog.LevelError, "rpc client: call not announced: its Done channel is closed", "method", call.ServiceMethod)
-			announced = true
+			sent = true
 		}
 	}()
 	select {

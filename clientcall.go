@@ -1,0 +1,313 @@
+package geerpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"geerpc/codec"
+	"geerpc/internal/inflight"
+	"geerpc/internal/link"
+)
+
+// A clientCall is a call as its caller waits for it: what is sent, where the reply
+// goes, and how it ended. Of a call made by Go, nobody waits for it.
+//
+// It belongs to its caller, except that
+//   - the sender owns it while it encodes it,
+//   - whoever has claimed it from the table of calls in flight may write the reply
+//     and must deliver the call, once.
+//
+// It is two cache lines. The sender needs the first, the reader the second.
+type clientCall struct {
+	state         atomic.Uint32
+	seq           uint64 // 0: never in flight
+	serviceMethod string
+	args          any
+	expires       time.Duration // a time of nanotime; 0: never
+	metadata      Metadata
+
+	reply   any // what the reply is decoded into; nil skips it
+	replyMD Metadata
+	err     error
+	done    chan struct{} // capacity 2: receives when the call is delivered and, in callerWaits, encoded
+	async   *Call         // of Go; nil: the caller waits on done
+}
+
+// The state of a clientCall says whether the sender has it. Without the outbox, it
+// is notQueued all the time.
+//
+//	notQueued ──→ queued ──→ encoding ──→ notQueued or unsent
+//	                │ │          │            ↑
+//	                │ │          └─→ callerWaits
+//	                │ └─→ unsent (the connection has gone)
+//	                └───→ abandoned (the caller has gone)
+const (
+	notQueued   = iota // not with the sender; the call may have been sent
+	unsent             // not with the sender; the call was not sent
+	queued             // in the outbox
+	encoding           // being encoded
+	callerWaits        // the same, and its caller waits for the end of that
+	abandoned          // in the outbox, but the sender must skip it
+)
+
+func newClientCall() any { return &clientCall{done: make(chan struct{}, 2)} }
+
+// reset makes the call ready to be used again.
+func (call *clientCall) reset() { *call = clientCall{done: call.done} }
+
+// SetSeq implements inflight.Call.
+func (call *clientCall) SetSeq(seq uint64) {
+	call.seq = seq
+	if call.async != nil {
+		call.async.Seq = seq
+	}
+}
+
+// deliver ends a call. It does not block, because the reader calls it.
+func (c *Client) deliver(call *clientCall, md Metadata, err error) {
+	if call.async != nil {
+		call.async.Error = err
+		c.announce(call.async)
+		return
+	}
+	call.replyMD, call.err = md, err
+	call.done <- struct{}{}
+}
+
+// retract takes back what is being delivered, because the sender knows better. It
+// reports false if it is too late: the caller of Go may have seen it.
+func (call *clientCall) retract() bool {
+	if call.async != nil {
+		return false
+	}
+	<-call.done
+	return true
+}
+
+// invoke makes a call and waits for it.
+func (c *Client) invoke(ctx context.Context, serviceMethod string, args, reply any) error {
+	call := c.callPool.Get().(*clientCall)
+	call.serviceMethod, call.args, call.reply = serviceMethod, args, reply
+	err := c.prepare(ctx, call)
+	switch {
+	case err != nil:
+	case c.batchPays():
+		c.enqueue(call)
+	default:
+		err = c.send(ctx, call, false)
+	}
+	reusable := true
+	if err == nil {
+		reusable, err = c.await(ctx, call)
+	}
+	if call.replyMD != nil {
+		putReplyMetadata(ctx, call.replyMD)
+	}
+	if reusable {
+		call.reset()
+		c.callPool.Put(call)
+	}
+	return err
+}
+
+// prepare completes a call, and waits until there is room for it.
+func (c *Client) prepare(ctx context.Context, call *clientCall) error {
+	if ctx == nil { // from an interceptor
+		return errNilContext
+	}
+	if err := checkReply(call.reply, c.opt.CodecType); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return contextError(err, InClient, RanNever)
+	}
+	if c.link.Extended() {
+		if call.metadata = callMetadata(ctx); call.metadata != nil {
+			if err := call.metadata.validate(); err != nil {
+				return &Error{Code: CodeInvalidArgument, Message: err.Error(), Where: InClient, Ran: RanNever}
+			}
+		}
+		if deadline, ok := ctx.Deadline(); ok {
+			call.expires = nanotime() + max(time.Until(deadline), 1)
+		}
+	}
+	return notAdded(c.inFlight.Admit(ctx))
+}
+
+// batchPays reports whether other calls are being made, so that sending them
+// together pays.
+func (c *Client) batchPays() bool {
+	return c.repliesBatched.Load() || c.outbox.hasSender() || c.inFlight.Len() > 0
+}
+
+// send sends a call from its caller's goroutine. If it fails, the call was never
+// sent and will not be delivered.
+func (c *Client) send(ctx context.Context, call *clientCall, yield bool) error {
+	returned := false
+	defer func() {
+		if !returned { // the arguments have ended the caller's goroutine
+			c.inFlight.Claim(call.seq)
+		}
+	}()
+	err := c.sendNow(ctx, call)
+	for err == inflight.ErrFull { // others were faster
+		if err = notAdded(c.inFlight.Admit(ctx)); err == nil {
+			err = c.sendNow(ctx, call)
+		}
+	}
+	returned = true
+	// If the connection has ended meanwhile, the call is delivered as one that
+	// may have run. It has not.
+	if err != nil && (call.seq == 0 || c.inFlight.Claim(call.seq) != nil || call.retract()) {
+		return err
+	}
+	c.link.Flush(yield)
+	return nil
+}
+
+// sendNow waits for the write turn, under ctx, and puts a call.
+func (c *Client) sendNow(ctx context.Context, call *clientCall) error {
+	if err := c.link.Out.Begin(ctx); err != nil {
+		return c.notSent(ctx, err)
+	}
+	defer c.link.Out.End()
+	return c.put(call, false)
+}
+
+// put adds a call to those in flight and encodes it. The caller holds the write
+// turn. If put fails, nothing of the call is sent; where a codec has written half of
+// it, the connection ends. A call that has a seq by then is in flight, and the caller
+// of put must claim it, unless the end of the connection has done so.
+func (c *Client) put(call *clientCall, queued bool) error {
+	h := codec.Header{ServiceMethod: call.serviceMethod}
+	f := h.Frame()
+	f.Metadata = call.metadata
+	if call.expires != 0 {
+		if f.Timeout = int64(call.expires - nanotime()); f.Timeout <= 0 {
+			return contextError(context.DeadlineExceeded, InClient, RanNever)
+		}
+	}
+	if err := c.inFlight.Add(call, queued); err != nil {
+		return notAdded(err)
+	}
+	h.Seq = call.seq
+	if err := c.link.Put(h, call.args); err != nil {
+		return c.notSent(context.Background(), err)
+	}
+	return nil
+}
+
+// await waits until a call is delivered or ctx ends. It reports whether call may
+// be used again.
+func (c *Client) await(ctx context.Context, call *clientCall) (reusable bool, err error) {
+	if ctx.Done() == nil { // cheaper than a select
+		<-call.done
+	} else {
+		select {
+		case <-call.done:
+		case <-ctx.Done():
+			return c.abandon(ctx, call)
+		}
+	}
+	state := call.reclaim()
+	if state == unsent {
+		call.err = c.correctUnsent(call.err)
+	}
+	return state != abandoned, call.err
+}
+
+// abandon is await for a caller whose ctx has ended.
+func (c *Client) abandon(ctx context.Context, call *clientCall) (reusable bool, err error) {
+	switch call.reclaim() {
+	case abandoned: // it may stay in the outbox for long, and must not keep the arguments
+		call.serviceMethod, call.args, call.metadata, call.reply = "", nil, nil, nil
+		return false, contextError(ctx.Err(), InClient, RanNever)
+	case unsent:
+		<-call.done
+		return true, contextError(ctx.Err(), InClient, RanNever)
+	}
+	if !c.inFlight.Abandon(call.seq) {
+		<-call.done // the reply is being decoded already
+		return true, call.err
+	}
+	// A server that was sent the deadline needs no cancellation when it has passed.
+	if _, sent := ctx.Deadline(); c.link.PeerHandles(codec.Cancel) && !(sent && ctx.Err() == context.DeadlineExceeded) {
+		c.link.Post(link.Control{Kind: codec.Cancel, Seq: call.seq})
+	}
+	return true, contextError(ctx.Err(), OnLink, RanMaybe)
+}
+
+// reclaim takes a call from the sender, and waits if it is being encoded. It returns
+// the state: notQueued, unsent, or abandoned if the sender has not had it yet, which
+// then still holds the call.
+func (call *clientCall) reclaim() (state uint32) {
+	for {
+		switch state := call.state.Load(); state {
+		case notQueued, unsent, abandoned:
+			return state
+		case queued:
+			if call.state.CompareAndSwap(queued, abandoned) {
+				return abandoned
+			}
+		case encoding:
+			if call.state.CompareAndSwap(encoding, callerWaits) {
+				<-call.done
+				if call.state.Load() == callerWaits { // that was the delivery, not the sender
+					<-call.done
+					call.done <- struct{}{}
+				}
+			}
+		}
+	}
+}
+
+// notAdded returns the error of a call that the table of calls in flight has not
+// taken because of err. ErrFull stays, because the call is tried again.
+func notAdded(err error) error {
+	switch err {
+	case nil, inflight.ErrFull:
+		return err
+	case inflight.ErrClosed:
+		return ErrShutdown
+	case inflight.ErrDraining:
+		return newError(CodeUnavailable, InClient, RanNever, "rpc client: being shut down", ErrShutdown)
+	}
+	return contextError(err, InClient, RanNever)
+}
+
+// notSent returns the error of a call that could not be sent because of err.
+func (c *Client) notSent(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return contextError(err, InClient, RanNever)
+	case c.link.Cause() != nil:
+		return newError(CodeUnavailable, OnLink, RanNever, "rpc client: not sent", fmt.Errorf("%w: %w", ErrShutdown, c.link.Cause()))
+	case err == link.ErrGoawaySent:
+		return newError(CodeUnavailable, InClient, RanNever, "rpc client", errShuttingDown)
+	case errors.Is(err, codec.ErrDefinitions):
+		return newError(CodeResourceExhausted, InClient, RanNever, "rpc client: arguments, for the server's Server.MaxDefinitionBytes", err)
+	case errors.Is(err, codec.ErrTooLarge):
+		return newError(CodeResourceExhausted, InClient, RanNever, "rpc client: arguments, for the server's Server.MaxMessageBytes", err)
+	}
+	return newError(CodeInvalidArgument, InClient, RanNever, "rpc client: encoding the arguments", err)
+}
+
+var errShuttingDown = fmt.Errorf("%w: it is being shut down", ErrShutdown)
+
+// correctUnsent returns the error of a call that was not sent, and was delivered with
+// err: by the sender, or before by the reader, which could not know that.
+func (c *Client) correctUnsent(err error) error {
+	if e, ok := err.(*Error); ok && e.Ran == RanNever || err == ErrShutdown {
+		return err
+	}
+	if cause := c.link.Cause(); cause != nil {
+		return c.notSent(context.Background(), cause)
+	}
+	return errGuessed
+}
+
+var errGuessed error = &Error{Code: CodeInternal, Where: OnLink, Ran: RanNever,
+	Message: "rpc client: the server answered before the arguments were encoded, and they could not be"}
