@@ -41,7 +41,7 @@ func TestD167_ShutdownWaitsForReceivers(t *testing.T) {
 					if call.Error != nil || call.Reply.(*Reply).C != 3 {
 						t.Errorf("%v, %v", call.Reply, call.Error)
 					}
-				case <-time.After(10 * time.Second):
+				case <-time.After(10 * time.Second): // instead of hanging
 					t.Fatal("a call that was answered is never received")
 				}
 			}

@@ -176,7 +176,7 @@ func TestD112_ConnectTimeout(t *testing.T) {
 		if !ok {
 			return nil, errors.New("no deadline")
 		}
-		time.Sleep(time.Until(deadline) - time.Millisecond/2)
+		time.Sleep(time.Until(deadline) - time.Millisecond/2) // as late as a net.Dialer may be
 		return nil, &net.OpError{Op: "dial", Net: network, Err: os.ErrDeadlineExceeded}
 	}
 	hasty := func(ctx context.Context, network, address string) (net.Conn, error) {

@@ -14,7 +14,7 @@ import (
 type slowHandler struct{ slog.Handler }
 
 func (h slowHandler) Handle(ctx context.Context, r slog.Record) error {
-	time.Sleep(time.Millisecond)
+	time.Sleep(time.Millisecond) // in which the value changes: what is looked for is a race
 	return h.Handler.Handle(ctx, r)
 }
 

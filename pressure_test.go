@@ -64,7 +64,7 @@ func TestD33_ClientNeverReads(t *testing.T) {
 				select {
 				case <-ended:
 					open = false
-				case <-time.After(20 * time.Millisecond):
+				case <-time.After(20 * time.Millisecond): // between two looks at the heap
 				}
 				most = max(most, heapInUse()-before)
 				var reply Reply

@@ -129,7 +129,7 @@ func TestE173_BodyOfAnErrorExits(t *testing.T) {
 	select {
 	case err := <-done:
 		wantError(t, err, CodeUnknown, InMethod, RanYes)
-	case <-time.After(patient):
+	case <-time.After(patient): // instead of hanging
 		t.Error("the call hangs")
 	}
 	eventually(t, "the connection ends", func() bool { return !client.IsAvailable() })

@@ -53,7 +53,7 @@ func pass(from, to net.Conn, perSecond int) {
 	for {
 		n, err := from.Read(buf)
 		if perSecond > 0 {
-			<-time.After(time.Duration(n) * time.Second / time.Duration(perSecond))
+			<-time.After(time.Duration(n) * time.Second / time.Duration(perSecond)) // a link that is slow, between real sockets
 		}
 		if _, failed := to.Write(buf[:n]); failed != nil || err != nil && err != io.EOF {
 			from.Close()

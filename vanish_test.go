@@ -68,7 +68,7 @@ func TestD30_ClientVanishes(t *testing.T) {
 				if err != context.Canceled {
 					t.Errorf("the method's context: %v", err)
 				}
-			case <-time.After(10 * time.Second):
+			case <-time.After(10 * time.Second): // instead of hanging
 				t.Error("the method's context never ended")
 			}
 		})
@@ -346,7 +346,7 @@ func TestD121_AddressThatEndsTheGoroutine(t *testing.T) {
 	select {
 	case <-call.Done:
 		wantError(t, call.Error, CodeUnavailable, OnLink, RanMaybe)
-	case <-time.After(patient):
+	case <-time.After(patient): // instead of hanging
 		t.Error("the call has no end")
 	}
 }

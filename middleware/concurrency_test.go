@@ -110,7 +110,7 @@ func wantSlots(t *testing.T, c *Concurrency, want int) {
 func TestConcurrency_LeavesAsGranted(t *testing.T) {
 	c := &Concurrency{Limit: 3, Queue: 100, QueueTime: 100 * time.Microsecond}
 	f := c.Intercept(func(context.Context, string, any, any) error {
-		time.Sleep(rand.N(100 * time.Microsecond))
+		time.Sleep(rand.N(100 * time.Microsecond)) // what is looked for is a race of real timers
 		return nil
 	})
 	together(50, func(int) {

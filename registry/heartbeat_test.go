@@ -47,11 +47,7 @@ func TestHeartbeatOverHTTP(t *testing.T) {
 	if reg.Err() != nil || list(r) != "tcp@a:1" {
 		t.Fatalf("after Heartbeat has returned: %v, list %q", reg.Err(), list(r))
 	}
-	for deadline := time.Now().Add(10 * time.Second); open.Load() != 0; <-time.After(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the connection is kept open between beats")
-		}
-	}
+	eventually(t, "the connection is closed between beats", func() bool { return open.Load() == 0 })
 	if err := reg.Close(); err != nil || list(r) != "" {
 		t.Fatalf("A25, after Close: %v, list %q", err, list(r))
 	}

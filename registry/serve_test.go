@@ -55,7 +55,7 @@ func serve(t *testing.T, c Config, services ...any) *running {
 // eventually waits until a condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !holds(); <-time.After(time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); !holds(); <-time.After(time.Millisecond) { // between two looks; nothing says when it holds
 		if time.Now().After(deadline) {
 			t.Fatalf("not within ten seconds: %s", what)
 		}
@@ -88,7 +88,7 @@ func TestServe(t *testing.T) {
 	var reply int
 	s.OnShutdown(func(ctx context.Context) { // at the same time as Serve's own
 		for list(r) != "" && ctx.Err() == nil {
-			<-time.After(time.Millisecond)
+			<-time.After(time.Millisecond) // between two looks
 		}
 		if err := client.Call(ctx, "Arith.Double", 21, &reply); err != nil || reply != 42 {
 			t.Errorf("a call meanwhile: %d, %v", reply, err)

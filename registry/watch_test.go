@@ -226,9 +226,9 @@ func TestWatchOverHTTP(t *testing.T) {
 		answers <- read(t, resp)
 	}()
 	for deadline := time.Now().Add(10 * time.Second); r.pageInfo().Watchers == 0 && time.Now().Before(deadline); {
-		<-time.After(time.Millisecond)
+		<-time.After(time.Millisecond) // between two looks: the connection is real
 	}
-	<-time.After(2 * server.Config.WriteTimeout)
+	<-time.After(2 * server.Config.WriteTimeout) // a real connection outlasts it
 	begin := time.Now()
 	ask(r, http.MethodPost, "tcp@a:1", "")
 	got, ok := <-answers

@@ -34,7 +34,7 @@ func (t Tally) Sum(args Pair, reply *int) error {
 
 // Wait outlasts any time limit of these tests.
 func (t Tally) Wait(ms int, _ *int) error {
-	<-time.After(time.Duration(ms) * time.Millisecond)
+	<-time.After(time.Duration(ms) * time.Millisecond) // a program over real sockets
 	return nil
 }
 

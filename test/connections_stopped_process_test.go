@@ -99,7 +99,7 @@ func sleepProcess(t *testing.T, cmd *exec.Cmd) {
 	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	<-time.After(stoppedFor)
+	<-time.After(stoppedFor) // the process that is stopped has real clocks
 	if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func TestD129_StoppedProcess(t *testing.T) {
 			if err := client.Call(context.Background(), "Arith.Add", Args{1, 2}, new(Reply)); err != nil {
 				t.Fatal(err)
 			}
-			<-time.After(2 * stoppedRead)
+			<-time.After(2 * stoppedRead) // in the other process, too
 		}
 		if err := client.Call(context.Background(), "Arith.Add", Args{1, 2}, new(Reply)); err != nil {
 			t.Error(err)
@@ -143,7 +143,7 @@ func TestD129_StoppedProcess(t *testing.T) {
 			if got := hear(); got != "called: <nil>" {
 				t.Fatal(got)
 			}
-			<-time.After(3 * stoppedPing)
+			<-time.After(3 * stoppedPing) // in the other process, too
 		}
 	})
 }

@@ -60,7 +60,7 @@ func (c Calc) Plus(p Pair, sum *int) error {
 
 // Nap adds, after X fifths of a second.
 func (c Calc) Nap(p Pair, sum *int) error {
-	time.Sleep(time.Duration(p.X) * time.Second / 5)
+	time.Sleep(time.Duration(p.X) * time.Second / 5) // a process of its own, over real sockets
 	*sum = p.X + p.Y
 	return nil
 }

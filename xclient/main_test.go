@@ -261,7 +261,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatal("never came true: ", what)
 		}
-		<-time.After(time.Millisecond)
+		<-time.After(time.Millisecond) // between two looks; nothing says when it comes true
 	}
 }
 

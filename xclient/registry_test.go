@@ -90,7 +90,7 @@ func wantListed(t *testing.T, d *xclient.GeeRegistryDiscovery, addrs ...string) 
 			return
 		}
 		select {
-		case <-time.After(time.Millisecond):
+		case <-time.After(time.Millisecond): // between two looks, at a real registry
 		case <-ctx.Done():
 			t.Fatalf("the list is %q, %v; want %q", got, err, addrs)
 		}

@@ -39,7 +39,7 @@ func put(ctx context.Context, t *Table[*call], c *call, writeTurn *sync.Mutex) (
 // eventually waits until ok reports true.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) { // between two looks; nothing says when it comes true
 		if time.Now().After(deadline) {
 			t.Fatalf("timeout: %s", what)
 		}

@@ -195,7 +195,7 @@ func TestC155_MutexInTheReply(t *testing.T) {
 		if v != 7 {
 			t.Errorf("the value is %d", v)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(10 * time.Second): // instead of hanging: a mutex stops a bubble's time
 		t.Error("the mutex has forgotten who waits for it")
 	}
 }

@@ -236,7 +236,7 @@ func TestD101_WrappersAreNotCutShort(t *testing.T) {
 	w.Write(make([]byte, total))
 	w.End()
 	w.Flush(false)
-	<-time.After(limit * 9 / 10)
+	<-time.After(limit * 9 / 10) // a real socket is full for as long
 	got := make([]byte, total)
 	if n, err := io.ReadFull(far, got); err != nil {
 		t.Fatal(n, err, w.Err())
@@ -316,7 +316,7 @@ func TestD101_WrapperWithADeadlineOfItsOwn(t *testing.T) {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Error(err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(5 * time.Second): // instead of hanging: the socket is real
 		t.Error("it never failed")
 		w.Fail(io.EOF)
 	}

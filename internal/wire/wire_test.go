@@ -112,7 +112,7 @@ type slowConn struct {
 
 func (c *slowConn) Write(p []byte) (int, error) {
 	c.writes.Add(1)
-	time.Sleep(time.Millisecond)
+	time.Sleep(time.Millisecond) // a write takes time, in which callers gather
 	return c.data.Write(p)
 }
 

@@ -217,14 +217,14 @@ func (c *caller) wait(client *geerpc.Client, call *geerpc.Call, what string, lax
 	select {
 	case <-call.Done:
 		return call.Error
-	case <-time.After(patience):
+	case <-time.After(patience): // instead of hanging
 	}
 	if lax {
 		client.Close()
 		select {
 		case <-call.Done:
 			return call.Error
-		case <-time.After(patience):
+		case <-time.After(patience): // instead of hanging
 		}
 	}
 	c.ledger.fault("hung", fmt.Sprintf("a call by Go has no end: %s, flipped %v, available %v", what, lax, client.IsAvailable()))

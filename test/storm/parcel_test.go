@@ -147,7 +147,7 @@ func (d *Depot) Handle(ctx context.Context, p *Parcel, reply *Parcel) error {
 			return ctx.Err()
 		}
 	case taskDeaf:
-		<-time.After(p.For)
+		<-time.After(p.For) // what is deaf does not look at its context
 	case taskFail:
 		return errTask
 	case taskPanic:

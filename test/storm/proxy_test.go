@@ -180,16 +180,16 @@ func (w weather) befall(to, from net.Conn, data []byte, before, passed int) bool
 		}
 		return false
 	case due(w.stall):
-		<-time.After(time.Duration(rand.IntN(2000)) * time.Millisecond)
+		<-time.After(time.Duration(rand.IntN(2000)) * time.Millisecond) // the weather is real
 	}
 	if due(w.flip) {
 		data[rand.IntN(len(data))] ^= 1 << rand.IntN(8)
 	}
 	if w.delay > 0 {
-		<-time.After(w.delay)
+		<-time.After(w.delay) // as is this
 	}
 	if w.bytesPerSecond > 0 {
-		<-time.After(time.Duration(len(data)) * time.Second / time.Duration(w.bytesPerSecond))
+		<-time.After(time.Duration(len(data)) * time.Second / time.Duration(w.bytesPerSecond)) // and this
 	}
 	return true
 }

@@ -150,7 +150,7 @@ func (s *stage) stop() {
 func (s *stage) weather(ctx context.Context) {
 	for ctx.Err() == nil {
 		select {
-		case <-time.After(time.Duration(500+random.IntN(3000)) * time.Millisecond):
+		case <-time.After(time.Duration(500+random.IntN(3000)) * time.Millisecond): // between two storms, in real time
 		case <-ctx.Done():
 		}
 		s.stop()
