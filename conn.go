@@ -193,12 +193,3 @@ func (s *slots) free(n int) {
 	default: // the reader is going to look anyway
 	}
 }
-
-// signal wakes the goroutine that receives on c, a channel of capacity one, now
-// or when it looks next.
-func signal(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
