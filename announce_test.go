@@ -34,7 +34,7 @@ func TestD167_ShutdownWaitsForReceivers(t *testing.T) {
 			eventually(t, "all are answered", func() bool { return answered.Load() == calls })
 			ended := make(chan error, 1)
 			go func() { ended <- c.Shutdown(t.Context()) }()
-			<-c.gone
+			<-c.ended
 			for range calls {
 				select {
 				case call := <-done:
@@ -61,7 +61,7 @@ func TestD167_ShutdownWithoutReceiver(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- c.Shutdown(ctx) }()
-	<-c.gone
+	<-c.ended
 	cancel()
 	if err := <-ended; err != context.Canceled {
 		t.Errorf("Shutdown returned %v", err)

@@ -18,19 +18,17 @@ type Call struct {
 }
 
 // Go makes a call without waiting for its reply. When the call is done, it is
-// sent on done, which may be shared by calls; if done is nil, a new channel is
-// made. A done channel that is full or unbuffered holds up nobody else: the
-// call waits for its receiver. Shutdown waits for that too, within its context.
-// Close does not: a call that finds no receiver when the Client is closed, be it
-// done or ended by Close, is never received, so give done room for all calls, or
-// receive on it until none is left before you close the Client. A done channel
-// that is closed costs the call, which the Logger hears of.
+// sent on done, which calls may share; if done is nil, a new channel is made. If
+// done is full or unbuffered, the call waits for its receiver, and delays no other
+// call. Shutdown waits for that, within its context, but Close does not: a call that
+// has no receiver when the Client is closed is never received. So give done room for
+// all calls, or receive them all before you close the Client. If the program has
+// closed done, the call is lost, and that is logged.
 //
 // Calls that one goroutine makes with Go are sent in that order, and args may be
-// changed once Go has returned. With Option.Interceptors neither is so: they may
-// wait, or make a call again, so each call passes them on a goroutine of its own.
-// Use Call, one after the other, where a Server that is Ordered must keep the
-// order.
+// changed once Go has returned. With Option.Interceptors neither holds: an
+// interceptor may wait, or make a call again, so each call runs through them on a
+// goroutine of its own. If a Server that is Ordered must keep the order, use Call.
 //
 // Go waits for its args to be encoded, and may wait until the connection has room
 // for the call. There is no context: to limit the time use Call. (An
@@ -93,7 +91,7 @@ func (c *Client) announce(call *Call) {
 	c.unannounced.Add()
 	go func() { // ends when the call is received or the Client closed; Shutdown waits
 		defer c.unannounced.Done()
-		c.sendDone(call, c.closed)
+		c.sendDone(call, c.closeCalled)
 	}()
 }
 

@@ -20,19 +20,20 @@ import (
 )
 
 // A Client is one connection to a server. It may be used by any number of
-// goroutines, whose calls share it, and it never reconnects: when the
-// connection has gone every new call fails with ErrShutdown. (An xclient.XClient
-// reconnects, with a single server as well.)
+// goroutines, whose calls share it. It never reconnects: when the connection has
+// ended, every new call fails with ErrShutdown. (An xclient.XClient reconnects,
+// with a single server as well.)
 //
-// A Client is made by Dial and its relatives and ends with Close.
+// Dial and its relatives make a Client, and Close ends it.
 type Client struct {
 	opt    Option
 	link   *link.Link
-	server string        // its address; asked for once, because the connection may be a user's
-	call   CallFunc      // invoke, in the interceptors
-	done   chan struct{} // closed when nothing is read any more
-	gone   chan struct{} // closed when done is, or soon after the connection's end
-	closed chan struct{} // closed by Close
+	server string   // its address; asked for once, because the connection may be a user's
+	call   CallFunc // invoke, in the interceptors
+
+	closeCalled   chan struct{} // closed by Close
+	readerStopped chan struct{} // closed when nothing is read any more
+	ended         chan struct{} // closed when all calls have been ended: with readerStopped, or a second after the connection's end
 
 	inFlight *inflight.Table[*clientCall]
 	callPool sync.Pool // of the Client, not of the process: a channel made in a synctest bubble must not leave it
@@ -58,17 +59,16 @@ var (
 // ErrShutdown. It returns when nothing of the Client is left running, or
 // ErrShutdown at once if Close has been called before.
 //
-// A connection whose own Close does not return, or does not end its Read, as is
-// the case for many files, does not keep Close for longer than a second: the
-// calls are ended all the same, and what is left ends when the connection lets
-// it go.
+// If the connection's own Close does not return, or does not end its Read, as with
+// many files, Close returns after a second: all calls have ended by then, and the
+// goroutine that reads ends when the connection lets it.
 func (c *Client) Close() error {
 	if !c.inFlight.Close() {
 		return ErrShutdown
 	}
-	close(c.closed)
+	close(c.closeCalled)
 	c.link.Fail(ErrShutdown)
-	<-c.gone
+	<-c.ended
 	c.reports.Wait(report.Grace)
 	return nil
 }
@@ -78,7 +78,7 @@ func (c *Client) report(level slog.Level, text string, args ...any) {
 	c.reports.Log(c.opt.Logger, level, text, args...)
 }
 
-// IsAvailable tells whether the Client takes new calls: it has not been closed,
+// IsAvailable reports whether the Client takes new calls: it has not been closed,
 // the connection is there, and the server is not shutting down.
 func (c *Client) IsAvailable() bool {
 	return c.inFlight.Err() == nil
@@ -88,14 +88,14 @@ func (c *Client) IsAvailable() bool {
 // reply is decoded into reply, a pointer; nil drops it.
 //
 // When ctx ends, Call returns at once with an error for which
-// errors.Is(err, ctx.Err()) holds, and the server is told: the deadline goes
-// with the call and a cancellation is sent after it. Once Call has returned,
-// args and reply are not touched any more; it waits, if it has to, for its own
-// args to be encoded and its own reply to be decoded.
+// errors.Is(err, ctx.Err()) holds. The server learns of it, because the deadline is
+// sent with the call, and a cancellation after it. Once Call has returned, args and
+// reply are not used any more; if necessary, Call waits until its args have been
+// encoded, or its reply decoded.
 //
 // So an argument that encodes itself must not wait for anything, nor call the
 // same Client: meanwhile nothing else is sent on the connection. All other calls
-// wait, under their contexts, and so do pings, for which the server closes the
+// wait, under their contexts, and so do pings, without which the server closes the
 // connection in the end.
 func (c *Client) Call(ctx context.Context, serviceMethod string, args, reply any) error {
 	if ctx == nil {
@@ -147,7 +147,7 @@ func (c *Client) receive() {
 // steps are deferred because the connection and the codec may be a user's, and end
 // our goroutine when they are closed.
 func (c *Client) finish(err error) {
-	defer close(c.done)
+	defer close(c.readerStopped)
 	defer c.link.Close()
 	defer func() { c.terminate(c.link.Cause()) }()
 	c.link.Fail(usercode.Error(err))

@@ -17,8 +17,8 @@ import (
 //
 // It belongs to its caller, except that
 //   - the sender owns it while it encodes it,
-//   - whoever has claimed it from the table of calls in flight may write the reply
-//     and must deliver the call, once.
+//   - the goroutine that has claimed it from the table of calls in flight may write
+//     the reply, and must deliver the call, once.
 //
 // It is two cache lines. The sender needs the first, the reader the second.
 type clientCall struct {

@@ -119,10 +119,10 @@ func newClient(ctx context.Context, opt Option, connect connectFunc) (*Client, e
 	ctx, cancel := opt.connectContext(ctx)
 	defer cancel()
 	c := &Client{
-		opt:    opt,
-		done:   make(chan struct{}),
-		gone:   make(chan struct{}),
-		closed: make(chan struct{}),
+		opt:           opt,
+		closeCalled:   make(chan struct{}),
+		readerStopped: make(chan struct{}),
+		ended:         make(chan struct{}),
 	}
 	c.callPool.New = newClientCall
 	o := &opening{outcome: make(chan error), abandoned: make(chan struct{})}
@@ -166,7 +166,7 @@ func (c *Client) awaitOpen(ctx context.Context, o *opening) error {
 	select {
 	case err := <-o.outcome:
 		return err
-	case <-c.gone:
+	case <-c.ended:
 		close(o.abandoned)
 		return handshakeError(ctx, c.link.Cause())
 	case <-ctx.Done():
@@ -240,11 +240,11 @@ func (c *Client) open(ctx context.Context, connect connectFunc) (err error) {
 // awaitReader waits for the end of the reader when the connection has been closed. If
 // closing does not end a Read or a Write, awaitReader ends the calls without it.
 func (c *Client) awaitReader() {
-	defer close(c.gone)
+	defer close(c.ended)
 	grace := time.NewTimer(closeGrace)
 	defer grace.Stop()
 	select {
-	case <-c.done:
+	case <-c.readerStopped:
 	case <-grace.C:
 		c.terminate(c.link.Cause())
 	}

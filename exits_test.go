@@ -80,7 +80,7 @@ func TestA11_DoneAfterConnectionLost(t *testing.T) {
 	call := c.Go("Arith.Add", Args{}, nil, make(chan *Call))
 	p.next()
 	p.conn.Close()
-	<-c.done
+	<-c.readerStopped
 	wantError(t, (<-call.Done).Error, CodeUnavailable, OnLink, RanMaybe)
 }
 

@@ -26,7 +26,7 @@ func TestD117_HookHangs(t *testing.T) {
 		if err := e.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > time.Minute+closeGrace {
 			t.Errorf("Shutdown: %v after %v", err, time.Since(begin))
 		}
-		<-client.done
+		<-client.readerStopped
 		if err := e.Shutdown(context.Background()); err != nil {
 			t.Errorf("Shutdown again: %v", err)
 		}

@@ -8,14 +8,13 @@ import (
 	"geerpc/internal/link"
 )
 
-// Ping asks the server whether it is there and waits until it says so. It
-// returns nil then, and otherwise the error that a call would: that ctx has
-// ended, or the connection. A server that does not know pings, as those of
-// GeeRPC's first version, is not asked: the error's code is CodeUnimplemented.
+// Ping asks the server whether it is there, and waits for the answer. If ctx ends
+// before, or the connection, it returns the error that a call would. If the server
+// does not know pings, as those of GeeRPC's first version, Ping asks nothing and
+// fails with CodeUnimplemented.
 //
-// It is not necessary to call Ping for the connection's sake, see
-// Option.PingInterval. No method runs, and no slot is taken among the calls in
-// flight.
+// A ping runs no method, and takes no slot among the calls in flight. There is no
+// need to call Ping to keep the connection alive, see Option.PingInterval.
 func (c *Client) Ping(ctx context.Context) error {
 	switch {
 	case ctx == nil:
@@ -32,21 +31,21 @@ func (c *Client) Ping(ctx context.Context) error {
 	select {
 	case <-answered:
 		return nil
-	case <-c.gone:
+	case <-c.ended:
 		return newError(CodeUnavailable, OnLink, RanNever, "rpc client: ping", c.link.Cause())
 	case <-ctx.Done():
 		return contextError(ctx.Err(), OnLink, RanNever)
 	}
 }
 
-// pings are those who wait for the server's next pong. One pong is for all of
-// them, as one ping is.
+// pings are the calls of Ping that wait for the server's next pong. One ping asks
+// for all of them, and one pong answers all.
 type pings struct {
 	mu   sync.Mutex
-	next chan struct{} // closed by the next pong; nil: nobody waits
+	next chan struct{} // closed by the next pong; nil if no Ping waits
 }
 
-// await returns what the next pong closes.
+// await returns a channel that the next pong closes.
 func (p *pings) await() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -56,7 +55,7 @@ func (p *pings) await() <-chan struct{} {
 	return p.next
 }
 
-// answered is for a pong.
+// answered ends the waiting, when a pong has come.
 func (p *pings) answered() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -218,7 +218,7 @@ func (c *Client) Shutdown(ctx context.Context) error {
 	c.drain()
 	var err error
 	select {
-	case <-c.gone:
+	case <-c.ended:
 		err = c.unannounced.Wait(ctx)
 	case <-ctx.Done():
 		err = ctx.Err()

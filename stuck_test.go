@@ -107,7 +107,7 @@ func TestD107_EndsOfStuckConn(t *testing.T) {
 			}
 		}, 3*time.Second + closeGrace},
 		"silence": {func(t *testing.T, c *Client) {
-			<-c.gone
+			<-c.ended
 		}, DefaultPingInterval + DefaultPingTimeout + closeGrace},
 	}
 	for name, how := range ends {

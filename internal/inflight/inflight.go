@@ -8,13 +8,12 @@
 //	    ErrFull        Abandon: the caller has gone. The slot stays taken
 //	                   until the reply is there.
 //
-// Whoever takes a call out of the table owns it: of the reply, the caller that
-// gives up and the end of the connection, one gets it. What a call is, the table
-// does not know.
+// The reply, a caller that gives up and the end of the connection race for a call.
+// One of them takes it out of the table, and owns it from then on. The table does
+// not know what a call is.
 //
-// One goroutine at a time adds calls: the holder of the connection's write turn.
-// So the lock is contended by the goroutine that sends and the one that reads, and
-// not by every caller.
+// Only the holder of the connection's write turn adds calls. So the goroutine that
+// sends and the one that reads contend for the lock, but not every caller.
 package inflight
 
 import (

@@ -204,7 +204,7 @@ func TestSlowArgument_AnsweredMeanwhile(t *testing.T) {
 func TestQueuedBehindTheEnd(t *testing.T) {
 	client := newEnv(t, "tcp", "").dial(nil)
 	client.link.Fail(io.ErrClosedPipe)
-	<-client.done
+	<-client.readerStopped
 	for range 2 { // the first finds nobody at work, and the second not even that
 		w := newClientCall().(*clientCall)
 		client.enqueue(w)
