@@ -142,64 +142,79 @@ func (u *Unpacker) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// A blockHeader is what a block says of itself.
+type blockHeader struct {
+	bytes int // length of the header
+	raw   int // bytes that the block stands for
+	coded int // bytes behind the header
+}
+
 // readBlock reads a block into p or, if it does not fit, into u.rest.
 func (u *Unpacker) readBlock(p []byte) (n int, err error) {
-	raw, header, coded, err := u.peekHeader()
+	h, err := u.peekHeader()
 	if err != nil {
 		return 0, err
 	}
-	block, err := u.src.Peek(header + coded)
+	block, err := u.src.Peek(h.bytes + h.coded)
 	if err != nil {
 		return 0, err
 	}
-	fits := raw <= len(p)
+	fits := h.raw <= len(p)
 	if !fits {
 		u.block = blocks.Get().(*[MaxBlock]byte)
 		p = u.block[:]
 	}
-	if header == plainHeader {
-		copy(p, block[header:])
-	} else if err := u.decompress(p[:raw], block[header:]); err != nil {
+	if h.bytes == plainHeader {
+		copy(p, block[h.bytes:])
+	} else if err := u.decompress(p[:h.raw], block[h.bytes:]); err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	u.src.Discard(len(block))
 	if !fits {
-		u.rest = u.block[:raw]
+		u.rest = u.block[:h.raw]
 		return 0, nil
 	}
-	return raw, nil
+	return h.raw, nil
 }
 
-// peekHeader returns the length of the next block when decoded, of its header, and
-// of what is behind that.
-func (u *Unpacker) peekHeader() (raw, header, coded int, err error) {
-	if !u.begun {
-		first, err := u.src.Peek(1)
-		if err != nil {
-			return 0, 0, 0, err
-		}
-		if u.begun = true; first[0] == '\n' {
-			u.src.Discard(1)
-		}
+// peekHeader returns the header of the next block.
+func (u *Unpacker) peekHeader() (h blockHeader, err error) {
+	if err := u.skipNewline(); err != nil {
+		return h, err
 	}
-	h, err := u.src.Peek(plainHeader)
+	b, err := u.src.Peek(plainHeader)
 	if err != nil {
-		return 0, 0, 0, err
+		return h, err
 	}
-	raw = lengthAt(h[1:])
-	switch h[0] {
+	raw := lengthAt(b[1:])
+	switch b[0] {
 	case plain:
-		return raw, plainHeader, raw, nil
+		return blockHeader{plainHeader, raw, raw}, nil
 	case compressed:
-		if h, err = u.src.Peek(compressedHeader); err != nil {
-			return 0, 0, 0, err
+		if b, err = u.src.Peek(compressedHeader); err != nil {
+			return h, err
 		}
-		if coded = lengthAt(h[3:]); coded < raw {
-			return raw, compressedHeader, coded, nil
+		if coded := lengthAt(b[3:]); coded < raw {
+			return blockHeader{compressedHeader, raw, coded}, nil
 		}
-		return 0, 0, 0, fmt.Errorf("%w: %d bytes are coded in %d", ErrCorrupt, raw, coded)
+		return h, fmt.Errorf("%w: %d bytes are coded in no fewer", ErrCorrupt, raw)
 	}
-	return 0, 0, 0, fmt.Errorf("%w: it begins with %d", ErrCorrupt, h[0])
+	return h, fmt.Errorf("%w: it begins with %d", ErrCorrupt, b[0])
+}
+
+// skipNewline drops a newline before the first block.
+func (u *Unpacker) skipNewline() error {
+	if u.begun {
+		return nil
+	}
+	first, err := u.src.Peek(1)
+	if err != nil {
+		return err
+	}
+	if u.begun = true; first[0] == '\n' {
+		u.src.Discard(1)
+	}
+	return nil
 }
 
 // decompress calls the algorithm, which may be a user's.
