@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"geerpc"
 )
@@ -247,3 +249,22 @@ func TestF66_RoundsStayFair(t *testing.T) {
 		}
 	}
 }
+
+// A Discovery that was only ever made to Get keeps its connections.
+func TestGetAllThatSaysNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		xc := w.client(getOnly{NewMultiServerDiscovery([]string{w.start("a")})})
+		for range 10 {
+			name(t, xc)
+			time.Sleep(sweepInterval)
+		}
+		if n := w.dialed("a"); n != 1 {
+			t.Errorf("%d dials", n)
+		}
+	})
+}
+
+type getOnly struct{ Discovery }
+
+func (getOnly) GetAll() ([]string, error) { return nil, nil }

@@ -3,6 +3,7 @@ package xclient
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"runtime"
 	"slices"
@@ -305,4 +306,38 @@ func BenchmarkHedge(b *testing.B) {
 			}
 		})
 	}
+}
+
+// A server whose methods hang is found out, also when all of its calls are
+// outrun by hedges.
+func TestF64_HungServerBehindHedges(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var addrs []string
+		for i := range 4 {
+			addrs = append(addrs, w.start(fmt.Sprint("s", i)))
+			if i > 0 {
+				close(w.host(fmt.Sprint("s", i)).work.gate)
+			}
+		}
+		xc := New(NewMultiServerDiscovery(addrs), Config{
+			Option: &geerpc.Option{Dialer: w.DialContext}, Balancer: RoundRobin(), Hedge: Hedge{Delay: 50 * time.Millisecond},
+		})
+		defer xc.Close()
+		failed := 0 // beyond the budget of hedges
+		for begin := time.Now(); time.Since(begin) < time.Minute; time.Sleep(10 * time.Millisecond) {
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			if xc.Call(Idempotent(ctx), "Work.Wait", 0, nil) != nil {
+				failed++
+			}
+			cancel()
+		}
+		if n := w.host("s0").work.calls.Load(); n > 200 {
+			t.Errorf("in a minute the server that hangs has got %d calls", n)
+		}
+		if failed > 2 {
+			t.Errorf("%d calls failed", failed)
+		}
+	})
 }

@@ -114,3 +114,17 @@ func TestF216_OutdatedAnswer(t *testing.T) {
 		}
 	}
 }
+
+// A registry that restarts again and again, or two that take turns behind one
+// name, keep nobody on the list for longer than the grace time.
+func TestF58_RegistryRestartsForEver(t *testing.T) {
+	var s source
+	now := time.Now()
+	for i := range 200 {
+		s.take(answer{Index: uint64(1 + i%2*1e12), Servers: []Endpoint{{Addr: fmt.Sprintf("tcp@s%d:1", i)}}}, now)
+		now = now.Add(2 * time.Second)
+	}
+	if n, most := len(s.keptAt(now)), int(graceTime/(2*time.Second)); n == 0 || n > most {
+		t.Errorf("%d servers are kept, want up to %d", n, most)
+	}
+}
