@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"sync/atomic"
@@ -24,7 +25,7 @@ const (
 //
 // A line has the attributes method, code and duration; where and ran if the call
 // failed with a *geerpc.Error; err if it failed; peer on a server, if it has an
-// address; skipped if calls were left out since the last line. Arguments and
+// address; trace_id if a Trace outside of it knows one; skipped if calls were left out since the last line. Arguments and
 // replies are left out unless Payloads asks for them. A call that panics is
 // logged as internal.
 //
@@ -126,11 +127,14 @@ func (l *Log) log(ctx context.Context, c *loggedCall, took time.Duration, err er
 	if !logger.Enabled(ctx, level) {
 		return
 	}
-	var room [11]slog.Attr
+	var room [12]slog.Attr
 	attrs := append(room[:0], slog.String("method", c.method), slog.String("code", code.String()),
 		slog.Duration("duration", took))
 	attrs = appendFailure(attrs, err)
 	attrs = c.appendOrigin(attrs, ctx)
+	if trace, ok := TraceContextFrom(ctx); ok {
+		attrs = append(attrs, slog.String("trace_id", hex.EncodeToString(trace.TraceID[:])))
+	}
 	if l.Payloads {
 		attrs = c.appendPayloads(attrs, err)
 	}

@@ -64,9 +64,9 @@ func (t textWriter) durations(metric, direction string, names []string, methods 
 
 // histogramLabels are the labels of the calls of a method that ended with a code.
 func histogramLabels(method string, status int) string {
-	labels := methodLabels(method) + labelPair(attrStatus, statusNames[status])
+	labels := methodLabels(method) + labelPair(AttrStatus, statusNames[status])
 	if status != 0 {
-		labels += labelPair(attrErrorType, statusNames[status])
+		labels += labelPair(AttrErrorType, statusNames[status])
 	}
 	return labels
 }
@@ -129,7 +129,7 @@ var (
 )
 
 func methodLabels(method string) string {
-	return scopeLabels + labelPair(attrSystem, systemName) + labelPair(attrMethod, method)
+	return scopeLabels + labelPair(AttrSystem, SystemName) + labelPair(AttrMethod, method)
 }
 
 // labelPair returns a label, and a comma.

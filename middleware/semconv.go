@@ -3,18 +3,20 @@ package middleware
 import "geerpc"
 
 // The names of OpenTelemetry's semantic conventions for RPC, which are stable
-// since version 1.45.
+// since version 1.45. They are for a Tracer.
 const (
-	attrSystem    = "rpc.system.name"
-	attrMethod    = "rpc.method"
-	attrErrorType = "error.type"
+	AttrSystem    = "rpc.system.name"
+	AttrMethod    = "rpc.method"
+	AttrErrorType = "error.type"
 
-	// attrStatus was rpc.response.status_code in 1.39 to 1.43, and has its
+	// AttrStatus was rpc.response.status_code in 1.39 to 1.43, and has its
 	// present name since. What reads the older one needs a rule for it.
-	attrStatus = "rpc.status_code"
+	AttrStatus = "rpc.status_code"
 
-	systemName = "geerpc"
-	scopeName  = "geerpc/middleware"
+	// SystemName is the value of AttrSystem.
+	SystemName = "geerpc"
+
+	scopeName = "geerpc/middleware"
 
 	// otherName stands for methods, codes and refusals that have no name of
 	// their own, so that nobody can make names up.
