@@ -18,16 +18,15 @@ import (
 // looks is in internal/debugpage.
 
 // DebugHandler returns a page for people, and the same as JSON for programs:
-// what the Server offers, how often each method was called and failed, and who
-// is connected. It goes on any mux, at any path, and is safe for concurrent
-// use. It answers GET and HEAD. What it shows, types of arguments and addresses
-// of clients among it, is not for everybody: keep it off public networks, or
-// behind a handler that asks who is there.
+// the methods of the Server, how often each was called and failed, and the
+// connections. It can be put on any mux, at any path, and is safe for concurrent
+// use. It answers GET and HEAD. The page shows types of arguments and addresses of
+// clients: keep it off public networks, or behind a handler that asks for a login.
 //
-// The page needs no JavaScript; with ?refresh=5 it loads itself again every
-// five seconds (1 to 3600). With ?format=json, or to a request that accepts
-// application/json and does not accept text/html, it is an object with these
-// fields, to which others may be added:
+// The page needs no JavaScript. With ?refresh=5 it loads itself again every five
+// seconds (1 to 3600). With ?format=json, or if a request accepts application/json
+// and not text/html, the answer is an object with these fields, to which others may
+// be added:
 //
 //	state           "open", "draining" (Shutdown was called) or "closed"
 //	uptime_seconds  since the Server was first given a listener or connection
@@ -60,9 +59,9 @@ import (
 //	    gone        the connection is closed, its methods have not returned
 //	    age_seconds
 //
-// A method that a HandleTimeout has answered for is an error, and in flight
-// until it returns. A function registered with RegisterFunc is shown in the
-// form of a method.
+// If a HandleTimeout has answered a call, the call counts as an error, and as in
+// flight until its method returns. A function registered with RegisterFunc is shown
+// as a method.
 func (s *Server) DebugHandler() http.Handler { return debugHandler{s} }
 
 // A debugHandler is comparable: those of one Server are equal.
