@@ -13,8 +13,8 @@ import (
 // string. On a server it may look at the call's peer and metadata. It must not
 // keep ctx. Keys that are longer than 64 bytes are kept as hashes.
 //
-// Whoever can make up keys can have many limits of their own, so a key should
-// be something that costs its owner more than a string.
+// A caller that can make up keys has as many limits as it likes, so a key should be
+// something that costs its owner more than a string.
 type Key func(ctx context.Context, serviceMethod string) string
 
 // ByMethod is a Key by which each method has a limit of its own. On a server all
