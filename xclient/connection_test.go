@@ -100,8 +100,14 @@ func TestConnection_OneIsLostWhenAnotherComes(t *testing.T) {
 func TestConnection_TurnsWrap(t *testing.T) {
 	s := &Server{conns: []*connection{new(connection), new(connection), new(connection)}}
 	s.nextConn.Store(1<<31 - 2)
+	w := newWorld(t)
+	client, err := geerpc.XDial(w.start("a"), &geerpc.Option{Dialer: w.DialContext})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
 	for i := range s.conns {
-		s.conns[i].client.Store(new(geerpc.Client))
+		s.conns[i].client.Store(client)
 	}
 	for range 10 {
 		if s.client() == nil {
