@@ -25,6 +25,7 @@ import (
 // Config, a call is one client span, whatever becomes of it: this is what
 // OpenTelemetry asks for. Inside of an interceptor that retries there is one span
 // for each attempt; you may have both, one around the other.
+// Module examples/otel has a Tracer for OpenTelemetry.
 //
 // What a caller sends is a hint: anybody who reaches a server may say that
 // everything is to be sampled. See Restart.
