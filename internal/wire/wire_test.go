@@ -216,7 +216,7 @@ func TestWriter_SlowReader(t *testing.T) {
 	}()
 	buf := make([]byte, 256<<10)
 	for n := 0; n < total; {
-		if n < len(buf)/16 {
+		if n < 4*len(buf) {
 			<-time.After(2 * patience) // longer than a caller's patience
 		}
 		got, err := server.Read(buf)
