@@ -169,10 +169,11 @@ func Errorf(code Code, format string, a ...any) error {
 // CodeOf returns the code of the Error that err is or wraps, CodeOK for nil,
 // the code that fits for an error of package context, else CodeUnknown.
 func CodeOf(err error) Code {
-	var e *Error
-	switch {
-	case err == nil:
+	if err == nil {
 		return CodeOK
+	}
+	var e *Error // behind the return, because it is allocated here
+	switch {
 	case errors.As(err, &e) && e != nil:
 		return e.Code
 	case errors.Is(err, context.DeadlineExceeded):
