@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"geerpc"
@@ -29,10 +28,6 @@ var (
 	codecs      = rpctest.Codecs
 	certificate = rpctest.Certificate
 	eventually  = rpctest.Eventually
-	heapInUse   = rpctest.HeapInUse
-	listenIn    = rpctest.Logger
-	intercept   = rpctest.Intercept[geerpc.CallFunc]
-	welcome     = rpctest.Welcome
 )
 
 // TestMain fails the package if goroutines are left behind.
@@ -46,12 +41,6 @@ func each(t *testing.T, f func(t *testing.T, e *env)) {
 			t.Run(name, func(t *testing.T) { f(t, newEnv(t, transport, c)) })
 		}
 	}
-}
-
-// inBubble runs f as a subtest whose time is a synctest bubble's.
-func inBubble(t *testing.T, name string, f func(t *testing.T)) {
-	t.Helper()
-	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
 }
 
 // An env is a server, not yet started, and a way to it.
