@@ -152,3 +152,53 @@ func TestG153_AdmitOldClients(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A Deep argument leads to other memory, so that it is not used again.
+type Deep struct{ P *int }
+
+// TestG153_AdmitAfterOthers: values that are kept of calls of one method are no
+// obstacle to refusing a call of another.
+func TestG153_AdmitAfterOthers(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	RegisterFunc(e.Server, "Test.Deep", func(context.Context, Deep) (*int, error) { return new(int), nil })
+	RegisterFunc(e.Server, "Test.Flat", func(context.Context, Args) (Reply, error) { return Reply{}, nil })
+	e.Admit = append(e.Admit, func(_ context.Context, serviceMethod string) error {
+		if serviceMethod == "Test.Flat" {
+			return errors.New("no")
+		}
+		return nil
+	})
+	client := e.dial(nil)
+	n := 1
+	for range 20 {
+		for range 2 * maxPace { // until it runs inline, and its calls are recycled
+			if err := client.Call(t.Context(), "Test.Deep", Deep{&n}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := client.Call(t.Context(), "Test.Flat", Args{}, nil)
+		wantError(t, err, CodePermissionDenied, InServer, RanNever)
+	}
+}
+
+// TestG153_AdmitBadMetadata: what can't be asked about is not decoded either.
+func TestG153_AdmitBadMetadata(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	if err := e.Register(Gate{}); err != nil {
+		t.Fatal(err)
+	}
+	e.Admit = append(e.Admit, func(context.Context, string) error { return errors.New("no") })
+	p := e.handshake(nil)
+	h := &codec.Header{ServiceMethod: "Gate.Open", Seq: 1}
+	h.Frame().Metadata = Metadata{"no such\nkey": "x"}
+	decoded.Store(0)
+	if err := p.Write(h, Traced{"sesame"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.reply(t, nil); CodeOf(err) != CodeInvalidArgument {
+		t.Errorf("the answer is %v", err)
+	}
+	if n := decoded.Load(); n != 0 {
+		t.Errorf("%d arguments were decoded", n)
+	}
+}

@@ -151,23 +151,30 @@ func (c *conn) readCall(h *codec.Header) (k *servedCall, admitted bool) {
 		k.setTime(0, remaining, md)
 		return k, true
 	}
-	if len(c.server.Admit) > 0 && invalid == nil {
+	if invalid != nil {
+		c.link.ReadBody(nil)
+		k.rejection = k.badArguments(invalid)
+		return k, true
+	}
+	if len(c.server.Admit) > 0 {
 		if k.rejection = c.admit(k.serviceMethod, remaining, md); k.rejection != nil {
 			c.link.ReadBody(nil)
 			return k, false
 		}
 	}
 	k.prepare(k.method)
-	err := c.link.ReadBody(k.argp.Interface())
-	if err == nil {
-		err = invalid
-	}
-	if err != nil {
-		k.rejection = newError(CodeInvalidArgument, InServer, RanNever, "rpc server: arguments of "+h.ServiceMethod, k.method.explain(err))
+	if err := c.link.ReadBody(k.argp.Interface()); err != nil {
+		k.rejection = k.badArguments(err)
 		return k, true
 	}
 	k.setTime(c.handle, remaining, md)
 	return k, true
+}
+
+// badArguments returns the error of a call whose arguments, or their metadata, are no
+// good.
+func (k *servedCall) badArguments(err error) *Error {
+	return newError(CodeInvalidArgument, InServer, RanNever, "rpc server: arguments of "+k.serviceMethod, k.method.explain(err))
 }
 
 // submit starts the incoming calls. If the reader has time, it runs those itself that

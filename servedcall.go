@@ -301,7 +301,7 @@ func (c *servedCall) recycle() {
 // and kept for its next call.
 func (c *servedCall) reset() {
 	kept, m := c.callValues, c.method
-	if m == nil || len(c.conn.server.Interceptors) > 0 { // they have had the values themselves
+	if m == nil || kept.of != m || len(c.conn.server.Interceptors) > 0 { // which have had the values themselves
 		kept = callValues{}
 	}
 	if kept.of != nil && m.copiesArgs {
