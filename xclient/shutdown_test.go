@@ -173,3 +173,25 @@ func TestShutdown_Race(t *testing.T) {
 		w.host("a").stop()
 	}
 }
+
+// TestCallCounter_Overlap: a call that begins between the two steps of another's end,
+// and before draining, is waited for.
+func TestCallCounter_Overlap(t *testing.T) {
+	var c callCounter
+	c.begin()
+	if c.count.Add(-1) != 0 { // the first step of its end
+		t.Fatal("not counted")
+	}
+	if !c.begin() {
+		t.Fatal("not admitted")
+	}
+	none := c.drain()
+	c.drained() // the second step
+	select {
+	case <-none:
+		t.Fatal("drained while a call is under way")
+	default:
+	}
+	c.end()
+	<-none
+}
