@@ -11,6 +11,7 @@ import (
 
 	"geerpc/codec"
 	"geerpc/internal/compress"
+	"geerpc/internal/wire"
 )
 
 // A countingConn counts what is written.
@@ -131,4 +132,30 @@ func put(t *testing.T, l *Link, seq uint64, body []byte) {
 	}
 	l.Out.End()
 	l.Flush(false)
+}
+
+// An endingReader returns its last bytes together with io.EOF.
+type endingReader struct{ rest []byte }
+
+func (r *endingReader) Read(p []byte) (n int, err error) {
+	n = copy(p, r.rest)
+	if r.rest = r.rest[n:]; len(r.rest) == 0 {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// TestUnpack_AfterTheEnd: what was read ahead together with the end of the stream is
+// not lost when decompressing begins.
+func TestUnpack_AfterTheEnd(t *testing.T) {
+	packed := compress.NewPacker(compress.Flate{}).Pack([]byte("hello"), []byte("first"))
+	in := wire.NewReader(&endingReader{packed})
+	if _, err := in.Peek(5); err != nil {
+		t.Fatal(err)
+	}
+	in.Discard(5)
+	in.Unpack(func(below *wire.Reader) io.Reader { return compress.NewUnpacker(below, compress.Flate{}) })
+	if got, err := in.Peek(5); string(got) != "first" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
 }

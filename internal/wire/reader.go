@@ -64,6 +64,7 @@ func (r *Reader) Unpack(wrap func(below *Reader) io.Reader) (below *Reader) {
 	below = NewReader(r.src)
 	below.buf = append(below.buf[:0], r.Buffered()...)
 	below.w = len(below.buf)
+	below.err, r.err = r.err, nil
 	r.buf, r.r, r.w, r.full, r.light = r.tiny[:], 0, 0, false, 0
 	r.src = wrap(below)
 	return below

@@ -264,7 +264,14 @@ func (w *Writer) pack(batch []byte) []byte {
 	if cap(w.packed) > keepBuffer {
 		w.packed = nil
 	}
+	returned := false
+	defer func() {
+		if !returned { // nobody flushes any more
+			w.Fail(errExited)
+		}
+	}()
 	w.packed = w.packing.Pack(w.packed[:0], batch)
+	returned = true
 	return w.packed
 }
 
