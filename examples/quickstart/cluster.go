@@ -104,6 +104,9 @@ func (t *tour) cluster() error {
 	t.say("the registry", "lists 2 servers")
 	xc := xclient.New(d, xclient.Config{Balancer: xclient.RoundRobin()})
 	defer xc.Close()
+	if err := xc.Broadcast(t.ctx, "Branch.Name", "", nil); err != nil { // connects to both
+		return err
+	}
 	names := make(map[string]int)
 	for range 10 {
 		var name string
