@@ -3,16 +3,39 @@ package geerpc
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"geerpc/internal/usercode"
 )
 
-// admit asks Server.Admit about a call whose arguments have not been decoded. The
-// context is made anew for each call, but in the same place: the reader asks about one
-// call at a time, and nobody else has the context.
+// admit asks Server.Admit about a call whose arguments have not been decoded. It
+// returns why the call is refused, or nil.
 func (c *conn) admit(serviceMethod string, remaining time.Duration, md Metadata) *Error {
-	ctx := &c.reader.admitting
+	ctx := c.admitContext(remaining, md)
+	defer func() {
+		if unneeded := ctx.Cancel(); unneeded {
+			ctx.metadata = nil
+			c.reader.admitting = ctx
+		}
+	}()
+	for _, admit := range c.server.Admit {
+		if refusal := c.ask(ctx, admit, serviceMethod); refusal != nil {
+			return refusal
+		}
+	}
+	return nil
+}
+
+// admitContext returns the context for a question. It is the one of the question before,
+// made anew: the reader asks one question at a time. But if somebody has waited for
+// that, or derived another context from it, package context may still look at it.
+func (c *conn) admitContext(remaining time.Duration, md Metadata) *callContext {
+	ctx := c.reader.admitting
+	if c.reader.admitting = nil; ctx == nil {
+		ctx = new(callContext)
+	}
 	*ctx = callContext{conn: c, metadata: md}
 	ctx.Parent = c.link.Context()
 	if c.handle > 0 && (remaining <= 0 || c.handle < remaining) {
@@ -21,13 +44,41 @@ func (c *conn) admit(serviceMethod string, remaining time.Duration, md Metadata)
 	if remaining > 0 {
 		ctx.At = time.Now().Add(remaining)
 	}
-	defer ctx.Cancel() // somebody may have waited for it all the same
-	for _, admit := range c.server.Admit {
-		if err := callAdmit(ctx, admit, serviceMethod); err != nil {
-			return refusal(err)
+	return ctx
+}
+
+// ask calls a user's function, and looks at a user's error. Whatever goes wrong with
+// them, the call is refused.
+func (c *conn) ask(ctx context.Context, admit func(context.Context, string) error, serviceMethod string) (refused *Error) {
+	if admit == nil {
+		return refusal(errNilAdmit)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			text := usercode.PanicText(p)
+			c.server.report(slog.LevelError, "rpc server: Server.Admit panicked",
+				"method", serviceMethod, "panic", text, "stack", string(debug.Stack()))
+			refused = refusal(errAdmitPanicked)
 		}
+	}()
+	if err := admit(ctx, serviceMethod); err != nil {
+		return refusal(err)
 	}
 	return nil
+}
+
+var (
+	errNilAdmit      = errors.New("rpc server: one of Server.Admit is nil")
+	errAdmitPanicked = errors.New("rpc server: Server.Admit panicked")
+)
+
+// refusal returns the error of a call that is not admitted.
+func refusal(err error) *Error {
+	e := &Error{Code: CodeOf(err), Message: usercode.ErrorText(err), Where: InServer, Ran: RanNever, cause: err}
+	if e.Code == CodeUnknown || e.Code == CodeOK { // no error has the code OK
+		e.Code = CodePermissionDenied
+	}
+	return e
 }
 
 // refuse answers a call that is not admitted. It takes no slot and no goroutine; its
@@ -36,26 +87,9 @@ func (c *conn) refuse(k *servedCall) {
 	k.method.begin()
 	k.method.end(true)
 	c.reject(k, k.rejection)
-	c.update(k.uncount)
+	c.update(func(s *connState) {
+		k.uncount(s)
+		s.lastCall = time.Now() // a client that is refused is not idle
+	})
 	k.recycle()
-}
-
-var errNilAdmit = errors.New("rpc server: one of Server.Admit is nil")
-
-// callAdmit calls a user's function.
-func callAdmit(ctx context.Context, admit func(context.Context, string) error, serviceMethod string) (err error) {
-	if admit == nil {
-		return errNilAdmit
-	}
-	defer usercode.Recover("Server.Admit", &err)
-	return admit(ctx, serviceMethod)
-}
-
-// refusal returns the error of a call that is not admitted.
-func refusal(err error) *Error {
-	e := &Error{Code: CodeOf(err), Message: usercode.ErrorText(err), Where: InServer, Ran: RanNever, cause: err}
-	if e.Code == CodeUnknown {
-		e.Code = CodePermissionDenied
-	}
-	return e
 }

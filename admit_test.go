@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"geerpc/codec"
@@ -117,6 +118,8 @@ func TestG153_AdmitFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEnv(t, "tcp", codec.GobType)
+			logger, logged := listenIn()
+			e.Logger = logger
 			e.Admit = append(e.Admit, first, second)
 			client := e.dial(nil)
 			for range 2 {
@@ -125,8 +128,77 @@ func TestG153_AdmitFaults(t *testing.T) {
 			}
 			err := client.Call(t.Context(), "Arith.Nothing", Args{}, nil)
 			wantError(t, err, CodeNotFound, InServer, RanNever)
+			e.Close() // which waits for the Logger
+			if text := logged.String(); strings.Contains(text, "oops") != (name == "panics") {
+				t.Errorf("the log says %q", text)
+			}
 		})
 	}
+}
+
+// A unwrapPanics panics when it is asked what it wraps.
+type unwrapPanics struct{}
+
+func (*unwrapPanics) Error() string { return "broken" }
+func (*unwrapPanics) Unwrap() error { panic("unwrap") }
+
+// TestG153_AdmitOddErrors: whatever error it is, the call is refused, as one that never
+// ran, and the connection goes on.
+func TestG153_AdmitOddErrors(t *testing.T) {
+	for name, err := range map[string]error{
+		"nil Error": (*Error)(nil), "code OK": &Error{Message: "no"}, "nothing said": &Error{},
+		"no text": errors.New(""), "joined": errors.Join(&Error{Message: "no"}), "panics": new(unwrapPanics),
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, "tcp", codec.GobType)
+			e.Admit = append(e.Admit, func(context.Context, string) error { return err })
+			client := e.dial(nil)
+			for range 2 {
+				err := client.Call(t.Context(), "Arith.Add", Args{1, 2}, nil)
+				wantError(t, err, CodePermissionDenied, InServer, RanNever)
+			}
+		})
+	}
+}
+
+// TestG153_AdmitDerives: a context that Admit derives from its own, and that ends while
+// the next call is asked about, does not see that call's. The race detector looks.
+func TestG153_AdmitDerives(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	e.Admit = append(e.Admit, func(ctx context.Context, _ string) error {
+		ctx, cancel := context.WithTimeout(ctx, 20*time.Microsecond)
+		defer cancel()
+		<-ctx.Done()
+		return nil
+	})
+	client := e.dial(nil)
+	for range 100 {
+		var calls []*Call
+		for range 16 {
+			calls = append(calls, client.Go("Arith.Add", Args{1, 2}, new(Reply), nil))
+		}
+		for _, call := range calls {
+			if <-call.Done; call.Error != nil {
+				t.Fatal(call.Error)
+			}
+		}
+	}
+}
+
+// TestG153_AdmitIsNoIdleness: a client whose calls are refused is not idle.
+func TestG153_AdmitIsNoIdleness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, "pipe", codec.GobType)
+		e.IdleTimeout = 10 * time.Second
+		e.Admit = append(e.Admit, func(context.Context, string) error { return errors.New("no") })
+		client := e.dial(nil)
+		for range 20 {
+			wantError(t, client.Call(t.Context(), "Arith.Add", Args{1, 2}, nil), CodePermissionDenied, InServer, RanNever)
+			time.Sleep(2 * time.Second)
+		}
+		client.Close()
+		e.Close()
+	})
 }
 
 // TestG153_AdmitOldClients: they are told, and their other calls are answered.

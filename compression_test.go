@@ -210,3 +210,44 @@ func TestB13_DecompressionBomb(t *testing.T) {
 		})
 	}
 }
+
+// An exitingCompression ends the goroutine that compresses, once it is told to.
+type exitingCompression struct {
+	compress.Flate
+	exit atomic.Bool
+}
+
+// Compress implements Compression.
+func (c *exitingCompression) Compress(dst, src []byte) []byte {
+	if c.exit.Load() {
+		runtime.Goexit()
+	}
+	return c.Flate.Compress(dst, src)
+}
+
+// TestB13_CompressionExits: a compression that ends the goroutine ends the connection,
+// and leaves nobody waiting.
+func TestB13_CompressionExits(t *testing.T) {
+	exiting := new(exitingCompression)
+	RegisterCompression("test/exits", exiting)
+	for _, transport := range []string{"tcp", "tls"} {
+		t.Run(transport, func(t *testing.T) {
+			exiting.exit.Store(false)
+			e := newBytesEnv(t, transport, codec.GobType)
+			e.Compression = []string{"test/exits"}
+			client := e.dial(&Option{Compression: []string{"test/exits"}})
+			echo(t, client, 1000)
+			exiting.exit.Store(true)
+			call := client.Go("Bytes.Echo", compressible(200), new([]byte), nil) // small enough not to be compressed here
+			<-call.Done
+			var end sync.WaitGroup
+			end.Go(func() { client.Call(t.Context(), "Bytes.Echo", compressible(1000), new([]byte)) })
+			end.Wait()
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			if err := client.Call(ctx, "Bytes.Echo", compressible(10), new([]byte)); err == nil || errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("a call on the connection: %v", err)
+			}
+		})
+	}
+}

@@ -65,7 +65,7 @@ type reader struct {
 	finished []*servedCall // calls of the batch that have run and must be answered
 	previous []*servedCall // what finished was for the batch before
 
-	admitting callContext // what Server.Admit is asked with
+	admitting *callContext // what Server.Admit is asked with
 
 	lastName   string // of the latest call, whose next is often of the same method
 	lastMethod *method

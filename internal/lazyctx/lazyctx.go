@@ -73,9 +73,12 @@ func (c *Context) make() *cancelCtx {
 	return c.made.Load()
 }
 
-// Cancel ends the context. It may be called again.
-func (c *Context) Cancel() {
-	if !c.made.CompareAndSwap(nil, cancelled) {
-		c.made.Load().cancel()
+// Cancel ends the context. It may be called again. It reports whether nobody has needed
+// the context, so that nobody looks at c any more.
+func (c *Context) Cancel() (unneeded bool) {
+	if c.made.CompareAndSwap(nil, cancelled) {
+		return true
 	}
+	c.made.Load().cancel()
+	return false
 }

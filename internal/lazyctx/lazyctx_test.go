@@ -157,7 +157,7 @@ func TestContext_AtOnce(t *testing.T) {
 			look(child)
 			look(c)
 		})
-		all.Go(c.Cancel)
+		all.Go(func() { c.Cancel() })
 		if i%2 == 0 {
 			all.Go(func() { endParent(lost) })
 		}
