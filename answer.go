@@ -60,7 +60,7 @@ func (c *conn) freeSlots(calls []*servedCall) {
 			if s.calls[k.seq] == k {
 				delete(s.calls, k.seq)
 			}
-			k.answering = true
+			k.slotFreed = true
 		}
 	})
 	c.slots.free(len(calls))

@@ -19,6 +19,7 @@ type callContext struct {
 	metadata        Metadata    // of the call
 	reply           metadataBox // metadata of the reply
 	start           start       // of the method
+	unknown         *Error      // the answer if the method does not exist
 }
 
 type callKey struct{}

@@ -81,7 +81,7 @@ func (c *Client) report(level slog.Level, text string, args ...any) {
 // IsAvailable reports whether the Client takes new calls: it has not been closed,
 // the connection is there, and the server is not shutting down.
 func (c *Client) IsAvailable() bool {
-	return c.inFlight.Err() == nil
+	return c.inFlight != nil && c.inFlight.Err() == nil // a zero Client has no connection
 }
 
 // Call calls the named method, waits for its reply and returns its error. The
@@ -173,9 +173,9 @@ func (c *Client) readAll() error {
 	}
 }
 
-// errReaderExit is why a connection ends, of a client or of a server, when a body
-// has ended the goroutine that reads. A client's call whose reply did that has
-// run. A server only logs it.
+// errReaderExit is why a connection ends if decoding a body has ended the goroutine that
+// reads. On a client it becomes the error of the call whose reply that was, which has
+// run. On a server it is only logged.
 var errReaderExit error = &Error{Code: CodeInternal, Where: InClient, Ran: RanYes,
 	Message: "rpc: decoding a body ended the goroutine that reads the connection"}
 

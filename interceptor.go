@@ -70,10 +70,26 @@ func noCallFunc(context.Context, string, any, any) error {
 		Message: "rpc: an interceptor returned nil in place of a CallFunc"}
 }
 
+// An interceptedCall is a CallFunc in a server's interceptors, which wrap it once. They
+// are set before the first call.
+type interceptedCall struct {
+	once sync.Once
+	call CallFunc
+}
+
+// get returns what build has returned, the first time. If an interceptor panics in it,
+// all calls are refused: it may have been to authorize them.
+func (i *interceptedCall) get(build func() CallFunc) CallFunc {
+	i.once.Do(func() {
+		i.call = refuseAll
+		i.call = build()
+	})
+	return i.call
+}
+
 // An interceptedMethod is a method in a server's interceptors.
 type interceptedMethod struct {
-	once sync.Once // makes call
-	call CallFunc
+	interceptedCall
 
 	// contexts has the contexts of calls that are in interceptors, by their replies. An
 	// interceptor may call next with a context or a reply of its own making, but not
@@ -81,19 +97,25 @@ type interceptedMethod struct {
 	contexts sync.Map
 }
 
-// inInterceptors returns the method in the server's interceptors, which are set before
-// the first call. An interceptor that is nil, or that panics here, may have been to
-// authorize calls, so all are refused then.
+// inInterceptors returns the method in the server's interceptors. If one of these is
+// nil, calls are refused: it may have been to authorize them.
 func (m *method) inInterceptors(s *Server) CallFunc {
-	m.intercepted.once.Do(func() {
-		m.intercepted.call = refuseAll
-		if !slices.ContainsFunc(s.Interceptors, func(i Interceptor) bool { return i == nil }) {
-			m.intercepted.call = chain(s.Interceptors, func(ctx context.Context, _ string, args, reply any) error {
-				return m.callIntercepted(ctx, s, args, reply)
-			})
+	return m.intercepted.get(func() CallFunc {
+		if slices.ContainsFunc(s.Interceptors, func(i Interceptor) bool { return i == nil }) {
+			return refuseAll
 		}
+		return chain(s.Interceptors, func(ctx context.Context, _ string, args, reply any) error {
+			return m.callIntercepted(ctx, s, args, reply)
+		})
 	})
-	return m.intercepted.call
+}
+
+// rejectUnknown is what interceptors call as next if the method does not exist.
+func rejectUnknown(ctx context.Context, _ string, _, _ any) error {
+	if c := callFrom(ctx); c != nil && c.unknown != nil {
+		return c.unknown
+	}
+	return errForeignContext
 }
 
 // callIntercepted is what interceptors call as next. They see a panic of the method as

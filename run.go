@@ -65,7 +65,7 @@ func (c *conn) nextQueued() (k *servedCall) {
 // track makes a call known by its seq until it is answered: it can be cancelled, and no
 // other call may have its seq.
 func (s *connState) track(k *servedCall) {
-	if k.answering {
+	if k.slotFreed {
 		return
 	}
 	if s.calls == nil {

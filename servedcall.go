@@ -16,8 +16,8 @@ import (
 
 // A servedCall is a request that a server has taken on. Its life:
 //
-//	read ──→ in flight, holding a slot ──→ its method has returned ──→ answered ──→ recycled
-//	  └────→ rejected: answered without a slot
+//	read ──→ in flight, holding a slot ──→ its method has returned ──→ answered
+//	  └────→ refused by Server.Admit, a limit or a shutdown: answered without a slot
 //
 // It is answered exactly once: by the goroutine that ran it (answer.go), or before
 // by its handle timeout.
@@ -33,17 +33,17 @@ type servedCall struct {
 	deadline  time.Duration // without a ctx: when its caller stops waiting, by nanotime; 0: never
 	cancelled atomic.Bool   // without a ctx: its caller has stopped waiting
 
-	start *start // whether the method may begin; nil: nobody but the goroutine that runs the call decides
+	start *start // whether the method may begin; nil: only one goroutine can begin it
 	begun bool   // the method has, outside of interceptors
 
 	timer    *time.Timer // of the handle timeout
-	answered atomic.Bool // by the timer, or about to be by the goroutine that ran the call
+	answered atomic.Bool // with a timer: by that, or by the goroutine that ran the call
 
-	counted   bool // it is among the unanswered of connState before it is queued; belongs to the reader
-	answering bool // its slot and its seq may be used again; guarded by the conn's mu
+	counted   bool // it was counted in connState.unanswered when it was read; only the reader looks
+	slotFreed bool // its slot and its seq may be used again; guarded by the conn's mu
 
-	err         error // once the method has returned
-	timerAnswer bool  // then: the timer has answered, and nothing else must
+	err         error // how the method ended, once it has
+	timerAnswer bool  // the handle timeout has answered; nothing else must
 }
 
 // callValues are what a method is called with. Unless args are of a pointer type, argv
@@ -53,8 +53,8 @@ type callValues struct {
 	argp, argv, replyv reflect.Value
 }
 
-// prepare gives a call what m is called with, as far as nothing is left of an
-// earlier call of m.
+// prepare gives a call what m is called with, unless values of an earlier call of m can
+// be used again.
 func (c *servedCall) prepare(m *method) {
 	if c.of != m {
 		c.callValues = callValues{of: m}
@@ -109,7 +109,7 @@ func (c *servedCall) stopTime() {
 // expire answers the call at its handle timeout, unless it has been answered. A
 // method that has not begun by then never does.
 func (c *servedCall) expire(handle time.Duration) {
-	c.conn.update(func(s *connState) { s.unanswered++ }) // the method may return any moment, as the last
+	c.conn.update(func(s *connState) { s.unanswered++ }) // or the connection could count as done if the method returns now
 	defer c.conn.update(func(s *connState) { s.unanswered-- })
 	if !c.answered.CompareAndSwap(false, true) {
 		return
@@ -219,8 +219,10 @@ func (c *servedCall) handle() error {
 
 // handleUnknown passes a call of no method through the interceptors.
 func (c *servedCall) handleUnknown() error {
-	reject := func(context.Context, string, any, any) error { return c.rejection }
-	if err := chain(c.conn.server.Interceptors, reject)(c.ctx, UnknownMethod, nil, nil); err != nil {
+	c.ctx.unknown = c.rejection
+	server := c.conn.server
+	call := server.unknown.get(func() CallFunc { return chain(server.Interceptors, rejectUnknown) })
+	if err := call(c.ctx, UnknownMethod, nil, nil); err != nil {
 		return c.interceptedError(err)
 	}
 	return c.rejection // there is no reply to send instead

@@ -104,6 +104,7 @@ type Server struct {
 	IdleTimeout time.Duration
 
 	registry registry
+	unknown  interceptedCall // of methods that do not exist
 	conns    connset.Set[*conn]
 	rejected atomic.Int64 // connections
 	hooks    connset.Hooks
@@ -198,7 +199,7 @@ func (s *Server) Serve(l net.Listener) error {
 		rwc, err := lis.Accept()
 		if err == nil {
 			pause = 0
-			go s.ServeConn(rwc) // ends with the connection; once it is added, Shutdown and Close wait, and before it is refused
+			go s.ServeConn(rwc) // ends with the connection; Shutdown and Close wait for it, or it is refused
 			continue
 		}
 		if s.conns.IsStopped() {

@@ -51,6 +51,9 @@ func (s *Server) OnShutdown(f func(ctx context.Context)) { s.hooks.Add(f) }
 // has ended, it returns ErrServerClosed. It may be called more than once, and
 // before Serve.
 func (s *Server) Shutdown(ctx context.Context) error {
+	if ctx == nil {
+		return errNilServerContext
+	}
 	hooksErr := s.hooks.Run(ctx, s.report, s.conns.Stopped())
 	listeners, conns := s.conns.Stop(false)
 	s.end(ctx, listeners, conns, func(c *conn) { c.drain(ctx) })
@@ -58,6 +61,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.Close()
 	return cmp.Or(hooksErr, err)
 }
+
+var errNilServerContext error = &Error{Code: CodeInvalidArgument, Where: InServer, Ran: RanNever,
+	Message: "rpc server: nil context; use context.Background()"}
 
 // Close closes all listeners and connections at once, and the contexts of
 // methods end. It returns when nothing of the server is running any more. It
@@ -192,7 +198,7 @@ func (c *conn) hangUp() {
 	if half, ok := c.link.Conn.(interface{ CloseWrite() error }); ok {
 		usercode.Guard(c.server.report, "the CloseWrite of a connection", func() { halfClosed = half.CloseWrite() == nil })
 	}
-	var enough <-chan time.Time // never, if the client closes: Shutdown's context and keepalive are limits
+	var enough <-chan time.Time // nil waits for ever; Shutdown's context and keepalive still limit the wait
 	switch {
 	case !c.link.PeerHandles(codec.Goaway):
 		enough = time.After(discardTime)
