@@ -21,8 +21,8 @@ func (c *conn) admit(serviceMethod string, remaining time.Duration, md Metadata)
 		}
 	}()
 	for _, admit := range c.server.Admit {
-		if refusal := c.ask(ctx, admit, serviceMethod); refusal != nil {
-			return refusal
+		if rejection := c.ask(ctx, admit, serviceMethod); rejection != nil {
+			return rejection
 		}
 	}
 	return nil
@@ -38,8 +38,8 @@ func (c *conn) admitContext(remaining time.Duration, md Metadata) *callContext {
 	}
 	*ctx = callContext{conn: c, metadata: md}
 	ctx.Parent = c.link.Context()
-	if c.handle > 0 && (remaining <= 0 || c.handle < remaining) {
-		remaining = c.handle
+	if c.handleTimeout > 0 && (remaining <= 0 || c.handleTimeout < remaining) {
+		remaining = c.handleTimeout
 	}
 	if remaining > 0 {
 		ctx.At = time.Now().Add(remaining)
@@ -49,20 +49,20 @@ func (c *conn) admitContext(remaining time.Duration, md Metadata) *callContext {
 
 // ask calls a user's function, and looks at a user's error. Whatever goes wrong with
 // them, the call is refused.
-func (c *conn) ask(ctx context.Context, admit func(context.Context, string) error, serviceMethod string) (refused *Error) {
+func (c *conn) ask(ctx context.Context, admit func(context.Context, string) error, serviceMethod string) (rejection *Error) {
 	if admit == nil {
-		return refusal(errNilAdmit)
+		return notAdmitted(errNilAdmit)
 	}
 	defer func() {
 		if p := recover(); p != nil {
 			text := usercode.PanicText(p)
 			c.server.report(slog.LevelError, "rpc server: Server.Admit panicked",
 				"method", serviceMethod, "panic", text, "stack", string(debug.Stack()))
-			refused = refusal(errAdmitPanicked)
+			rejection = notAdmitted(errAdmitPanicked)
 		}
 	}()
 	if err := admit(ctx, serviceMethod); err != nil {
-		return refusal(err)
+		return notAdmitted(err)
 	}
 	return nil
 }
@@ -72,8 +72,8 @@ var (
 	errAdmitPanicked = errors.New("rpc server: Server.Admit panicked")
 )
 
-// refusal returns the error of a call that is not admitted.
-func refusal(err error) *Error {
+// notAdmitted returns the error of a call that is not admitted.
+func notAdmitted(err error) *Error {
 	e := &Error{Code: CodeOf(err), Message: usercode.ErrorText(err), Where: InServer, Ran: RanNever, cause: err}
 	if e.Code == CodeUnknown || e.Code == CodeOK { // no error has the code OK
 		e.Code = CodePermissionDenied
@@ -81,9 +81,9 @@ func refusal(err error) *Error {
 	return e
 }
 
-// refuse answers a call that is not admitted. It takes no slot and no goroutine; its
+// rejectUnadmitted answers a call that is not admitted. It takes no slot and no goroutine; its
 // method counts it as a call that has failed.
-func (c *conn) refuse(k *servedCall) {
+func (c *conn) rejectUnadmitted(k *servedCall) {
 	k.method.begin()
 	k.method.end(true)
 	c.reject(k, k.rejection)

@@ -19,9 +19,9 @@ func (c *conn) answer(calls ...*servedCall) {
 	c.sendAnswers(calls, func() { c.freeSlots(calls) })
 }
 
-// sendAnswers encodes the answers of calls, and calls first before that. If a reply
-// ends our goroutine, another one sends the rest, and flushes.
-func (c *conn) sendAnswers(calls []*servedCall, first func()) {
+// sendAnswers calls before and then encodes the answers of calls. If a reply ends our
+// goroutine, another one sends the rest, and flushes.
+func (c *conn) sendAnswers(calls []*servedCall, before func()) {
 	sent, exited := 0, true
 	defer func() {
 		c.noteAnswered(calls[:sent])
@@ -35,7 +35,7 @@ func (c *conn) sendAnswers(calls []*servedCall, first func()) {
 	}()
 	c.link.SendTogether(func(alive bool) bool {
 		if sent == 0 {
-			first()
+			before()
 		}
 		if sent == len(calls) {
 			return false
@@ -154,8 +154,8 @@ func encodingError(err error) *Error {
 	return newError(code, InMethod, RanYes, what, err)
 }
 
-// insteadOf returns e as the answer when a failure could not be encoded, if it was
-// one. If that said that the method has not run, this does too.
+// insteadOf returns what to send because the answer could not be encoded: e or, if the
+// answer was a failure of a call that never ran, an error that says so too.
 func (e *Error) insteadOf(failure *Error) *Error {
 	if failure == nil || failure.Ran == RanYes {
 		return e

@@ -74,7 +74,7 @@ func PeerFrom(ctx context.Context) (Peer, bool) {
 // decide it. Once a caller has been told that the method never ran, it must never
 // begin, because the caller may have called another server.
 //
-// A nil start is that of a call of which only one goroutine decides.
+// A call that only one goroutine can begin needs no decision: its start is nil.
 type start struct{ state atomic.Uint32 }
 
 // The states of a start.
@@ -84,7 +84,8 @@ const (
 	startForgone
 )
 
-// begin reports whether the method may run, which it may do more than once.
+// begin reports whether the method may run. It may succeed again: an interceptor may
+// call next more than once.
 func (s *start) begin() bool {
 	return s == nil || s.state.CompareAndSwap(startOpen, startBegun) || s.hasBegun()
 }

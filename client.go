@@ -29,7 +29,7 @@ type Client struct {
 	opt    Option
 	link   *link.Link
 	server string   // its address; asked for once, because the connection may be a user's
-	call   CallFunc // invoke, in the interceptors
+	call   CallFunc // invoke, wrapped by the interceptors
 
 	closeCalled   chan struct{} // closed by Close
 	readerStopped chan struct{} // closed when nothing is read any more

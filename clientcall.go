@@ -13,14 +13,14 @@ import (
 )
 
 // A clientCall is a call as its caller waits for it: what is sent, where the reply
-// goes, and how it ended. Of a call made by Go, nobody waits for it.
+// goes, and how it ended. (No goroutine waits for a call made by Go; see async.)
 //
 // It belongs to its caller, except that
 //   - the sender owns it while it encodes it,
 //   - the goroutine that has claimed it from the table of calls in flight may write
 //     the reply, and must deliver the call, once.
 //
-// It is two cache lines. The sender needs the first, the reader the second.
+// It is two cache lines: most of what the sender needs, and what the reader needs.
 type clientCall struct {
 	state         atomic.Uint32
 	seq           uint64 // 0: never in flight
@@ -43,14 +43,14 @@ type clientCall struct {
 //	                │ │          │            ↑
 //	                │ │          └─→ callerWaits
 //	                │ └─→ unsent (the connection has gone)
-//	                └───→ abandoned (the caller has gone)
+//	                └───→ abandoned (the caller or the connection has gone)
 const (
 	notQueued   = iota // not with the sender; the call may have been sent
 	unsent             // not with the sender; the call was not sent
 	queued             // in the outbox
 	encoding           // being encoded
 	callerWaits        // the same, and its caller waits for the end of that
-	abandoned          // in the outbox, but the sender must skip it
+	abandoned          // in the outbox, but the sender must skip it: its caller, or the connection, has gone
 )
 
 func newClientCall() any { return &clientCall{done: make(chan struct{}, 2)} }
@@ -77,8 +77,9 @@ func (c *Client) deliver(call *clientCall, md Metadata, err error) {
 	call.done <- struct{}{}
 }
 
-// retract takes back what is being delivered, because the sender knows better. It
-// reports false if it is too late: the caller of Go may have seen it.
+// retract undoes a delivery: the sender knows that the call was never sent, and returns
+// its own error instead. It reports false if it is too late, because the caller of Go
+// may have seen the call.
 func (call *clientCall) retract() bool {
 	if call.async != nil {
 		return false
@@ -178,9 +179,9 @@ func (c *Client) sendNow(ctx context.Context, call *clientCall) error {
 }
 
 // put adds a call to those in flight and encodes it. The caller holds the write
-// turn. If put fails, nothing of the call is sent; where a codec has written half of
-// it, the connection ends. A call that has a seq by then is in flight, and the caller
-// of put must claim it, unless the end of the connection has done so.
+// turn. If put fails, nothing of the call is sent, or the connection ends. If the call
+// has a seq then, it is in the table, and the caller of put must claim it; nil means
+// that somebody else ends the call.
 func (c *Client) put(call *clientCall, queued bool) error {
 	h := codec.Header{ServiceMethod: call.serviceMethod}
 	f := h.Frame()

@@ -16,8 +16,8 @@ import (
 // A conn is a connection being served:
 //
 //	begin     TLS, handshake, keepalive
-//	reading   messages, one after the other (dispatch.go); one goroutine at a time
-//	          reads, and runs the calls that are quick (inline.go)
+//	reading   one goroutine at a time reads messages, and runs the calls that are
+//	          quick (inline.go); dispatch.go has what it does with each message
 //	          other calls have goroutines of their own (run.go)
 //	          whoever has run calls answers them (answer.go)
 //	end       waits until all is answered, and closes
@@ -26,12 +26,12 @@ type conn struct {
 	link   *link.Link
 	since  time.Time
 	heard  atomic.Bool // a first byte has arrived
-	shaken atomic.Bool // the handshake is done, and has set what follows
+	shaken atomic.Bool // the handshake is done, and has set peer to pingInterval
 
-	peer         Peer
-	codecType    codec.Type    // as the client wants it
-	handle       time.Duration // until a call is answered, done or not; 0: no limit
-	pingInterval time.Duration // how often each side must be heard; 0: nothing was agreed
+	peer          Peer
+	codecType     codec.Type    // as the client wants it
+	handleTimeout time.Duration // until a call is answered, done or not; 0: no limit
+	pingInterval  time.Duration // how often each side must be heard; 0: nothing was agreed
 
 	slots  slots
 	reader reader
@@ -45,7 +45,7 @@ type conn struct {
 	closers     sync.WaitGroup // the goroutine of closeAnswered
 }
 
-// connState is what more than one goroutine changes about a conn, but for its slots.
+// connState is what more than one goroutine changes about a conn, except its slots.
 type connState struct {
 	calls       map[uint64]*servedCall // those with a goroutine that have not been answered, by seq
 	unanswered  int                    // calls, and handle timeouts about to answer, that still owe an answer
@@ -53,10 +53,10 @@ type connState struct {
 	allAnswered bool
 
 	queue   []*servedCall // of an Ordered server: calls that have not begun
-	running bool          // then: a goroutine runs them
+	running bool          // of an Ordered server: a goroutine runs the queue
 
 	idle     *time.Timer // with Server.IdleTimeout: runs checkIdleness
-	lastCall time.Time   // then: when a call last ended
+	lastCall time.Time   // with Server.IdleTimeout: when a call last ended
 }
 
 // update is the gate through which state changes, and the one place that decides
@@ -112,7 +112,7 @@ func (c *conn) begin() (ok bool) {
 			return
 		}
 		if !c.shaken.Load() {
-			c.server.reject(c, err)
+			c.server.noteRefused(c, err)
 		}
 		c.end(err)
 	}()
@@ -178,10 +178,9 @@ type slots struct {
 
 func (s *slots) init(most int) { s.most, s.freed = int64(most), make(chan struct{}, 1) }
 
-// full reports whether there is no slot beside those of calls that are taken and
-// those about to be.
-func (s *slots) full(aboutToBe int) bool {
-	return s.most > 0 && s.taken.Load()+int64(aboutToBe) >= s.most
+// full reports whether no slot is left, counting calls that are read and not started.
+func (s *slots) full(notStarted int) bool {
+	return s.most > 0 && s.taken.Load()+int64(notStarted) >= s.most
 }
 
 func (s *slots) take(n int) { s.taken.Add(int64(n)) }

@@ -142,40 +142,40 @@ func typeName(t reflect.Type) string {
 func debugConnsOf(conns []*conn) debugpage.Conns {
 	type entry struct {
 		*conn
-		greeted  bool
+		shaken   bool
 		inFlight int64
 	}
 	entries := make([]entry, len(conns)) // copies, because numbers must not change while they are sorted
 	handshaking := 0
 	for i, c := range conns {
 		entries[i] = entry{c, c.shaken.Load(), c.slots.taken.Load()}
-		if !entries[i].greeted {
+		if !entries[i].shaken {
 			handshaking++
 		}
 	}
 	slices.SortFunc(entries, func(a, b entry) int {
 		busier := cmp.Compare(b.inFlight, a.inFlight)
 		switch {
-		case busier != 0 || a.greeted == b.greeted:
+		case busier != 0 || a.shaken == b.shaken:
 			return cmp.Or(busier, a.since.Compare(b.since))
-		case a.greeted:
+		case a.shaken:
 			return -1 // connections without a handshake must not crowd out clients
 		}
 		return 1
 	})
 	info := debugpage.Conns{Open: len(conns), Handshaking: handshaking, List: []debugpage.Conn{}}
 	for _, e := range entries[:min(len(entries), debugpage.MaxConns)] {
-		info.List = append(info.List, e.conn.describe(e.greeted, e.inFlight))
+		info.List = append(info.List, e.conn.describe(e.shaken, e.inFlight))
 	}
 	return info
 }
 
 // describe returns the connection's row. The fields that the handshake sets are
 // read only when it is over.
-func (c *conn) describe(greeted bool, inFlight int64) debugpage.Conn {
+func (c *conn) describe(shaken bool, inFlight int64) debugpage.Conn {
 	d := debugpage.Conn{Peer: addressOf(usercode.RemoteAddr(c.link.Conn)), InFlight: inFlight,
 		Gone: c.link.Context().Err() != nil, AgeSeconds: time.Since(c.since).Seconds()}
-	if greeted {
+	if shaken {
 		d.TLS = c.peer.TLS != nil
 		d.Codec = string(c.codecType)
 		d.Layout = "plain"

@@ -68,7 +68,7 @@ func (c *conn) request(h *codec.Header) error {
 		c.count(k)
 	}
 	if !admitted {
-		c.refuse(k)
+		c.rejectUnadmitted(k)
 		return c.submitIfLast()
 	}
 	rejection, err := c.awaitSlot()
@@ -167,7 +167,7 @@ func (c *conn) readCall(h *codec.Header) (k *servedCall, admitted bool) {
 		k.rejection = k.badArguments(err)
 		return k, true
 	}
-	k.setTime(c.handle, remaining, md)
+	k.setTime(c.handleTimeout, remaining, md)
 	return k, true
 }
 
@@ -177,15 +177,15 @@ func (k *servedCall) badArguments(err error) *Error {
 	return newError(CodeInvalidArgument, InServer, RanNever, "rpc server: arguments of "+k.serviceMethod, k.method.explain(err))
 }
 
-// submit starts the incoming calls. If the reader has time, it runs those itself that
-// are quick. If another goroutine replaces it meanwhile, submit returns false.
-func (c *conn) submit(hasTime bool) bool {
+// submit starts the incoming calls. If mayRunInline is set, the reader itself runs those
+// that are quick. If another goroutine replaces it meanwhile, submit returns false.
+func (c *conn) submit(mayRunInline bool) bool {
 	r := &c.reader
 	if len(r.incoming) == 0 {
 		return true
 	}
 	c.slots.take(len(r.incoming))
-	c.update(func(s *connState) { c.sortIncoming(s, hasTime) })
+	c.update(func(s *connState) { c.sortIncoming(s, mayRunInline) })
 	c.start(r.starting)
 	clear(r.starting)
 	r.starting = r.starting[:0]
@@ -202,7 +202,7 @@ func (c *conn) submit(hasTime bool) bool {
 
 // sortIncoming moves the incoming calls to those that run inline or to those that are
 // about to be started, and leaves those that are rejected.
-func (c *conn) sortIncoming(s *connState, hasTime bool) {
+func (c *conn) sortIncoming(s *connState, mayRunInline bool) {
 	r := &c.reader
 	for i, k := range r.incoming {
 		if rejection := c.rejection(k, s); rejection != nil {
@@ -214,7 +214,7 @@ func (c *conn) sortIncoming(s *connState, hasTime bool) {
 			s.unanswered++
 		}
 		r.incoming[i] = nil
-		if hasTime && c.runsInline(k) {
+		if mayRunInline && c.runsInline(k) {
 			r.add(k)
 		} else {
 			s.track(k)

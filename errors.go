@@ -172,7 +172,7 @@ func CodeOf(err error) Code {
 	if err == nil {
 		return CodeOK
 	}
-	var e *Error // behind the return, because it is allocated here
+	var e *Error // after the early return: declaring it allocates
 	switch {
 	case errors.As(err, &e) && e != nil:
 		return e.Code
@@ -230,7 +230,7 @@ func methodError(err error) error {
 	if err == nil {
 		return nil
 	}
-	var e *Error // behind the return, because it is allocated here
+	var e *Error // after the early return: declaring it allocates
 	if !errors.As(err, &e) || e == nil || e.Where == InMethod && e.Ran == RanYes {
 		return err
 	}

@@ -139,7 +139,7 @@ func (c *conn) check(hello *handshake.Hello) *Error {
 	if err := c.link.Open(newCodec); err != nil {
 		return refuse(CodeInternal, "%s", err)
 	}
-	c.codecType, c.handle = hello.CodecType, shorterTimeout(s.HandleTimeout, hello.HandleTimeout)
+	c.codecType, c.handleTimeout = hello.CodecType, shorterTimeout(s.HandleTimeout, hello.HandleTimeout)
 	switch err := s.conns.Admit(c, s.MaxConns); err {
 	case nil:
 		return nil
@@ -194,7 +194,7 @@ func (c *conn) keepAlive() {
 	}
 	var k link.Keepalive
 	if c.link.PeerHandles(codec.Ping) {
-		// Later than the client, whose ping and the answer to it serve both sides.
+		// A little later than the client: its ping and our pong show that both sides are there.
 		k.Promise = max(interval+interval/8, minServerPing)
 	}
 	if readTimeout := c.server.readTimeout(); readTimeout > 0 {

@@ -22,14 +22,14 @@ import (
 const (
 	quickLimit   = 20 * time.Microsecond // a call that takes longer is not quick
 	inlineAfter  = 32                    // calls of a method that have to be quick
-	maxPace      = inlineAfter + 32      // this many quick calls count in a method's favour,
-	slowPenalty  = 16                    // a call that is not quick cancels this many,
-	stallPenalty = 1000                  // and one that stalls the reader this many
+	maxPace      = inlineAfter + 32      // quick calls that count in a method's favour at most
+	slowPenalty  = 16                    // quick calls that a call which is not quick cancels
+	stallPenalty = 1000                  // quick calls that one which stalls the reader costs
 	stallLimit   = time.Millisecond      // how long calls may keep the reader from reading
 )
 
-// nanotime is a clock that never jumps. What it returns may be added to any duration:
-// where the sum overflows, the difference to a later time is right.
+// nanotime is a clock that never jumps. Compare its times by subtracting them: that is
+// right even where a sum has overflowed.
 func nanotime() time.Duration { return wire.Now() }
 
 // runsInline reports whether a call may run on the goroutine that reads.
@@ -41,38 +41,38 @@ func (c *conn) runsInline(k *servedCall) bool {
 func (m *method) notePace(quick bool) {
 	switch pace := m.pace.Load(); {
 	case !quick:
-		m.pace.Store(min(pace, max(pace-slowPenalty, 0)))
+		m.pace.Store(min(pace, max(pace-slowPenalty, 0))) // a negative pace stays
 	case pace < maxPace:
 		m.pace.Add(1)
 	}
 }
 
 // A reader is the state of the goroutine that reads a connection. Goroutines replace
-// each other as readers. The epoch says which of them is the reader: it is even while
-// the reader does its own work, and odd while it runs a user's code and may be
-// replaced. Whoever replaces the reader makes the epoch even, and so does the reader
-// itself when it returns from that code. All else in here belongs to whoever did.
+// each other as readers, and the epoch says which of them is the reader. It is odd while
+// the reader runs a user's code. To come back from that code, or to take the reader's
+// place, a goroutine makes it even by a compare-and-swap. The one that succeeds owns all
+// that follows, except what belongs to the stallWatch.
 type reader struct {
 	epoch atomic.Int64
 	begun atomic.Int64 // when the reader began its latest batch, by nanotime
 
-	incoming []*servedCall // have been read, and wait to be started
-	starting []*servedCall // of them, those that get goroutines
+	incoming []*servedCall // calls that have been read, and wait to be started
+	starting []*servedCall // those of the incoming calls that get goroutines
 
-	batch    []*servedCall // of them, those that run inline
+	batch    []*servedCall // those of the incoming calls that run inline
 	highest  uint64        // seq in the batch
 	next     int           // call of the batch to run
 	finished []*servedCall // calls of the batch that have run and must be answered
-	previous []*servedCall // what finished was for the batch before
+	previous []*servedCall // the slice that was finished for the batch before, to be used again
 
 	admitting *callContext // what Server.Admit is asked with
 
-	lastName   string // of the latest call, whose next is often of the same method
+	lastName   string // of the method that was looked up last; the next call is often of it
 	lastMethod *method
 
-	watched  atomic.Bool // by the server's stallWatch, to which the next two belong
-	seen     int64       // begun, when it last looked
-	idleSeen int         // how often it has seen that since
+	watched  atomic.Bool // by the server's stallWatch, which owns the next two
+	seen     int64       // the value of begun when the stallWatch last looked
+	idleSeen int         // how often it has seen that value since
 }
 
 // findMethod returns the method of a name, or nil. A name that is missing is not kept:
@@ -100,8 +100,8 @@ func (r *reader) has(seq uint64) bool {
 		slices.ContainsFunc(r.batch, func(k *servedCall) bool { return k.seq == seq })
 }
 
-// endBatch returns the finished calls, in a slice that stays as it is until the end of
-// the next batch.
+// endBatch returns the finished calls, in a slice that is valid until the next batch
+// ends.
 func (r *reader) endBatch() (finished []*servedCall) {
 	clear(r.batch)
 	r.batch, r.highest, r.next = r.batch[:0], 0, 0

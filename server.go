@@ -42,13 +42,13 @@ type Server struct {
 	// nil, all calls are refused, because it may have been to authorize them.
 	Interceptors []Interceptor
 
-	// Admit are asked, in order, whether a call may be served, before its arguments are
-	// decoded and before the interceptors: a call that is refused costs little. The
-	// first error refuses it, as one that never ran. Its code is CodePermissionDenied if
-	// it has none. ctx has what the ctx of a method has, the peer, the metadata, the
-	// deadline; it must not be kept, nor be waited for: the connection is not read from
-	// meanwhile. A nil function refuses all calls. Calls of methods that do not exist
-	// are not asked for.
+	// Admit functions decide, in order, whether a call may be served, before its
+	// arguments are decoded and before the interceptors, so that a call which is refused
+	// costs little. The first error refuses the call, which then never ran; its code is
+	// CodePermissionDenied if it has none. ctx has the peer, the metadata and the
+	// deadline, like that of a method. Do not keep it or wait for it: nothing is read
+	// from the connection until the function returns. A nil function refuses all calls.
+	// For methods that do not exist no function is called.
 	Admit []func(ctx context.Context, serviceMethod string) error
 
 	// Token, if not empty, is what every client must present. Clients of GeeRPC's
@@ -231,10 +231,10 @@ func (s *Server) ServeConn(rwc io.ReadWriteCloser) {
 	c.serve()
 }
 
-// reject notes that a connection did not come to calls, unless its client
-// merely hung up. One of which no byte came is not logged: health checks of load
+// noteRefused counts and logs a connection that ended before its first call, unless its
+// client merely hung up. One that sent no byte is not logged: health checks of load
 // balancers connect all the time, and many of them end with a reset.
-func (s *Server) reject(c *conn, err error) {
+func (s *Server) noteRefused(c *conn, err error) {
 	heard := c.heard.Load()
 	hungUp := err == io.EOF || !heard && c.link.Cause() == nil
 	if hungUp || s.conns.IsStopped() {
@@ -246,7 +246,7 @@ func (s *Server) reject(c *conn, err error) {
 	}
 }
 
-// lost logs that a connection ended in another way than by its client's leave.
+// lost logs a connection that ended otherwise than by its client hanging up.
 func (s *Server) lost(c *conn) {
 	switch cause := c.link.Cause(); {
 	case cause == io.EOF, cause == errDone, cause == ErrServerClosed, !c.shaken.Load():

@@ -27,7 +27,7 @@ import (
 // A client on the plain layout gets no notice. Its calls that have been read are
 // answered, and then the connection is closed.
 
-// closeGrace is how long Close waits for code that does not notice it: methods whose
+// closeGrace is how long Close waits for code that ignores it: methods whose
 // context has ended, and connections whose Close does not return.
 const closeGrace = time.Second
 

@@ -299,7 +299,7 @@ func (t *Table[C]) Visit(seq uint64, f func(C)) {
 	}
 }
 
-// Drain has no more calls added, and onDrained called when none is left.
+// Drain stops the adding of calls, and onDrained called when none is left.
 func (t *Table[C]) Drain() {
 	t.state.Or(draining)
 	t.mu.Lock()

@@ -7,17 +7,17 @@ import (
 	"geerpc/internal/wire"
 )
 
-// CompressWrites has all compressed that is written from now on. It first waits
-// until the peer has taken what was written before.
+// CompressWrites compresses all that is written from now on. It first waits until the
+// peer has taken what was written before.
 func (l *Link) CompressWrites(a compress.Algorithm) {
 	l.Out.Drain(l.ctx)
 	l.Out.SetPacker(compress.NewPacker(a))
 }
 
 // Compressed reports whether what is read is being decompressed.
-func (l *Link) Compressed() bool { return l.conn != l.In }
+func (l *Link) Compressed() bool { return l.raw != l.In }
 
-// CompressReads has all decompressed that is read from now on.
+// CompressReads decompresses all that is read from now on.
 func (l *Link) CompressReads(a compress.Algorithm) {
-	l.conn = l.In.Unpack(func(below *wire.Reader) io.Reader { return compress.NewUnpacker(below, a) })
+	l.raw = l.In.Unpack(func(below *wire.Reader) io.Reader { return compress.NewUnpacker(below, a) })
 }

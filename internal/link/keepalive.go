@@ -64,7 +64,7 @@ func (l *Link) tick() {
 // silence returns for how long this side has waited for the peer in vain. It is
 // zero while nobody reads here, which is not the peer's fault. A peer that takes
 // bytes which had to wait is there, even if it says nothing.
-func (l *Link) silence() time.Duration { return min(l.conn.Waiting(), l.Out.SinceUnblocked()) }
+func (l *Link) silence() time.Duration { return min(l.raw.Waiting(), l.Out.SinceUnblocked()) }
 
 // listen judges a silence: whether the peer must be asked, or has had its time
 // to answer. If this process did not run, what the peer has sent meanwhile may

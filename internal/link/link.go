@@ -14,8 +14,9 @@
 // is the only one who encodes, because a codec's output is one stream. What is
 // encoded is gathered, and leaves with the next Flush.
 //
-// The goroutine that reads never writes, and so never waits for a peer that does
-// not read: what it must say it posts.
+// What the goroutine that reads must say, it posts, because it must never wait for a
+// peer that does not read. (A server's reader writes the answers of calls that it runs
+// itself, and is replaced if that takes long.)
 package link
 
 import (
@@ -37,7 +38,7 @@ type Link struct {
 	Conn io.ReadWriteCloser
 	In   *wire.Reader
 	Out  *wire.Writer
-	conn *wire.Reader // reads Conn: In, unless that decompresses
+	raw  *wire.Reader // of Conn; the same as In, unless that decompresses
 	Wire *wire.Conn   // In and Out as a codec sees them, with the limits of messages
 
 	// Codec is set by Open and replaced by Extend.
@@ -89,7 +90,7 @@ func New(conn io.ReadWriteCloser, c Config) *Link {
 		c.FlushTimeout = -1
 	}
 	l.In = wire.NewReader(conn)
-	l.conn = l.In
+	l.raw = l.In
 	l.Out = wire.NewWriter(conn, c.FlushTimeout, l.shut)
 	l.Wire = &wire.Conn{Reader: l.In, Writer: l.Out, Closer: closer{l}, MaxRead: c.MaxRead, MaxReadDefinitions: c.MaxDefinitions}
 	return l

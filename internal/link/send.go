@@ -24,7 +24,7 @@ const (
 var ErrGoawaySent = errors.New("a goaway has been sent")
 
 // Put encodes a message. The caller holds the write turn, and Flush must follow.
-// If Put fails, nothing has been sent.
+// If Put fails, nothing has been sent, or the link has failed.
 func (l *Link) Put(h codec.Header, body any) error {
 	if l.goawaySent && h.Frame().Kind == codec.Call {
 		return ErrGoawaySent
@@ -100,8 +100,8 @@ func (l *Link) sendSome(send func(alive bool) (more bool)) (more bool) {
 	return true
 }
 
-// Flush has what was put leave. With yield set, it first lets other goroutines
-// run, so that what they are about to put leaves with it.
+// Flush sends what was put. With yield set, it first lets other goroutines run, so that
+// what they are about to put is sent with it.
 func (l *Link) Flush(yield bool) { l.Out.Flush(yield) }
 
 // write encodes a message. The codec may be a user's, and so may the code that
@@ -112,7 +112,7 @@ func (l *Link) write(h codec.Header, body any) (err error) {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("encoding %T panicked: %.256s", body, usercode.PanicText(p))
 		}
-		if err != nil { // it may be asked what it is where others wait
+		if err != nil { // errors.Is may run a user's code later, while others wait
 			err = usercode.Error(err)
 		}
 		// A codec that was cut short may keep half a message and send it with the

@@ -57,9 +57,8 @@ func NewReader(src io.Reader) *Reader {
 // notWaiting stands where the beginning of a read would.
 const notWaiting = math.MinInt64
 
-// Unpack has what is read from now on pass through what wrap returns, and returns
-// the Reader below that, which it is given: of the connection, with the bytes that
-// are buffered.
+// Unpack passes all that is read from now on through what wrap returns. It returns the
+// Reader of the connection that wrap is given, which has the bytes that are buffered.
 func (r *Reader) Unpack(wrap func(below *Reader) io.Reader) (below *Reader) {
 	below = NewReader(r.src)
 	below.buf = append(below.buf[:0], r.Buffered()...)

@@ -64,8 +64,8 @@ func NewWriter(conn io.Writer, limit time.Duration, onError func(error)) *Writer
 	return w
 }
 
-// SetPacker has all packed that is written from now on. What was written before
-// must have been flushed: see Drain.
+// SetPacker makes the Writer pack all that is written from now on. What was written
+// before must have been flushed: see Drain.
 func (w *Writer) SetPacker(p Packer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -154,11 +154,10 @@ func (w *Writer) End() {
 // is under way. With yield set it first lets other goroutines run, so that what
 // they are about to write goes along.
 //
-// Flush does not wait for a peer that is slow. On a socket the caller writes,
-// and if the peer doesn't take the bytes within 20 ms a goroutine carries on,
-// and so it does after 16 writes: with a peer that only just keeps up, that
-// makes a third of a second. On any other connection, where a write can't be cut short and resumed, a
-// goroutine writes from the start.
+// Flush waits little for a peer that is slow. On a socket the caller writes, and a
+// goroutine carries on if the peer doesn't take the bytes within 20 ms, or after 16
+// writes: a third of a second at most. On any other connection, where a write can't be
+// cut short and resumed, a goroutine writes from the start.
 func (w *Writer) Flush(yield bool) {
 	w.mu.Lock()
 	empty := len(w.buf) == 0
