@@ -31,8 +31,8 @@ import (
 // everything is to be sampled. See Restart.
 //
 // A call without a trace costs a look. Else it costs a context, the metadata and
-// the text of the traceparent on a client, 0.7 µs and 4 allocations, most of them
-// the metadata's; and 0.3 µs and 2 allocations on a server. What the Tracer does
+// the text of the traceparent on a client, 1.1 µs and 4 allocations, most of them
+// the metadata's; and reading it on a server, 0.3 µs. What the Tracer does
 // comes on top.
 //
 // The zero Trace works.
