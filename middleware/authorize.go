@@ -51,12 +51,7 @@ type Rule func(ctx context.Context, identity, serviceMethod string) bool
 
 // Intercept is a geerpc.Interceptor: it refuses calls that no rule allows.
 func (a *Authorize) Intercept(next geerpc.CallFunc) geerpc.CallFunc {
-	return func(ctx context.Context, serviceMethod string, args, reply any) error {
-		if err := a.Admit(ctx, serviceMethod); err != nil {
-			return err
-		}
-		return next(ctx, serviceMethod, args, reply)
-	}
+	return admitting(a.Admit, next)
 }
 
 // Admit refuses calls that no rule allows. It is for Server.Admit.

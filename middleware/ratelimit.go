@@ -71,12 +71,7 @@ type bucket struct {
 
 // Intercept is a geerpc.Interceptor: it takes a token for each call.
 func (l *RateLimit) Intercept(next geerpc.CallFunc) geerpc.CallFunc {
-	return func(ctx context.Context, serviceMethod string, args, reply any) error {
-		if err := l.Admit(ctx, serviceMethod); err != nil {
-			return err
-		}
-		return next(ctx, serviceMethod, args, reply)
-	}
+	return admitting(l.Admit, next)
 }
 
 // Admit takes a token for a call. It is for Server.Admit.

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"context"
 	"maps"
 	"sync"
 	"time"
@@ -74,6 +75,16 @@ func (c *refuser) byReason() map[string]int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return maps.Clone(c.counts)
+}
+
+// admitting returns next behind a function for Server.Admit.
+func admitting(admit func(context.Context, string) error, next geerpc.CallFunc) geerpc.CallFunc {
+	return func(ctx context.Context, serviceMethod string, args, reply any) error {
+		if err := admit(ctx, serviceMethod); err != nil {
+			return err
+		}
+		return next(ctx, serviceMethod, args, reply)
+	}
 }
 
 // start is early enough to make all times positive, in a test's bubble too.

@@ -102,15 +102,12 @@ func (s *Shed) Intercept(next geerpc.CallFunc) geerpc.CallFunc {
 		s.observe(serviceMethod, began, loadOf(ctx, err))
 		return err
 	}
-	return func(ctx context.Context, serviceMethod string, args, reply any) error {
-		if err := s.Admit(ctx, serviceMethod); err != nil {
-			return err
-		}
+	return admitting(s.Admit, func(ctx context.Context, serviceMethod string, args, reply any) error {
 		if s.Concurrency == nil || s.Concurrency.Limit < 0 {
 			return measured(ctx, serviceMethod, args, reply)
 		}
 		return s.wait(ctx, serviceMethod, func() error { return measured(ctx, serviceMethod, args, reply) })
-	}
+	})
 }
 
 // wait runs a call when it has a slot, unless it has waited for too long.
