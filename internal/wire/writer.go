@@ -260,9 +260,6 @@ func (w *Writer) pack(batch []byte) []byte {
 	if w.packing == nil {
 		return batch
 	}
-	if cap(w.packed) > keepBuffer {
-		w.packed = nil
-	}
 	returned := false
 	defer func() {
 		if !returned { // nobody flushes any more
