@@ -3,8 +3,6 @@ package geerpc
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"runtime/debug"
 	"time"
 
 	"geerpc/internal/usercode"
@@ -36,14 +34,7 @@ func (c *conn) admitContext(remaining time.Duration, md Metadata) *callContext {
 	if c.reader.admitting = nil; ctx == nil {
 		ctx = new(callContext)
 	}
-	*ctx = callContext{conn: c, metadata: md}
-	ctx.Parent = c.link.Context()
-	if c.handleTimeout > 0 && (remaining <= 0 || c.handleTimeout < remaining) {
-		remaining = c.handleTimeout
-	}
-	if remaining > 0 {
-		ctx.At = time.Now().Add(remaining)
-	}
+	ctx.begin(c, md, c.handleTimeout, remaining)
 	return ctx
 }
 
@@ -55,9 +46,7 @@ func (c *conn) ask(ctx context.Context, admit func(context.Context, string) erro
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			text := usercode.PanicText(p)
-			c.server.report(slog.LevelError, "rpc server: Server.Admit panicked",
-				"method", serviceMethod, "panic", text, "stack", string(debug.Stack()))
+			c.server.reportPanic("Server.Admit", serviceMethod, p)
 			rejection = notAdmitted(errAdmitPanicked)
 		}
 	}()
@@ -89,7 +78,7 @@ func (c *conn) rejectUnadmitted(k *servedCall) {
 	c.reject(k, k.rejection)
 	c.update(func(s *connState) {
 		k.uncount(s)
-		s.lastCall = time.Now() // a client that is refused is not idle
+		c.noteCall(s) // a client whose calls are rejected is not idle
 	})
 	k.recycle()
 }

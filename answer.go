@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"geerpc/codec"
 )
@@ -73,9 +72,7 @@ func (c *conn) noteAnswered(calls []*servedCall) {
 	}
 	c.update(func(s *connState) {
 		s.unanswered -= len(calls)
-		if c.server.IdleTimeout > 0 {
-			s.lastCall = time.Now()
-		}
+		c.noteCall(s)
 	})
 }
 

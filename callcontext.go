@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"geerpc/internal/lazyctx"
 )
@@ -20,6 +21,16 @@ type callContext struct {
 	reply           metadataBox // metadata of the reply
 	start           start       // of the method
 	unknown         *Error      // the answer if the method does not exist
+}
+
+// begin makes c the context of a call, which ends at its handle timeout or when its
+// caller stops waiting, remaining from now. Zero and negative are no limit.
+func (c *callContext) begin(conn *conn, md Metadata, handle, remaining time.Duration) {
+	*c = callContext{conn: conn, metadata: md}
+	c.Parent = conn.link.Context()
+	if limit := shorterTimeout(handle, remaining); limit > 0 {
+		c.At = time.Now().Add(limit)
+	}
 }
 
 type callKey struct{}

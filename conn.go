@@ -84,7 +84,7 @@ func newConn(s *Server, rwc io.ReadWriteCloser) *conn {
 		readEnded:   make(chan struct{}),
 		tornDown:    make(chan struct{}),
 	}
-	c.slots.init(s.maxInFlight())
+	c.slots.most = int64(s.maxInFlight())
 	c.link = link.New(rwc, link.Config{
 		MaxRead:        limit(s.MaxMessageBytes, DefaultMaxMessageBytes),
 		MaxDefinitions: limit(s.MaxDefinitionBytes, DefaultMaxDefinitionBytes),
@@ -122,6 +122,9 @@ func (c *conn) begin() (ok bool) {
 	}
 	if err != nil {
 		return false
+	}
+	if !c.link.Extended() {
+		c.slots.freed = make(chan struct{}, 1)
 	}
 	c.shaken.Store(true)
 	if c.server.conns.IsStopped() { // Shutdown may have passed by
@@ -173,10 +176,8 @@ var errDone = errors.New("connection closed in good order")
 type slots struct {
 	most  int64         // 0: no limit
 	taken atomic.Int64  // by calls that have been started
-	freed chan struct{} // capacity 1: a slot may be free, look again
+	freed chan struct{} // on the plain layout, capacity 1: a slot may be free, look again
 }
-
-func (s *slots) init(most int) { s.most, s.freed = int64(most), make(chan struct{}, 1) }
 
 // full reports whether no slot is left, counting calls that are read and not started.
 func (s *slots) full(notStarted int) bool {
@@ -189,6 +190,6 @@ func (s *slots) free(n int) {
 	s.taken.Add(-int64(n))
 	select {
 	case s.freed <- struct{}{}:
-	default: // the reader is going to look anyway
+	default: // the reader does not wait, or is going to look anyway
 	}
 }

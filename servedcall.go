@@ -85,15 +85,9 @@ func (c *servedCall) setTime(handle, remaining time.Duration, md Metadata) {
 }
 
 func (c *servedCall) makeContext(handle, remaining time.Duration, md Metadata) {
-	c.ctx = &callContext{conn: c.conn, metadata: md}
-	c.ctx.Parent = c.conn.link.Context()
+	c.ctx = new(callContext)
+	c.ctx.begin(c.conn, md, handle, remaining)
 	c.start = &c.ctx.start
-	if handle > 0 && (remaining <= 0 || handle < remaining) {
-		remaining = handle
-	}
-	if remaining > 0 {
-		c.ctx.At = time.Now().Add(remaining)
-	}
 }
 
 // stopTime ends what setTime began.
@@ -261,9 +255,7 @@ func (c *servedCall) panicError(p any) error {
 	if !c.forgo() {
 		return c.conn.server.methodPanicked(c.serviceMethod, p)
 	}
-	text := usercode.PanicText(p)
-	c.conn.server.report(slog.LevelError, "rpc server: interceptor panicked",
-		"method", c.serviceMethod, "panic", text, "stack", string(debug.Stack()))
+	text := c.conn.server.reportPanic("interceptor", c.serviceMethod, p)
 	return &Error{Code: CodeInternal, Where: InServer, Ran: RanNever,
 		Message: fmt.Sprintf("rpc server: an interceptor panicked: %.256s", text)}
 }
@@ -271,11 +263,18 @@ func (c *servedCall) panicError(p any) error {
 // methodPanicked logs a method's panic, which the caller has recovered from, and
 // returns its error.
 func (s *Server) methodPanicked(serviceMethod string, p any) error {
-	text := usercode.PanicText(p)
-	s.report(slog.LevelError, "rpc server: method panicked",
-		"method", serviceMethod, "panic", text, "stack", string(debug.Stack()))
+	text := s.reportPanic("method", serviceMethod, p)
 	return &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,
 		Message: fmt.Sprintf("rpc server: method %s panicked: %.256s", serviceMethod, text)}
+}
+
+// reportPanic logs a panic of a user's code, which the caller has recovered from, and
+// returns its text.
+func (s *Server) reportPanic(of, serviceMethod string, p any) (text string) {
+	text = usercode.PanicText(p)
+	s.report(slog.LevelError, "rpc server: "+of+" panicked",
+		"method", serviceMethod, "panic", text, "stack", string(debug.Stack()))
+	return text
 }
 
 // callPool has calls that have been answered, with values for the next call of the

@@ -110,6 +110,13 @@ func (c *conn) watchIdleness() {
 	}
 }
 
+// noteCall notes that a call has just ended.
+func (c *conn) noteCall(s *connState) {
+	if c.server.IdleTimeout > 0 {
+		s.lastCall = time.Now()
+	}
+}
+
 // checkIdleness drains the connection if it has had no call for Server.IdleTimeout,
 // and else looks again later.
 func (c *conn) checkIdleness() {
