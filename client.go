@@ -277,7 +277,7 @@ func (c *Client) terminate(cause error) {
 	for _, call := range lost {
 		c.deliver(call, nil, lostError(c.server, cause))
 	}
-	c.rejectQueued(cause)
+	c.closeOutbox(cause)
 	if len(lost) > 0 && !closed {
 		c.report(slog.LevelWarn, "rpc client: connection lost", "server", c.server, "calls", len(lost), "err", cause)
 	}

@@ -141,7 +141,7 @@ func (c *Client) prepare(ctx context.Context, call *clientCall) error {
 // batchPays reports whether other calls are being made, so that sending them
 // together pays.
 func (c *Client) batchPays() bool {
-	return c.repliesBatched.Load() || c.outbox.hasSender() || c.inFlight.Len() > 0
+	return c.repliesBatched.Load() || c.outbox.isBusy() || c.inFlight.Len() > 0
 }
 
 // send sends a call from its caller's goroutine. If it fails, the call was never

@@ -299,8 +299,8 @@ func TestBunched(t *testing.T) {
 		c.link.Out.Begin(t.Context())
 		go func() { errs <- c.Call(t.Context(), "Arith.Add", Args{}, nil) }()
 		eventually(t, "the call waits for its turn", c.link.Out.Wanted)
-		if c.outbox.hasSender() != bunched {
-			t.Errorf("bunched %v: the call is in the queue: %v", bunched, c.outbox.hasSender())
+		if c.outbox.isBusy() != bunched {
+			t.Errorf("bunched %v: the call is in the queue: %v", bunched, c.outbox.isBusy())
 		}
 		c.link.Out.End()
 		p.send(handFrame{kind: 1, seq: p.next().seq, body: "{}"})

@@ -6,18 +6,22 @@ import (
 	"sync"
 )
 
-// An outbox is the queue of calls that wait to be sent. One goroutine at a time, the
-// sender, encodes them all: its stack and the buffers it writes to are in the
-// processor's cache, where those of a thousand callers are not. The zero value is
-// empty.
+// An outbox is the queue of calls that wait to be sent. One goroutine, the sender,
+// encodes them all: its stack and the buffers it writes to are in the processor's
+// cache, where those of a thousand callers are not. It starts with the first call that
+// is queued and stays as long as the connection, since starting one for each burst of
+// calls would grow a new stack each time. The zero value is empty.
 //
 // A caller must not be the sender: slow arguments of other calls could delay it past
 // its own deadline.
 type outbox struct {
-	mu     sync.Mutex    // guards what follows
-	calls  []*clientCall // the oldest first
-	next   int           // index of the oldest; those before it have been taken
-	sender bool          // there is a sender, or one is about to start
+	mu      sync.Mutex    // guards what follows
+	calls   []*clientCall // the oldest first
+	next    int           // index of the oldest; those before it have been taken
+	started bool          // there is a sender, or one is about to start
+	busy    bool          // the sender works, or is about to
+	closed  bool          // the sender must end
+	wake    sync.Cond     // signalled when busy or closed is set
 }
 
 // keptOutbox limits the capacity that an empty outbox keeps.
@@ -28,8 +32,12 @@ func (o *outbox) add(call *clientCall) (start bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.calls = append(o.calls, call)
-	start = !o.sender
-	o.sender = true
+	if !o.busy {
+		o.busy = true
+		o.wake.Signal()
+	}
+	start = !o.started
+	o.started = true
 	return start
 }
 
@@ -50,26 +58,38 @@ func (o *outbox) take() *clientCall {
 	return call
 }
 
-// stopSender reports whether the sender may stop: not if there are calls again.
-func (o *outbox) stopSender() bool {
+// wait is how the sender waits for calls. It reports false once the outbox is closed.
+func (o *outbox) wait() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.sender = o.next < len(o.calls)
-	return !o.sender
+	o.wake.L = &o.mu
+	for o.next == len(o.calls) && !o.closed {
+		o.busy = false
+		o.wake.Wait()
+	}
+	return !o.closed
 }
 
-// hasSender reports whether there is a sender.
-func (o *outbox) hasSender() bool {
+// close ends the sender. What is queued stays for take.
+func (o *outbox) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.sender
+	o.closed = true
+	o.wake.Signal()
+}
+
+// isBusy reports whether the sender works.
+func (o *outbox) isBusy() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.busy
 }
 
 // enqueue puts a call into the outbox, and starts the sender if there is none.
 func (c *Client) enqueue(call *clientCall) {
 	call.state.Store(queued)
 	if c.outbox.add(call) && c.link.Hold() {
-		go c.sendLoop() // ends when nothing is queued; Close waits
+		go c.sendLoop() // ends with the connection; Close waits
 	}
 	// terminate may have emptied the outbox before the call was added.
 	if c.inFlight.Ended() && call.state.CompareAndSwap(queued, abandoned) {
@@ -77,9 +97,10 @@ func (c *Client) enqueue(call *clientCall) {
 	}
 }
 
-// rejectQueued ends the calls that are in the outbox when the connection ends. The
-// sender may not come to it, as long as arguments are being encoded.
-func (c *Client) rejectQueued(cause error) {
+// closeOutbox ends the sender, and the calls that are queued: the sender may not come
+// to them, as long as arguments are being encoded.
+func (c *Client) closeOutbox(cause error) {
+	c.outbox.close()
 	for call := c.outbox.take(); call != nil; call = c.outbox.take() {
 		if call.state.CompareAndSwap(queued, unsent) {
 			c.deliver(call, nil, c.notSent(context.Background(), cause))
@@ -87,18 +108,18 @@ func (c *Client) rejectQueued(cause error) {
 	}
 }
 
-// sendLoop is the sender: it sends what callers put into the outbox, until that is
-// empty or the connection ends. Then terminate rejects what is queued.
+// sendLoop is the sender: it sends what callers put into the outbox, until the
+// connection ends.
 func (c *Client) sendLoop() {
 	returned := false
 	defer func() {
 		if !returned { // what is encoded has ended our goroutine
-			go c.sendLoop() // ends when nothing is queued
+			go c.sendLoop() // ends with the connection
 			return
 		}
 		c.link.Release()
 	}()
-	for c.link.Cause() == nil && !c.outbox.stopSender() {
+	for c.outbox.wait() && c.link.Cause() == nil {
 		c.sendQueued()
 	}
 	returned = true
