@@ -24,6 +24,7 @@ const (
 	inlineAfter  = 32                    // calls of a method that have to be quick
 	maxPace      = inlineAfter + 32      // quick calls that count in a method's favour at most
 	slowPenalty  = 16                    // quick calls that a call which is not quick cancels
+	batchPenalty = 1                     // the same, for each call of a batch that is not quick
 	stallPenalty = 1000                  // quick calls that one which stalls the reader costs
 	stallLimit   = time.Millisecond      // how long calls may keep the reader from reading
 )
@@ -37,11 +38,12 @@ func (c *conn) runsInline(k *servedCall) bool {
 	return k.method != nil && k.rejection == nil && k.method.pace.Load() >= inlineAfter && !c.server.Ordered
 }
 
-// notePace notes whether a call of the method was quick.
-func (m *method) notePace(quick bool) {
+// notePace notes whether a call of the method was quick. If not, it cancels as many quick
+// ones as the penalty says.
+func (m *method) notePace(quick bool, penalty int32) {
 	switch pace := m.pace.Load(); {
 	case !quick:
-		m.pace.Store(min(pace, max(pace-slowPenalty, 0))) // a negative pace stays
+		m.pace.Store(min(pace, max(pace-penalty, 0))) // a negative pace stays
 	case pace < maxPace:
 		m.pace.Add(1)
 	}
@@ -112,6 +114,10 @@ func (r *reader) endBatch() (finished []*servedCall) {
 
 // notePace notes whether the calls of the batch, which took so long together, were
 // quick. Calls that were rejected, or cancelled in time, say nothing of their methods.
+//
+// One slow batch proves little: the processor may have been another process's for a
+// while. If it took a method away from the reader, all calls that have arrived meanwhile
+// would get goroutines of their own. It takes more slow batches than quick ones.
 func (r *reader) notePace(took time.Duration) {
 	begun := 0
 	for _, k := range r.batch {
@@ -122,7 +128,7 @@ func (r *reader) notePace(took time.Duration) {
 	quick := took <= time.Duration(begun)*quickLimit
 	for _, k := range r.batch {
 		if k.hasBegun() {
-			k.method.notePace(quick)
+			k.method.notePace(quick, batchPenalty)
 		}
 	}
 }

@@ -136,30 +136,52 @@ func TestInline_Pace(t *testing.T) {
 		if quick() {
 			t.Fatal("quick too soon")
 		}
-		m.notePace(true)
+		m.notePace(true, slowPenalty)
 	}
 	if !quick() {
 		t.Fatal("not quick after so many calls")
 	}
 	for range 1000 {
-		m.notePace(true)
+		m.notePace(true, slowPenalty)
 	}
 	for n := range 3 {
 		if !quick() {
 			t.Fatalf("not quick after %d slow calls", n)
 		}
-		m.notePace(false)
+		m.notePace(false, slowPenalty)
 	}
 	if quick() {
 		t.Error("quick after three slow calls in a row")
 	}
 	m.pace.Store(-stallPenalty)
-	m.notePace(false)
+	m.notePace(false, slowPenalty)
 	for range stallPenalty {
-		m.notePace(true)
+		m.notePace(true, slowPenalty)
 	}
 	if quick() || m.pace.Load() != 0 {
 		t.Errorf("pace %d", m.pace.Load())
+	}
+}
+
+// One slow batch may be the processor's fault, and costs no method its place; two in a
+// row do.
+func TestInline_SlowBatch(t *testing.T) {
+	var r reader
+	m := &method{}
+	for range 32 {
+		r.add(&servedCall{method: m, begun: true})
+	}
+	m.pace.Store(maxPace)
+	for n, want := range []bool{true, false} {
+		r.notePace(time.Second)
+		if quick := m.pace.Load() >= inlineAfter; quick != want {
+			t.Errorf("after %d slow batches: quick %v", n+1, quick)
+		}
+	}
+	m.pace.Store(inlineAfter)
+	r.notePace(0)
+	if m.pace.Load() != maxPace {
+		t.Errorf("pace %d after a quick batch", m.pace.Load())
 	}
 }
 

@@ -162,7 +162,7 @@ func (c *servedCall) do() {
 	err := errGoexit
 	defer func() {
 		if since > 0 && c.hasBegun() {
-			c.method.notePace(nanotime()-since <= quickLimit)
+			c.method.notePace(nanotime()-since <= quickLimit, slowPenalty)
 		}
 		if err == errGoexit && c.forgo() {
 			err = errInterceptorExit
