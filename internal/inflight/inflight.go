@@ -19,6 +19,7 @@ package inflight
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -47,14 +48,13 @@ type Table[C Call] struct {
 	room      chan struct{}   // capacity 1: wakes the one that waits in Reserve
 	state     atomic.Uint32   // bits, see below
 
-	_        [64]byte     // callers read what is above; it stays in their caches
-	mu       sync.Mutex   // guards what follows, and the bit full
-	latest   uint64       // seq given to a call
-	waiting  int          // goroutines that wait in Admit
-	reserved bool         // slots are for queued calls only
-	bySeq    map[uint64]C // the zero C: abandoned, and not answered
-	most     int          // calls at a time since the map was made
-	_        [64]byte     // callers write what may be behind
+	_        [64]byte   // callers read what is above; it stays in their caches
+	mu       sync.Mutex // guards what follows, and the bit full
+	latest   uint64     // seq given to a call
+	waiting  int        // goroutines that wait in Admit
+	reserved bool       // slots are for queued calls only
+	calls    ring[C]    // the zero C: abandoned, and not answered
+	_        [64]byte   // callers write what may be behind
 }
 
 // The state of a Table. Bits other than full are never cleared.
@@ -64,10 +64,6 @@ const (
 	closed               // Close has been called
 	ended                // End has been called
 )
-
-// keptCalls limits the map that an idle table keeps: a map does not shrink, so
-// one that has held more calls is dropped.
-const keptCalls = 128
 
 // New returns an empty Table without a limit. The channel connEnded is closed
 // when the connection is, and onDrained is called when Drain has been and no call
@@ -104,7 +100,7 @@ func (t *Table[C]) Ended() bool { return t.state.Load()&ended != 0 }
 func (t *Table[C]) Len() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.bySeq)
+	return t.calls.n
 }
 
 // Waiting returns how many goroutines wait in Admit.
@@ -221,7 +217,7 @@ func (t *Table[C]) HasRoom() bool {
 	return t.hasRoomLocked()
 }
 
-func (t *Table[C]) hasRoomLocked() bool { return t.limit == 0 || len(t.bySeq) < t.limit }
+func (t *Table[C]) hasRoomLocked() bool { return t.limit == 0 || t.calls.n < t.limit }
 
 // Add takes a slot for a call and gives it its seq. The caller holds the write
 // turn. Add fails with ErrFull if there is no slot, or if slots are reserved and
@@ -235,14 +231,9 @@ func (t *Table[C]) Add(call C, queued bool) error {
 	if !t.hasRoomLocked() || t.reserved && !queued {
 		return ErrFull
 	}
-	t.latest++
+	t.latest = t.calls.add(t.latest, call)
 	call.SetSeq(t.latest)
-	if t.bySeq == nil {
-		t.bySeq, t.most = make(map[uint64]C), 0
-	}
-	t.bySeq[t.latest] = call
-	t.most = max(t.most, len(t.bySeq))
-	if len(t.bySeq) == t.limit {
+	if t.calls.n == t.limit {
 		t.state.Or(full)
 	}
 	return nil
@@ -250,10 +241,13 @@ func (t *Table[C]) Add(call C, queued bool) error {
 
 // Claim takes a call out of the table, which frees its slot. It returns the zero C
 // if the call was abandoned, or there is none: a peer may make up a seq.
-func (t *Table[C]) Claim(seq uint64) C {
+func (t *Table[C]) Claim(seq uint64) (call C) {
 	t.mu.Lock()
-	call, ok := t.bySeq[seq]
-	last := ok && t.removeLocked(seq)
+	found := t.calls.find(seq)
+	if found != nil {
+		call = *found
+	}
+	last := found != nil && t.removeLocked(seq)
 	t.mu.Unlock()
 	if last && t.state.Load()&draining != 0 {
 		t.onDrained()
@@ -263,15 +257,12 @@ func (t *Table[C]) Claim(seq uint64) C {
 
 // removeLocked removes a call and reports whether it was the last.
 func (t *Table[C]) removeLocked(seq uint64) (last bool) {
-	delete(t.bySeq, seq)
+	t.calls.remove(seq)
 	if t.state.Load()&full != 0 {
 		signal(t.room)
 		t.reopenLocked()
 	}
-	if len(t.bySeq) == 0 && t.most > keptCalls {
-		t.bySeq = nil
-	}
-	return len(t.bySeq) == 0
+	return t.calls.n == 0
 }
 
 // Abandon is for a caller that gives up. It reports false if somebody else has
@@ -281,10 +272,11 @@ func (t *Table[C]) Abandon(seq uint64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var none C
-	if t.bySeq[seq] == none {
+	call := t.calls.find(seq)
+	if call == nil || *call == none {
 		return false
 	}
-	t.bySeq[seq] = none
+	*call = none
 	return true
 }
 
@@ -294,8 +286,8 @@ func (t *Table[C]) Visit(seq uint64, f func(C)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var none C
-	if call := t.bySeq[seq]; call != none {
-		f(call)
+	if call := t.calls.find(seq); call != nil && *call != none {
+		f(*call)
 	}
 }
 
@@ -303,7 +295,7 @@ func (t *Table[C]) Visit(seq uint64, f func(C)) {
 func (t *Table[C]) Drain() {
 	t.state.Or(draining)
 	t.mu.Lock()
-	none := len(t.bySeq) == 0
+	none := t.calls.n == 0
 	t.wakeLocked()
 	signal(t.room)
 	t.mu.Unlock()
@@ -324,12 +316,8 @@ func (t *Table[C]) End() (calls []C) {
 	t.state.Or(ended)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	calls = t.calls.all()
+	t.calls = ring[C]{}
 	var none C
-	for _, call := range t.bySeq {
-		if call != none {
-			calls = append(calls, call)
-		}
-	}
-	t.bySeq = nil
-	return calls
+	return slices.DeleteFunc(calls, func(call C) bool { return call == none })
 }

@@ -73,8 +73,8 @@ func TestTable_SlowCall(t *testing.T) {
 		}
 		last = seq
 	}
-	if table.most != 2 {
-		t.Errorf("%d calls at a time", table.most)
+	if places := len(table.calls.places); places > firstPlaces {
+		t.Errorf("%d places for two calls", places)
 	}
 	if table.Claim(slow.seq) != slow || table.Len() != 0 {
 		t.Error("the slow call is lost")
@@ -124,8 +124,8 @@ func TestTable_Many(t *testing.T) {
 			t.Fatalf("seq %d is another call", seq)
 		}
 	}
-	if table.bySeq != nil {
-		t.Error("a large map is kept")
+	if table.calls.places != nil {
+		t.Error("a large ring is kept")
 	}
 }
 
