@@ -70,6 +70,14 @@ type Ejection struct {
 	// up to MaxBackoff. Zero: 5 s and 5 minutes; a negative Backoff is 5 s too, a
 	// negative MaxBackoff no limit, as in Retry.
 	Backoff, MaxBackoff time.Duration
+
+	// OnChange is told of each server that is ejected (from StateReady or
+	// StateProbation to StateEjected), that may show that it is well (to
+	// StateProbation), and that has shown it (to StateReady). It is told one by one,
+	// in order, on a goroutine of its own; no call waits for it. If it is slow, and 64
+	// changes and messages to the Logger wait already, further ones are dropped:
+	// XClient.Servers knows the truth. Nil: nobody is told.
+	OnChange func(e Endpoint, from, to ServerState)
 }
 
 func (e Ejection) withDefaults() Ejection {
@@ -138,8 +146,21 @@ func (set *endpointSet) ejectLocked(s *Server, reason string) {
 	set.healthChanges.Add(1)
 	pause := backoff.Vary(h.pause, 5)
 	h.until = attempt.Now() + min(pause, math.MaxInt64/2)
+	from := StateReady
+	if state&probation != 0 {
+		from = StateProbation
+	}
+	set.onChange(s, from, StateEjected)
 	set.log(s, slog.LevelWarn, "ejected", "for", pause.Round(time.Millisecond), "reason", reason)
 	h.readmitTimer = time.AfterFunc(pause, func() { set.spawn(func() { set.readmit(s) }) }) // the set's close stops it, or waits
+}
+
+// onChange tells the user's hook of a change.
+func (set *endpointSet) onChange(s *Server, from, to ServerState) {
+	if hook := set.ejection.OnChange; hook != nil {
+		e := *s.Endpoint()
+		set.reports.Call(func() { hook(e, from, to) })
+	}
 }
 
 // readmit ends an ejection: the server is on probation if it answers a ping, and
@@ -159,6 +180,7 @@ func (set *endpointSet) readmit(s *Server) {
 	h.state.Or(probation)
 	h.state.And(^uint32(ejected))
 	set.healthChanges.Add(1)
+	set.onChange(s, StateEjected, StateProbation)
 	if there {
 		set.log(s, slog.LevelInfo, "on probation")
 	} else {

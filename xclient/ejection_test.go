@@ -123,6 +123,41 @@ func TestF64_FlappingServer(t *testing.T) {
 	})
 }
 
+// The hook is told of each change, in order; the call that causes one does not wait for
+// it, and its panic costs nothing.
+func TestEjection_OnChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFlaky()
+		var told []string
+		release := make(chan struct{})
+		onChange := func(e Endpoint, from, to ServerState) {
+			<-release
+			told = append(told, fmt.Sprintf("%s: %s to %s", e.Addr, from, to))
+			panic("a hook that panics")
+		}
+		xc, _, addrs := flakyCluster(t, f, 2, Config{Retry: Retry{MaxAttempts: 1}, Ejection: Ejection{OnChange: onChange}})
+		load(xc, 8, time.Millisecond)
+		f.fail(errLost, addrs[0])
+		load(xc, 20, time.Millisecond)
+		if st := xc.Servers()[0]; st.State != StateEjected {
+			t.Fatalf("%s while the hook blocks", st.State)
+		}
+		close(release)
+		load(xc, 1000, 10*time.Millisecond) // the first ejection ends, and a probe fails
+		f.fail(nil, addrs[0])
+		load(xc, 2000, 10*time.Millisecond) // the second ends, and a probe is answered
+		synctest.Wait()
+		want := []string{
+			addrs[0] + ": ready to ejected", addrs[0] + ": ejected to on probation",
+			addrs[0] + ": on probation to ejected", addrs[0] + ": ejected to on probation",
+			addrs[0] + ": on probation to ready",
+		}
+		if !slices.Equal(told, want) {
+			t.Errorf("told %q, want %q", told, want)
+		}
+	})
+}
+
 // TestF64_ProbesUntilOneIsAnswered: a server that comes back gets a call a
 // second as long as nobody knows how the first one ends.
 func TestF64_ProbesUntilOneIsAnswered(t *testing.T) {

@@ -93,9 +93,16 @@ func endsSoon(ctx context.Context) bool {
 
 // endProbation gives calls back to a server that has answered.
 func (s *Server) endProbation() {
-	if s.health.is(probation) && s.health.state.And(^uint32(probation))&probation != 0 {
+	h := &s.health
+	if !h.is(probation) {
+		return
+	}
+	h.set.mu.Lock() // so that OnChange is told in order
+	defer h.set.mu.Unlock()
+	if h.state.And(^uint32(probation))&probation != 0 {
 		s.record.EndProbation()
-		s.health.change(true)
-		s.health.set.log(s, slog.LevelInfo, "ready again")
+		h.change(true)
+		h.set.onChange(s, StateProbation, StateReady)
+		h.set.log(s, slog.LevelInfo, "ready again")
 	}
 }

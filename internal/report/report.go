@@ -30,6 +30,7 @@ type Queue struct {
 type message struct {
 	logger *slog.Logger
 	record slog.Record
+	call   func() // in place of a record
 }
 
 // Log has a message logged, unless the logger is nil. It does not wait. The
@@ -42,13 +43,21 @@ func (q *Queue) Log(logger *slog.Logger, level slog.Level, text string, args ...
 	}
 	r := slog.NewRecord(time.Now(), level, text, 0)
 	r.Add(args...)
+	q.add(message{logger: logger, record: r})
+}
+
+// Call has a function called, a hook of the user's, in its place among the messages. It
+// does not wait.
+func (q *Queue) Call(hook func()) { q.add(message{call: hook}) }
+
+func (q *Queue) add(m message) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.waiting) == mostWaiting {
 		q.dropped++
 		return
 	}
-	q.waiting = append(q.waiting, message{logger, r})
+	q.waiting = append(q.waiting, m)
 	if q.idle == nil {
 		q.idle = make(chan struct{})
 		go q.run() // ends when all is logged; only Wait waits
@@ -85,11 +94,11 @@ func (q *Queue) run() {
 		if !ok {
 			break
 		}
-		m.log()
+		m.deliver()
 		if dropped > 0 {
 			lost := slog.NewRecord(time.Now(), slog.LevelWarn, "rpc: messages were dropped, for the Logger is too slow", 0)
 			lost.Add("messages", dropped)
-			message{m.logger, lost}.log()
+			message{logger: m.logger, record: lost}.deliver()
 		}
 	}
 	ended = true
@@ -107,13 +116,20 @@ func (q *Queue) next() (m message, dropped int, ok bool) {
 	}
 	m = q.waiting[0]
 	q.waiting = slices.Delete(q.waiting, 0, 1)
-	dropped, q.dropped = q.dropped, 0
+	if m.call == nil { // there is a Logger to be told
+		dropped, q.dropped = q.dropped, 0
+	}
 	return m, dropped, true
 }
 
-// log hands the message to its Logger, whose panic is nobody's business.
-func (m message) log() {
+// deliver hands the message to its Logger, or calls the hook. A panic of theirs costs
+// nobody else anything.
+func (m message) deliver() {
 	defer func() { recover() }()
+	if m.call != nil {
+		m.call()
+		return
+	}
 	ctx := context.Background()
 	if h := m.logger.Handler(); h.Enabled(ctx, m.record.Level) {
 		h.Handle(ctx, m.record)

@@ -101,3 +101,19 @@ func TestQueue_BrokenLogger(t *testing.T) {
 		}
 	})
 }
+
+// A hook is called in its place among the messages, and its panic costs none of them.
+func TestQueue_Call(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var q Queue
+		var order []string
+		logger, _ := newHandler(func(n int32) { order = append(order, "message") })
+		q.Log(logger, slog.LevelInfo, "one")
+		q.Call(func() { order = append(order, "hook"); panic("a hook") })
+		q.Log(logger, slog.LevelInfo, "two")
+		q.Wait(time.Hour)
+		if got := strings.Join(order, " "); got != "message hook message" {
+			t.Errorf("order: %s", got)
+		}
+	})
+}
