@@ -63,7 +63,7 @@ var (
 
 // notAdmitted returns the error of a call that is not admitted.
 func notAdmitted(err error) *Error {
-	e := &Error{Code: CodeOf(err), Message: usercode.ErrorText(err), Where: InServer, Ran: RanNever, cause: err}
+	e := &Error{Code: CodeOf(err), Message: usercode.ErrorText(err), Where: InServer, Ran: RanNever, Cause: err}
 	if e.Code == CodeUnknown || e.Code == CodeOK { // no error has the code OK
 		e.Code = CodePermissionDenied
 	}

@@ -113,6 +113,11 @@ func enumName(names []string, kind string, i uint8) string {
 //		// it is safe to try again
 //	}
 //
+// An Interceptor that does not let a call pass says so with an Error of its own:
+//
+//	return &geerpc.Error{Code: geerpc.CodeUnavailable, Message: "closed for the night",
+//		Where: geerpc.InClient, Ran: geerpc.RanNever, Cause: errNight}
+//
 // errors.Is(err, context.DeadlineExceeded) and errors.Is(err,
 // context.Canceled) hold for the codes that mean the same, whichever side
 // noticed. A method may return an Error of its own, of which Code and Message
@@ -123,7 +128,9 @@ type Error struct {
 	Where   Where
 	Ran     Ran
 
-	cause error
+	// Cause is what errors.Is and errors.As find behind the Error: what caused it
+	// on this side. It is not sent. Nil: nothing.
+	Cause error
 }
 
 // Error returns e.Message, or the code in words if there is no message.
@@ -137,12 +144,12 @@ func (e *Error) Error() string {
 	return e.Message
 }
 
-// Unwrap returns what caused the error on this side, or nil.
+// Unwrap returns e.Cause.
 func (e *Error) Unwrap() error {
 	if e == nil {
 		return nil
 	}
-	return e.cause
+	return e.Cause
 }
 
 // Is makes errors.Is recognize the context's errors by their code.
@@ -163,7 +170,7 @@ func (e *Error) Is(target error) bool {
 // that of fmt.Errorf, %w included.
 func Errorf(code Code, format string, a ...any) error {
 	err := fmt.Errorf(format, a...)
-	return &Error{Code: code, Message: err.Error(), Where: InMethod, Ran: RanYes, cause: err}
+	return &Error{Code: code, Message: err.Error(), Where: InMethod, Ran: RanYes, Cause: err}
 }
 
 // CodeOf returns the code of the Error that err is or wraps, CodeOK for nil,
@@ -195,7 +202,7 @@ var ErrServerClosed = errors.New("rpc server: server closed")
 
 // newError returns an Error with err as its cause and the text "what: err".
 func newError(code Code, where Where, ran Ran, what string, err error) *Error {
-	return &Error{Code: code, Message: what + ": " + usercode.ErrorText(err), Where: where, Ran: ran, cause: err}
+	return &Error{Code: code, Message: what + ": " + usercode.ErrorText(err), Where: where, Ran: ran, Cause: err}
 }
 
 // contextError returns the Error of a call whose context has ended.
@@ -234,7 +241,7 @@ func methodError(err error) error {
 	if !errors.As(err, &e) || e == nil || e.Where == InMethod && e.Ran == RanYes {
 		return err
 	}
-	return &Error{Code: e.Code, Message: err.Error(), Where: InMethod, Ran: RanYes, cause: err}
+	return &Error{Code: e.Code, Message: err.Error(), Where: InMethod, Ran: RanYes, Cause: err}
 }
 
 // interceptedError returns an error that came out of interceptors as one of this
@@ -245,7 +252,7 @@ func (c *servedCall) interceptedError(err error) error {
 	if err == nil || !c.forgo() {
 		return methodError(err)
 	}
-	return &Error{Code: CodeOf(err), Message: err.Error(), Where: InServer, Ran: RanNever, cause: err}
+	return &Error{Code: CodeOf(err), Message: err.Error(), Where: InServer, Ran: RanNever, Cause: err}
 }
 
 // asError returns an error as it is sent. Its text stays as it is.

@@ -29,6 +29,8 @@ func TestError_IsAsUnwrap(t *testing.T) {
 			[]error{context.Canceled}, nil, CodeCanceled, "outer: inner"},
 		{"cause", newError(CodeUnavailable, OnLink, RanMaybe, "rpc client", io.ErrUnexpectedEOF),
 			[]error{io.ErrUnexpectedEOF}, []error{io.EOF}, CodeUnavailable, "rpc client: unexpected EOF"},
+		{"cause of a user's own", &Error{Code: CodeUnavailable, Message: "closed for the night", Cause: io.ErrNoProgress},
+			[]error{io.ErrNoProgress}, []error{io.EOF}, CodeUnavailable, "closed for the night"},
 		{"lost by Close", lostError("", ErrShutdown), []error{ErrShutdown}, []error{io.EOF}, CodeUnavailable, "rpc client: connection is shut down"},
 		{"lost at the end of the stream", lostError("", io.EOF), []error{io.ErrUnexpectedEOF}, []error{io.EOF, ErrShutdown},
 			CodeUnavailable, "rpc client: connection lost: unexpected EOF"},

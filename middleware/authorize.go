@@ -63,9 +63,9 @@ func (a *Authorize) Admit(ctx context.Context, serviceMethod string) error {
 		}
 	}
 	if identity == "" {
-		return a.refuser.refuse(geerpc.CodeUnauthenticated, &Refusal{By: "authorize", Reason: "unauthenticated"})
+		return a.refuser.refuse(geerpc.CodeUnauthenticated, Refusal{By: "authorize", Reason: "unauthenticated"})
 	}
-	return a.refuser.refuse(geerpc.CodePermissionDenied, &Refusal{By: "authorize", Reason: "not allowed"})
+	return a.refuser.refuse(geerpc.CodePermissionDenied, Refusal{By: "authorize", Reason: "not allowed"})
 }
 
 // Identity returns the identity of who made the call with this context, or "". It

@@ -139,7 +139,7 @@ func (b *Breaker) Intercept(next geerpc.CallFunc) geerpc.CallFunc {
 			return next(ctx, serviceMethod, args, reply) // it fails, whatever is called
 		}
 		p, refusal := b.begin(b.keyOf(ctx, serviceMethod))
-		if refusal != nil {
+		if refusal != (Refusal{}) {
 			return b.refuser.refuse(geerpc.CodeUnavailable, refusal)
 		}
 		result := uncounted // of a panic, which may be another interceptor's
@@ -173,17 +173,17 @@ type pass struct {
 // A change is one of a circuit's state. The zero change is none.
 type change struct{ from, to BreakerState }
 
-// begin lets a call pass, or says why not.
-func (b *Breaker) begin(key string) (pass, *Refusal) {
+// begin lets a call pass, or says why not. The zero Refusal is none.
+func (b *Breaker) begin(key string) (pass, Refusal) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at := now()
 	e, _ := b.circuits.get(key, func(c *circuit) bool { return c.idle(&b.settings, at) })
 	before := e.state.state
-	if refusal := e.state.begin(&b.settings, at); refusal != nil {
+	if refusal := e.state.begin(&b.settings, at); refusal != (Refusal{}) {
 		return pass{}, refusal
 	}
-	return pass{e, e.state.generation, change{before, e.state.state}}, nil
+	return pass{e, e.state.generation, change{before, e.state.state}}, Refusal{}
 }
 
 // end counts a call, and tells the hook of what that changed.

@@ -119,24 +119,24 @@ type circuitSlot struct {
 	calls, failures int
 }
 
-// begin lets a call pass, or says why not.
-func (c *circuit) begin(s *circuitSettings, at time.Duration) *Refusal {
+// begin lets a call pass, or says why not. The zero Refusal is none.
+func (c *circuit) begin(s *circuitSettings, at time.Duration) Refusal {
 	if c.state == BreakerClosed {
-		return nil
+		return Refusal{}
 	}
 	if c.state == BreakerOpen {
 		if at < c.until {
-			return &Refusal{By: "breaker", Reason: "open", RetryAfter: c.until - at}
+			return Refusal{By: "breaker", Reason: "open", RetryAfter: c.until - at}
 		}
 		c.change(BreakerHalfOpen)
 	}
 	overdue := at-c.latestProbe >= max(s.pause, time.Second)
 	if c.probesOut+c.probesGood >= s.probes && !overdue {
-		return &Refusal{By: "breaker", Reason: "half-open"}
+		return Refusal{By: "breaker", Reason: "half-open"}
 	}
 	c.probesOut++
 	c.latestProbe = at
-	return nil
+	return Refusal{}
 }
 
 // end counts a call that began in this generation.

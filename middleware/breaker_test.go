@@ -107,7 +107,7 @@ func TestG69_ProbeFails(t *testing.T) {
 func TestG69_ProbesWithoutOutcome(t *testing.T) {
 	for name, end := range map[string]func(context.Context) error{
 		"cancelled": func(context.Context) error { return context.Canceled },
-		"refused":   func(context.Context) error { return (&Refusal{By: "shed"}).refused(geerpc.CodeResourceExhausted) },
+		"refused":   func(context.Context) error { return Refusal{By: "shed"}.refused(geerpc.CodeResourceExhausted) },
 		"panics":    func(context.Context) error { panic("no probe") },
 		"exits":     func(context.Context) error { runtime.Goexit(); return nil },
 		"hangs":     func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
@@ -222,7 +222,7 @@ func TestBreaker_Uncounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &Breaker{}
 		failing(t, b, 1000, context.Canceled)
-		failing(t, b, 1000, (&Refusal{By: "rate limit"}).refused(geerpc.CodeResourceExhausted))
+		failing(t, b, 1000, Refusal{By: "rate limit"}.refused(geerpc.CodeResourceExhausted))
 		gone, leave := context.WithCancel(t.Context())
 		leave()
 		b.Intercept(fails)(gone, "Arith.Add", nil, nil)

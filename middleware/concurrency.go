@@ -106,7 +106,7 @@ func (c *Concurrency) Intercept(next geerpc.CallFunc) geerpc.CallFunc {
 	}
 	return func(ctx context.Context, serviceMethod string, args, reply any) error {
 		s, refusal, err := c.acquire(ctx, c.Key.of(ctx, serviceMethod), max(c.Queue, 0))
-		if refusal != nil {
+		if refusal != (Refusal{}) {
 			return c.refuser.refuse(geerpc.CodeResourceExhausted, refusal)
 		}
 		if err != nil {
@@ -129,7 +129,7 @@ type slot struct {
 
 // acquire takes a slot, or waits for one if no more than queue calls do. It
 // returns a refusal, or the error of a context that has ended.
-func (c *Concurrency) acquire(ctx context.Context, key string, queue int) (slot, *Refusal, error) {
+func (c *Concurrency) acquire(ctx context.Context, key string, queue int) (slot, Refusal, error) {
 	c.once.Do(func() { c.slots.max = c.MaxKeys })
 	s, place, refusal := c.enter(key, queue)
 	if place == nil {
@@ -142,16 +142,16 @@ func (c *Concurrency) acquire(ctx context.Context, key string, queue int) (slot,
 	case <-granted:
 	case <-late:
 		if c.leave(s.of, place) {
-			return slot{}, &Refusal{By: "concurrency", Reason: "waited too long"}, nil
+			return slot{}, Refusal{By: "concurrency", Reason: "waited too long"}, nil
 		} // else it has got a slot meanwhile
 	case <-ctx.Done():
 		if !c.leave(s.of, place) {
 			c.release(s, saysNothing)
 		}
-		return slot{}, nil, contextError(ctx)
+		return slot{}, Refusal{}, contextError(ctx)
 	}
 	at := now()
-	return slot{s.of, at, at - s.since}, nil, nil
+	return slot{s.of, at, at - s.since}, Refusal{}, nil
 }
 
 func (c *Concurrency) queueTimer() (late <-chan time.Time, stop func() bool) {
@@ -167,28 +167,28 @@ func (c *Concurrency) queueTimer() (late <-chan time.Time, stop func() bool) {
 }
 
 // enter takes a slot if there is one, or a place in the queue.
-func (c *Concurrency) enter(key string, queue int) (slot, *list.Element, *Refusal) {
+func (c *Concurrency) enter(key string, queue int) (slot, *list.Element, Refusal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at := now()
 	s := c.slotsLocked(key, at)
 	if s == nil {
-		return slot{}, nil, &Refusal{By: "concurrency", Reason: "too many keys"}
+		return slot{}, nil, Refusal{By: "concurrency", Reason: "too many keys"}
 	}
 	if s.underWay < c.limitOf(s) && s.queue.Len() == 0 {
 		s.underWay++
 		s.limit.begin(at, s.underWay)
 		s.delay.none()
-		return slot{of: s, since: at}, nil, nil
+		return slot{of: s, since: at}, nil, Refusal{}
 	}
 	s.limit.reached = true
 	switch {
 	case queue == 0:
-		return slot{}, nil, &Refusal{By: "concurrency", Reason: "all slots are taken"}
+		return slot{}, nil, Refusal{By: "concurrency", Reason: "all slots are taken"}
 	case s.queue.Len() >= queue:
-		return slot{}, nil, &Refusal{By: "concurrency", Reason: "the queue is full"}
+		return slot{}, nil, Refusal{By: "concurrency", Reason: "the queue is full"}
 	}
-	return slot{of: s, since: at}, s.queue.PushBack(&waiter{make(chan struct{})}), nil
+	return slot{of: s, since: at}, s.queue.PushBack(&waiter{make(chan struct{})}), Refusal{}
 }
 
 // slotsLocked returns the slots of a key, nil if there are too many keys.

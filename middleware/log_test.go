@@ -255,7 +255,7 @@ func TestLog_Panics(t *testing.T) {
 func TestLog_Refusal(t *testing.T) {
 	var h lines
 	calls := &Log{Logger: slog.New(&h)}
-	refusal := (&Refusal{By: "shed", Reason: "too late"}).refused(geerpc.CodeResourceExhausted)
+	refusal := Refusal{By: "shed", Reason: "too late"}.refused(geerpc.CodeResourceExhausted)
 	calls.Client(ended(refusal))(t.Context(), "A.B", nil, nil)
 	l := h.takeOne(t)
 	if err, _ := l.attrs["err"].(error); !errors.Is(err, refusal) || l.attrs["ran"] != "never" || l.level != slog.LevelWarn {

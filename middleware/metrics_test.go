@@ -219,7 +219,7 @@ func TestC17_MetricLabels(t *testing.T) {
 	c.Call(t.Context(), "not\xffUTF8", "", nil)
 	c.Call(t.Context(), "Echo.Say", "", new(string))
 	for i := range 500 {
-		refusal := &Refusal{By: "made up", Reason: strconv.Itoa(i)}
+		refusal := Refusal{By: "made up", Reason: strconv.Itoa(i)}
 		m.Server(ended(refusal.refused(geerpc.CodeAborted)))(t.Context(), geerpc.UnknownMethod, nil, nil)
 	}
 	methods := make(map[string]int)
@@ -277,7 +277,7 @@ func TestMetrics_Var(t *testing.T) {
 			t.Errorf("%s before the first call", &m)
 		}
 		m.Server(takes(time.Second))(t.Context(), "A.B", nil, nil)
-		m.Server(ended((&Refusal{By: "shed", Reason: "late"}).refused(geerpc.CodeResourceExhausted)))(t.Context(), "A.B", nil, nil)
+		m.Server(ended(Refusal{By: "shed", Reason: "late"}.refused(geerpc.CodeResourceExhausted)))(t.Context(), "A.B", nil, nil)
 		var got map[string]sideVar
 		if err := json.Unmarshal([]byte(m.String()), &got); err != nil {
 			t.Fatal(err)
@@ -305,7 +305,7 @@ func TestMetrics_Promtool(t *testing.T) {
 	for code := geerpc.CodeOK; code <= geerpc.CodeUnauthenticated+1; code++ {
 		var err error
 		if code != geerpc.CodeOK {
-			err = (&Refusal{By: code.String(), Reason: `a "reason"`}).refused(code)
+			err = Refusal{By: code.String(), Reason: `a "reason"`}.refused(code)
 		}
 		m.Server(ended(err))(t.Context(), "A.B", nil, nil)
 		m.Client(ended(err))(t.Context(), "C.D", nil, nil)

@@ -85,7 +85,7 @@ func (l *RateLimit) Admit(ctx context.Context, serviceMethod string) error {
 		return nil
 	}
 	return l.refuser.refuse(geerpc.CodeResourceExhausted,
-		&Refusal{By: "rate limit", Reason: "no token left", RetryAfter: wait})
+		Refusal{By: "rate limit", Reason: "no token left", RetryAfter: wait})
 }
 
 // Refused returns how many calls were refused, by reason.

@@ -37,21 +37,22 @@ type Refusal struct {
 // Error returns a text such as "rpc: refused by rate limit: no token left; try
 // again in 20ms".
 func (r *Refusal) Error() string {
-	text := "rpc: refused by " + r.By + ": " + r.Reason
-	if r.RetryAfter > 0 {
-		text += "; try again in " + r.RetryAfter.String()
+	if r.RetryAfter <= 0 {
+		return "rpc: refused by " + r.By + ": " + r.Reason
 	}
-	return text
+	return "rpc: refused by " + r.By + ": " + r.Reason + "; try again in " + r.RetryAfter.String()
 }
 
 // refused returns the error of a call that is refused. A server that answers
-// with it corrects where that was.
-func (r *Refusal) refused(code geerpc.Code) error {
-	err := geerpc.Errorf(code, "%w", r)
-	if e, ok := err.(*geerpc.Error); ok {
-		e.Where, e.Ran = geerpc.InClient, geerpc.RanNever
-	}
-	return err
+// with it corrects where that was. A server that is overloaded makes many of them: one
+// costs two allocations, the text included.
+func (r Refusal) refused(code geerpc.Code) error {
+	e := &struct {
+		geerpc.Error
+		Refusal Refusal
+	}{Refusal: r}
+	e.Error = geerpc.Error{Code: code, Message: e.Refusal.Error(), Where: geerpc.InClient, Ran: geerpc.RanNever, Cause: &e.Refusal}
+	return &e.Error
 }
 
 // A refuser makes the refusals of one middleware, and counts them.
@@ -60,7 +61,7 @@ type refuser struct {
 	counts map[string]int64 // by reason; guarded by mu
 }
 
-func (c *refuser) refuse(code geerpc.Code, r *Refusal) error {
+func (c *refuser) refuse(code geerpc.Code, r Refusal) error {
 	c.mu.Lock()
 	if c.counts == nil {
 		c.counts = make(map[string]int64)

@@ -28,7 +28,7 @@ func wantRefusal(t testing.TB, err error, code geerpc.Code, by, reason string) *
 }
 
 func TestRefusal(t *testing.T) {
-	r := &Refusal{By: "rate limit", Reason: "no token left", RetryAfter: 20 * time.Millisecond}
+	r := Refusal{By: "rate limit", Reason: "no token left", RetryAfter: 20 * time.Millisecond}
 	err := r.refused(geerpc.CodeResourceExhausted)
 	wantRefusal(t, err, geerpc.CodeResourceExhausted, "rate limit", "no token left")
 	if want := "rpc: refused by rate limit: no token left; try again in 20ms"; err.Error() != want {
@@ -43,7 +43,7 @@ func TestRefusal(t *testing.T) {
 func BenchmarkRefusal(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		(&Refusal{By: "concurrency", Reason: "all slots are taken"}).refused(geerpc.CodeResourceExhausted)
+		Refusal{By: "concurrency", Reason: "all slots are taken"}.refused(geerpc.CodeResourceExhausted)
 	}
 }
 

@@ -81,14 +81,14 @@ func (s *Shed) Admit(ctx context.Context, serviceMethod string) error {
 	}
 	left := time.Until(deadline)
 	if left <= 0 {
-		return s.refuser.refuse(geerpc.CodeDeadlineExceeded, &Refusal{By: "shed", Reason: "expired"})
+		return s.refuser.refuse(geerpc.CodeDeadlineExceeded, Refusal{By: "shed", Reason: "expired"})
 	}
 	s.mu.Lock()
 	e := s.methods.entries[serviceMethod]
 	enough := e == nil || e.state.fits(left, now(), deadline)
 	s.mu.Unlock()
 	if !enough {
-		return s.refuser.refuse(geerpc.CodeResourceExhausted, &Refusal{By: "shed", Reason: "too little time left"})
+		return s.refuser.refuse(geerpc.CodeResourceExhausted, Refusal{By: "shed", Reason: "too little time left"})
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func (s *Shed) Intercept(next geerpc.CallFunc) geerpc.CallFunc {
 func (s *Shed) wait(ctx context.Context, serviceMethod string, run func() error) error {
 	c := s.Concurrency
 	held, refusal, err := c.acquire(ctx, c.Key.of(ctx, serviceMethod), s.queue())
-	if refusal != nil {
+	if refusal != (Refusal{}) {
 		return c.refuser.refuse(geerpc.CodeResourceExhausted, refusal)
 	}
 	if err != nil {
@@ -124,7 +124,7 @@ func (s *Shed) wait(ctx context.Context, serviceMethod string, run func() error)
 	defer func() { c.release(held, said) }() // also if next panics
 	if held.waited > 0 {
 		if s.stands(held) {
-			return s.refuser.refuse(geerpc.CodeResourceExhausted, &Refusal{By: "shed", Reason: "queueing delay"})
+			return s.refuser.refuse(geerpc.CodeResourceExhausted, Refusal{By: "shed", Reason: "queueing delay"})
 		}
 		if err := s.Admit(ctx, serviceMethod); err != nil {
 			return err

@@ -227,7 +227,7 @@ func TestTrace_Retry(t *testing.T) {
 	r := new(recorder)
 	trace := &Trace{Tracer: r}
 	retry := xclient.Retry{MaxAttempts: 3}
-	refusal := (&Refusal{By: "shed", Reason: "late"}).refused(geerpc.CodeUnavailable)
+	refusal := Refusal{By: "shed", Reason: "late"}.refused(geerpc.CodeUnavailable)
 	trace.Client(retry.Intercept(trace.Client(ended(refusal))))(t.Context(), "A.B", nil, nil)
 	want := []string{"client A.B 2<1 UNAVAILABLE true", "client A.B 3<1 UNAVAILABLE true",
 		"client A.B 4<1 UNAVAILABLE true", "client A.B 1<0 UNAVAILABLE true"}
