@@ -75,6 +75,11 @@ func (s *Shed) Refused() map[string]int64 { return s.refuser.byReason() }
 
 // Admit refuses a call that has no time for its method. It is for Server.Admit.
 func (s *Shed) Admit(ctx context.Context, serviceMethod string) error {
+	return s.check(ctx, serviceMethod, atAdmit)
+}
+
+// check refuses a call that has no time for its method.
+func (s *Shed) check(ctx context.Context, serviceMethod string, at checkpoint) error {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return nil
@@ -85,7 +90,7 @@ func (s *Shed) Admit(ctx context.Context, serviceMethod string) error {
 	}
 	s.mu.Lock()
 	e := s.methods.entries[serviceMethod]
-	enough := e == nil || e.state.fits(left, now(), deadline)
+	enough := e == nil || e.state.fits(left, now(), deadline, at)
 	s.mu.Unlock()
 	if !enough {
 		return s.refuser.refuse(geerpc.CodeResourceExhausted, Refusal{By: "shed", Reason: "too little time left"})
@@ -102,7 +107,8 @@ func (s *Shed) Intercept(next geerpc.CallFunc) geerpc.CallFunc {
 		s.observe(serviceMethod, began, loadOf(ctx, err))
 		return err
 	}
-	return admitting(s.Admit, func(ctx context.Context, serviceMethod string, args, reply any) error {
+	enter := func(ctx context.Context, serviceMethod string) error { return s.check(ctx, serviceMethod, atEntry) }
+	return admitting(enter, func(ctx context.Context, serviceMethod string, args, reply any) error {
 		if s.Concurrency == nil || s.Concurrency.Limit < 0 {
 			return measured(ctx, serviceMethod, args, reply)
 		}
@@ -126,7 +132,7 @@ func (s *Shed) wait(ctx context.Context, serviceMethod string, run func() error)
 		if s.stands(held) {
 			return s.refuser.refuse(geerpc.CodeResourceExhausted, Refusal{By: "shed", Reason: "queueing delay"})
 		}
-		if err := s.Admit(ctx, serviceMethod); err != nil {
+		if err := s.check(ctx, serviceMethod, atSlot); err != nil {
 			return err
 		}
 	}
@@ -215,8 +221,19 @@ type methodTime struct {
 	latest time.Duration // when there was one
 
 	tried      time.Duration // when a call was let through
-	triedUntil time.Time     // its deadline
+	triedUntil time.Time     // its deadline in Intercept
+	admitted   bool          // Admit let it through, and it has not come to Intercept
 }
+
+// A checkpoint is where a call's time is looked at. A call may pass all of them, in
+// this order.
+type checkpoint uint8
+
+const (
+	atAdmit checkpoint = iota
+	atEntry            // of Intercept
+	atSlot             // after it waited
+)
 
 func (m *methodTime) observe(at, took time.Duration, said load) {
 	first := m.times < leastTimes || at-m.latest > retryShed
@@ -239,18 +256,23 @@ func (m *methodTime) observe(at, took time.Duration, said load) {
 }
 
 // fits reports whether a call with so much time left may be answered in time. One
-// a second may try if there was no answer for a second. It is known by its
-// deadline when it comes by again.
-func (m *methodTime) fits(left, at time.Duration, deadline time.Time) bool {
+// a second may try if there was no answer for a second. That one passes the later
+// checkpoints too: Intercept takes the first that comes, because its deadline is not
+// the one that Admit saw; from there on it is known by its deadline.
+func (m *methodTime) fits(left, at time.Duration, deadline time.Time, where checkpoint) bool {
 	if m.times < leastTimes || left >= m.takes {
 		return true
 	}
 	if at-m.latest < retryShed {
 		return false
 	}
-	if at-m.tried < retryShed {
-		return deadline.Equal(m.triedUntil)
+	if at-m.tried < retryShed && (where != atEntry || !m.admitted) {
+		return where == atSlot && deadline.Equal(m.triedUntil)
 	}
-	m.tried, m.triedUntil = at, deadline
+	m.admitted = where == atAdmit
+	if at-m.tried >= retryShed {
+		m.tried = at
+	}
+	m.triedUntil = deadline
 	return true
 }

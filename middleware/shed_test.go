@@ -118,6 +118,64 @@ func TestShed_OneTries(t *testing.T) {
 	})
 }
 
+// A SlowParcel is an argument that takes a moment to be decoded.
+type SlowParcel struct{ Weight int }
+
+// GobEncode implements gob.GobEncoder.
+func (p SlowParcel) GobEncode() ([]byte, error) { return []byte{byte(p.Weight)}, nil }
+
+// GobDecode implements gob.GobDecoder.
+func (p *SlowParcel) GobDecode(data []byte) error {
+	time.Sleep(time.Microsecond)
+	p.Weight = int(data[0])
+	return nil
+}
+
+// TestShed_TryOnAServer: the call that tries whether a method has become faster passes
+// Admit and Intercept of a real server, where time goes by between the two and a Timeout
+// may set another deadline. It is one call: others are refused by Admit.
+func TestShed_TryOnAServer(t *testing.T) {
+	for name, timeout := range map[string]time.Duration{"the deadline of Admit": 0, "an earlier one": 40 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				shed := &Shed{Concurrency: &Concurrency{Limit: 10}}
+				for range leastTimes {
+					within(t, shed.Intercept(taking(100*time.Millisecond)), time.Second)
+				}
+				time.Sleep(retryShed)
+				server := geerpc.NewServer()
+				server.Admit = append(server.Admit, shed.Admit)
+				server.Interceptors = []geerpc.Interceptor{(&Timeout{Max: timeout}).Intercept, shed.Intercept}
+				var ran atomic.Int64
+				err := geerpc.RegisterFunc(server, "Arith.Add", func(context.Context, SlowParcel) (int, error) {
+					ran.Add(1)
+					time.Sleep(10 * time.Millisecond)
+					return 0, nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				lis := geerpc.NewPipeListener()
+				go server.Serve(lis) // ends at Close
+				defer server.Close()
+				client, err := geerpc.Dial("pipe", "", &geerpc.Option{Dialer: lis.DialContext})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer client.Close()
+				together(20, func(int) {
+					ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+					defer cancel()
+					client.Call(ctx, "Arith.Add", SlowParcel{3}, new(int))
+				})
+				if n := ran.Load(); n != 1 {
+					t.Errorf("%d calls were let through, want 1", n)
+				}
+			})
+		})
+	}
+}
+
 // TestShed_Burst: a queue that goes away by itself costs no call.
 func TestShed_Burst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
