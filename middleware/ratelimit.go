@@ -2,7 +2,6 @@ package middleware
 
 import (
 	"context"
-	"math"
 	"math/bits"
 	"sync"
 	"time"
@@ -55,18 +54,20 @@ type RateLimit struct {
 	refuser refuser
 	once    sync.Once
 
-	// In units of which every nanosecond brings gain, a token is cost, and a
-	// bucket holds capacity.
-	gain, cost, capacity int64
+	// In parts of which every nanosecond brings gain, a token is cost. A bucket
+	// holds burst tokens. None is negative.
+	gain, cost uint64
+	burst      int64
 
 	mu      sync.Mutex
 	buckets keyed[bucket] // guarded by mu
 }
 
-// A bucket has tokens.
+// A bucket has tokens, at a time that never goes back.
 type bucket struct {
-	level int64         // at the time at
-	at    time.Duration // never goes back
+	tokens int64
+	parts  uint64 // of the next token, zero if the bucket is full
+	at     time.Duration
 }
 
 // Intercept is a geerpc.Interceptor: it takes a token for each call.
@@ -91,21 +92,17 @@ func (l *RateLimit) Admit(ctx context.Context, serviceMethod string) error {
 // Refused returns how many calls were refused, by reason.
 func (l *RateLimit) Refused() map[string]int64 { return l.refuser.byReason() }
 
-// prepare chooses the units so small that all numbers are whole.
+// prepare chooses the parts so small that all numbers are whole.
 func (l *RateLimit) prepare() {
-	calls, per, burst := int64(l.Calls), int64(l.Per), int64(l.Burst)
+	calls, per := int64(l.Calls), int64(l.Per)
 	if per <= 0 {
 		per = int64(time.Second)
 	}
-	if burst <= 0 {
-		burst = calls
+	if l.burst = int64(l.Burst); l.burst <= 0 {
+		l.burst = calls
 	}
 	divisor := gcd(calls, per)
-	l.gain, l.cost = calls/divisor, per/divisor
-	l.capacity = math.MaxInt64 // what no bucket has in a lifetime
-	if high, low := bits.Mul64(uint64(burst), uint64(l.cost)); high == 0 && low < math.MaxInt64 {
-		l.capacity = int64(low)
-	}
+	l.gain, l.cost = uint64(calls/divisor), uint64(per/divisor)
 	l.buckets.max = l.MaxKeys
 }
 
@@ -122,32 +119,31 @@ func (l *RateLimit) take(key string) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at := now()
-	e, isNew := l.buckets.get(key, func(b *bucket) bool { return l.fill(b, at) == l.capacity })
+	e, isNew := l.buckets.get(key, func(b *bucket) bool { return l.fill(b, at) == l.burst })
 	if isNew {
-		e.state = bucket{l.capacity, at}
+		e.state = bucket{tokens: l.burst, at: at}
 	}
-	if l.fill(&e.state, at) < l.cost {
-		return time.Duration(divideUp(l.cost-e.state.level, l.gain))
+	if l.fill(&e.state, at) == 0 {
+		return time.Duration((l.cost - e.state.parts + l.gain - 1) / l.gain)
 	}
-	e.state.level -= l.cost
+	e.state.tokens--
 	return 0
 }
 
 // fill gives a bucket what has come in since it was last looked at, and returns
-// what it has.
+// the tokens that it has. What comes in need not fit into 64 bits: a quota for a year
+// counts in small parts.
 func (l *RateLimit) fill(b *bucket, at time.Duration) int64 {
-	if passed := int64(at - b.at); passed > (l.capacity-b.level)/l.gain {
-		b.level = l.capacity
-	} else {
-		b.level += passed * l.gain
-	}
+	high, low := bits.Mul64(uint64(at-b.at), l.gain)
+	low, carry := bits.Add64(low, b.parts, 0)
 	b.at = at
-	return b.level
-}
-
-func divideUp(a, b int64) int64 {
-	if a%b > 0 {
-		return a/b + 1
+	if high += carry; high < l.cost {
+		came, parts := bits.Div64(high, low, l.cost)
+		if came < uint64(l.burst-b.tokens) {
+			b.tokens, b.parts = b.tokens+int64(came), parts
+			return b.tokens
+		}
 	}
-	return a / b
+	b.tokens, b.parts = l.burst, 0
+	return b.tokens
 }
