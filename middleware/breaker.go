@@ -71,9 +71,11 @@ type Breaker struct {
 	// circuit of all calls, return the same string for all.
 	Key Key
 
-	// MaxKeys is how many circuits are remembered. Closed ones without a call
-	// in the Window are forgotten, then the one that was not used for longest,
-	// which makes it a closed one. Zero or negative: 65,536.
+	// MaxKeys is how many circuits are remembered. Those without a call in the
+	// Window are forgotten (open ones a Window after their Pause), and, if there
+	// are too many, the one that was not used for longest. A circuit that was
+	// forgotten begins closed; OnChange does not hear of it. Zero or negative:
+	// 65,536.
 	MaxKeys int
 
 	// IsFailure reports whether an error, which may be nil, speaks against

@@ -97,6 +97,9 @@ func (s circuitSettings) withDefaults() circuitSettings {
 	return s
 }
 
+// probeTime is how long a probe may take before it gets another one beside it.
+func (s *circuitSettings) probeTime() time.Duration { return max(s.pause, time.Second) }
+
 // circuitSlots is how many parts the window of a circuit has.
 const circuitSlots = 10
 
@@ -130,7 +133,7 @@ func (c *circuit) begin(s *circuitSettings, at time.Duration) Refusal {
 		}
 		c.change(BreakerHalfOpen)
 	}
-	overdue := at-c.latestProbe >= max(s.pause, time.Second)
+	overdue := at-c.latestProbe >= s.probeTime()
 	if c.probesOut+c.probesGood >= s.probes && !overdue {
 		return Refusal{By: "breaker", Reason: "half-open"}
 	}
@@ -199,8 +202,14 @@ func (c *circuit) recent(number int64) (calls, failures int) {
 	return calls, failures
 }
 
-// idle reports whether the circuit is as good as a new one.
+// idle reports whether the circuit may be forgotten: nothing has happened in the window.
 func (c *circuit) idle(s *circuitSettings, at time.Duration) bool {
+	switch c.state {
+	case BreakerOpen:
+		return at-c.until > s.window
+	case BreakerHalfOpen:
+		return at-c.latestProbe > s.window+s.probeTime()
+	}
 	calls, _ := c.recent(s.slotNumber(at))
-	return c.state == BreakerClosed && calls == 0
+	return calls == 0
 }

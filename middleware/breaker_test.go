@@ -304,6 +304,39 @@ func TestBreaker_MaxKeys(t *testing.T) {
 	})
 }
 
+// TestBreaker_ForgetsOpen: circuits whose callers have gone are forgotten in the end,
+// in whatever state, and keep no others.
+func TestBreaker_ForgetsOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &Breaker{Key: testKey}
+		fail := func(key string) {
+			for range 20 {
+				b.Intercept(func(context.Context, string, any, any) error { return errDown })(withKey(t.Context(), key), "", nil, nil)
+			}
+		}
+		fail("open")
+		fail("half-open")
+		time.Sleep(DefaultBreakerPause)
+		b.Intercept(works)(withKey(t.Context(), "half-open"), "", nil, nil)
+		for i := range 10 {
+			b.Intercept(works)(withKey(t.Context(), fmt.Sprint("closed", i)), "", nil, nil)
+		}
+		time.Sleep(DefaultBreakerWindow - 1)
+		b.Intercept(works)(withKey(t.Context(), "new"), "", nil, nil)
+		if states := b.States(); states["open"] != BreakerOpen || states["half-open"] != BreakerHalfOpen || len(states) != 13 {
+			t.Errorf("%d circuits are remembered: %v", len(states), states)
+		}
+		time.Sleep(time.Second + 1)
+		for range 20 {
+			b.Intercept(works)(withKey(t.Context(), fmt.Sprint(time.Now())), "", nil, nil)
+			time.Sleep(DefaultBreakerWindow)
+		}
+		if n := len(b.States()); n > 2 {
+			t.Errorf("%d circuits are remembered: %v", n, b.States())
+		}
+	})
+}
+
 func TestBreaker_Allocs(t *testing.T) { wantAllocs(t, 0, (&Breaker{}).Intercept) }
 
 func BenchmarkBreaker(b *testing.B) { benchmark(b, (&Breaker{}).Intercept) }

@@ -71,8 +71,10 @@ type Concurrency struct {
 	slots keyed[slots] // guarded by mu
 }
 
-// slots are what the calls of one key share.
+// slots are what the calls of one key share. While there are any, its entry is pinned:
+// otherwise a key could have more slots, if it was forgotten.
 type slots struct {
+	entry    *entry[slots]
 	limit    adaptiveLimit
 	underWay int
 	queue    list.List // of *waiter
@@ -193,12 +195,14 @@ func (c *Concurrency) enter(key string, queue int) (slot, *list.Element, Refusal
 
 // slotsLocked returns the slots of a key, nil if there are too many keys.
 func (c *Concurrency) slotsLocked(key string, at time.Duration) *slots {
-	if !c.slots.makeRoom(key, (*slots).empty) {
+	if !c.slots.hasRoom(key) {
 		return nil
 	}
-	e, isNew := c.slots.get(key, func(s *slots) bool { return s.empty() && at-s.used > time.Minute })
+	e, isNew := c.slots.get(key, func(s *slots) bool { return at-s.used > time.Minute })
+	c.slots.pin(e) // it has calls now, if it had none
 	s := &e.state
 	if isNew {
+		s.entry = e
 		s.limit.prepare(c.Min, c.Max)
 	}
 	s.used = at
@@ -235,6 +239,9 @@ func (c *Concurrency) release(held slot, said load) {
 		s.limit.begin(at, s.underWay)
 		close(first.Value.(*waiter).granted)
 	}
+	if s.underWay == 0 {
+		c.slots.unpin(s.entry)
+	}
 }
 
 func (c *Concurrency) limitOf(s *slots) int {
@@ -243,8 +250,6 @@ func (c *Concurrency) limitOf(s *slots) int {
 	}
 	return s.limit.now()
 }
-
-func (s *slots) empty() bool { return s.underWay == 0 && s.queue.Len() == 0 }
 
 // contextError returns the error of a call whose context has ended before it ran.
 func contextError(ctx context.Context) error {

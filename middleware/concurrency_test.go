@@ -181,6 +181,43 @@ func TestConcurrency_MaxKeys(t *testing.T) {
 	})
 }
 
+// TestConcurrency_MaxKeysIdle: however many keys have calls under way, and whichever
+// came first, a new key is let in as long as one has none.
+func TestConcurrency_MaxKeysIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &Concurrency{Limit: 1, Key: testKey, MaxKeys: 20}
+		gate := make(chan struct{})
+		wait := c.Intercept(func(context.Context, string, any, any) error { <-gate; return nil })
+		for i := range 19 {
+			go wait(withKey(t.Context(), fmt.Sprint("busy", i)), "", nil, nil)
+			synctest.Wait()
+		}
+		f := c.Intercept(works)
+		for i := range 100 {
+			if err := f(withKey(t.Context(), fmt.Sprint("new", i)), "", nil, nil); err != nil {
+				t.Fatalf("key %d: %v", i, err)
+			}
+			if i%3 == 0 { // refused, and still not forgotten
+				err := f(withKey(t.Context(), fmt.Sprint("busy", i%19)), "", nil, nil)
+				wantRefusal(t, err, geerpc.CodeResourceExhausted, "concurrency", "all slots are taken")
+			}
+		}
+		close(gate)
+		synctest.Wait()
+		if n := len(c.Limits()); n != 20 {
+			t.Errorf("%d keys are remembered", n)
+		}
+		time.Sleep(time.Hour)
+		for i := range 20 {
+			f(withKey(t.Context(), fmt.Sprint("late", i)), "", nil, nil)
+			time.Sleep(2 * time.Minute)
+		}
+		if n := len(c.Limits()); n > 2 {
+			t.Errorf("%d keys are remembered, though one was used of late", n)
+		}
+	})
+}
+
 func TestConcurrency_Unlimited(t *testing.T) {
 	c := &Concurrency{Limit: -1}
 	if err := call(t.Context(), c.Intercept); err != nil || len(c.Limits()) != 0 {

@@ -81,7 +81,7 @@ const (
 )
 
 // A keyed has a state for each key, at most max of them. They are in a list, the
-// latest used first.
+// latest used first, unless they are pinned.
 type keyed[T any] struct {
 	max     int
 	entries map[string]*entry[T]
@@ -98,7 +98,7 @@ type entry[T any] struct {
 
 // get returns the entry of a key, and whether it is a new one. Before it adds
 // one it forgets up to two of the oldest that are idle. At the maximum it
-// forgets the oldest, idle or not.
+// forgets the oldest, idle or not. If it was pinned, it is not any more.
 func (k *keyed[T]) get(key string, idle func(*T) bool) (e *entry[T], isNew bool) {
 	if e := k.entries[key]; e != nil {
 		k.unlink(e)
@@ -144,19 +144,20 @@ func (k *keyed[T]) unlink(e *entry[T]) {
 	e.older.newer, e.newer.older = e.newer, e.older
 }
 
-// makeRoom reports whether there is room for a key, or an entry among the oldest
-// few that may be forgotten.
-func (k *keyed[T]) makeRoom(key string, mayGo func(*T) bool) bool {
-	if k.entries[key] != nil || len(k.entries) < k.limit() {
-		return true
-	}
-	for range 8 {
-		oldest := k.list.newer
-		if mayGo(&oldest.state) {
-			return true
-		}
-		k.unlink(oldest)
-		k.link(oldest)
-	}
-	return false
+// pin keeps an entry from being forgotten until unpin. It may be pinned already.
+func (k *keyed[T]) pin(e *entry[T]) {
+	k.unlink(e)
+	e.older, e.newer = e, e
+}
+
+// unpin makes an entry the newest, which may be forgotten.
+func (k *keyed[T]) unpin(e *entry[T]) {
+	k.unlink(e)
+	k.link(e)
+}
+
+// hasRoom reports whether a key has an entry, or may get one: not if there are too
+// many, all of them pinned.
+func (k *keyed[T]) hasRoom(key string) bool {
+	return k.entries[key] != nil || len(k.entries) < k.limit() || k.list.newer != &k.list
 }
