@@ -33,19 +33,26 @@ type TLSFiles struct {
 	// nothing is logged.
 	Logger *slog.Logger
 
-	mu      sync.Mutex // guards what follows
-	text    [3][]byte  // of CertFile, KeyFile and CAFile
-	cert    *tls.Certificate
-	config  *tls.Config // a server's
-	checked time.Time   // when the files were last looked at
-	failed  string      // why they could not be read then
+	mu       sync.Mutex   // guards what follows
+	text     [3][]byte    // of CertFile, KeyFile and CAFile
+	contents *tlsContents // nil until they have been read
+	checked  time.Time    // when the files were last looked at
+	failed   string       // why they could not be read then
+}
+
+// The tlsContents are what is in the files. Nobody changes them.
+type tlsContents struct {
+	cert        *tls.Certificate // nil without CertFile
+	authorities *x509.CertPool   // nil without CAFile
 }
 
 // tlsCheckInterval is how often the files are looked at.
 const tlsCheckInterval = time.Second
 
 // Server returns a tls.Config for a server: for tls.NewListener, or for an http.Server,
-// whose ListenAndServeTLS then takes no files. It fails if the files can't be read now.
+// whose ListenAndServeTLS then takes no files. It may be changed before it is used; its
+// certificate and its ClientCAs are always those of the files. Server fails if the
+// files can't be read now.
 func (f *TLSFiles) Server() (*tls.Config, error) {
 	if f.CertFile == "" {
 		return nil, fmt.Errorf("rpc: TLSFiles.CertFile is empty; a server needs a certificate")
@@ -53,17 +60,20 @@ func (f *TLSFiles) Server() (*tls.Config, error) {
 	if _, err := f.load(); err != nil {
 		return nil, err
 	}
-	return &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			f.reload()
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			return f.config, nil
-		},
-		// An http.Server wants to see a certificate. This one is never used.
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return f.current(), nil },
-	}, nil
+	config := &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return f.current().cert, nil },
+	}
+	if f.CAFile == "" {
+		return config, nil
+	}
+	config.ClientAuth = tls.RequireAndVerifyClientCert
+	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		c := config.Clone()
+		c.ClientCAs = f.current().authorities
+		return c, nil
+	}
+	return config, nil
 }
 
 // Client returns a tls.Config for Option.TLSConfig, or for the transport of an
@@ -72,21 +82,19 @@ func (f *TLSFiles) Client() (*tls.Config, error) {
 	if _, err := f.load(); err != nil {
 		return nil, err
 	}
-	f.mu.Lock()
-	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: f.config.ClientCAs}
-	f.mu.Unlock()
+	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: f.current().authorities}
 	if f.CertFile != "" {
-		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return f.current(), nil }
+		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return f.current().cert, nil }
 	}
 	return c, nil
 }
 
-// current returns the certificate, read again if it is time.
-func (f *TLSFiles) current() *tls.Certificate {
+// current returns what is in the files, read again if it is time.
+func (f *TLSFiles) current() *tlsContents {
 	f.reload()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.cert
+	return f.contents
 }
 
 // reload reads the files again if they have not been looked at for a while.
@@ -125,6 +133,9 @@ func (f *TLSFiles) isNew(err error) bool {
 // load reads the files, and reports whether there is anything new in them, which is in
 // use then.
 func (f *TLSFiles) load() (changed bool, err error) {
+	if (f.CertFile == "") != (f.KeyFile == "") {
+		return false, fmt.Errorf("rpc: TLSFiles.CertFile is %q and KeyFile is %q; set both, or neither", f.CertFile, f.KeyFile)
+	}
 	var text [3][]byte
 	for i, name := range []string{f.CertFile, f.KeyFile, f.CAFile} {
 		if name == "" {
@@ -137,36 +148,33 @@ func (f *TLSFiles) load() (changed bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.checked = time.Now()
-	known := f.config != nil
+	known := f.contents != nil
 	if known && slices.EqualFunc(text[:], f.text[:], bytes.Equal) {
 		return false, nil
 	}
-	config, cert, err := f.parse(text)
+	contents, err := f.parse(text)
 	if err != nil {
 		return false, err
 	}
-	f.text, f.config, f.cert = text, config, cert
+	f.text, f.contents = text, contents
 	return known, nil
 }
 
-// parse makes a server's tls.Config of the files.
-func (f *TLSFiles) parse(text [3][]byte) (*tls.Config, *tls.Certificate, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	var cert *tls.Certificate
+// parse parses what has been read of the files.
+func (f *TLSFiles) parse(text [3][]byte) (*tlsContents, error) {
+	c := new(tlsContents)
 	if f.CertFile != "" {
 		pair, err := tls.X509KeyPair(text[0], text[1])
 		if err != nil {
-			return nil, nil, fmt.Errorf("rpc: TLS: %s, %s: %w", f.CertFile, f.KeyFile, err)
+			return nil, fmt.Errorf("rpc: TLS: %s, %s: %w", f.CertFile, f.KeyFile, err)
 		}
-		cert = &pair
-		config.Certificates = []tls.Certificate{pair}
+		c.cert = &pair
 	}
 	if f.CAFile != "" {
-		config.ClientCAs = x509.NewCertPool()
-		if !config.ClientCAs.AppendCertsFromPEM(text[2]) {
-			return nil, nil, fmt.Errorf("rpc: TLS: %s: there is no certificate in it", f.CAFile)
+		c.authorities = x509.NewCertPool()
+		if !c.authorities.AppendCertsFromPEM(text[2]) {
+			return nil, fmt.Errorf("rpc: TLS: %s: there is no certificate in it", f.CAFile)
 		}
-		config.ClientAuth = tls.RequireAndVerifyClientCert
 	}
-	return config, cert, nil
+	return c, nil
 }

@@ -101,7 +101,7 @@ func TestE47_FilesRenewed(t *testing.T) {
 	if name := nameOf(t, c, err); name != "client 1" {
 		t.Fatalf("the client is %q", name)
 	}
-	before := server.current()
+	before := server.current().cert
 	writeCert(t, filepath.Dir(client.CertFile), "client 2") // which the server trusts: it is its CAFile
 	writeCert(t, filepath.Dir(server.CertFile), "localhost")
 	client.lookAgain()
@@ -110,7 +110,7 @@ func TestE47_FilesRenewed(t *testing.T) {
 	if name := nameOf(t, renewed, err); name != "client 2" {
 		t.Errorf("the client is %q", name)
 	}
-	if bytes.Equal(server.current().Certificate[0], before.Certificate[0]) {
+	if bytes.Equal(server.current().cert.Certificate[0], before.Certificate[0]) {
 		t.Error("the server has its old certificate")
 	}
 	if name := nameOf(t, c, nil); name != "client 1" {
@@ -137,10 +137,10 @@ func TestE47_FilesHalfRenewed(t *testing.T) {
 		} else if err := os.WriteFile(server.CertFile, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		before := server.current()
+		before := server.current().cert
 		for range 3 {
 			server.lookAgain()
-			if server.current() != before {
+			if server.current().cert != before {
 				t.Error("another certificate is in use")
 			}
 		}
@@ -169,12 +169,14 @@ func TestE45_FilesRefuse(t *testing.T) {
 		"a server without a certificate": {},
 		"no such file":                   {CertFile: cert, KeyFile: filepath.Join(dir, "none")},
 		"not a key":                      {CertFile: cert, KeyFile: cert},
+		"no key":                         {CertFile: cert},
+		"no certificate":                 {KeyFile: key},
 		"no authority in it":             {CertFile: cert, KeyFile: key, CAFile: key},
 	} {
 		if _, err := f.Server(); err == nil || !strings.HasPrefix(err.Error(), "rpc: TLS") {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := f.Client(); (err == nil) != (f.CertFile == "") {
+		if _, err := f.Client(); (err == nil) != (f.CertFile == "" && f.KeyFile == "") {
 			t.Errorf("%s, a client: %v", name, err)
 		}
 	}
