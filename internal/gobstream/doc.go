@@ -49,8 +49,12 @@
 //
 // # Plans
 //
-// Package gob handles any type, and every value pays for that. Most arguments
-// and replies are structs of numbers, strings and bytes. For these there are
-// plans, which encode and decode values without gob in a fraction of the time
-// (plan). Types are still defined and checked by gob.
+// Package gob looks after any reader, any writer and any type, and every value pays
+// for that. A plan encodes and decodes the values of one type: it is a tree like the
+// type, made once for the process, and goes through a value by itself (plan, planwrite,
+// planread). What it writes is what gob would write. Gob still defines and checks the
+// types: the first value of each is gob's. It also has all values of types that hold
+// an interface, or themselves, and it decodes again what a plan could not, to say why.
+// A value of a peer's type gets a plan of its own if the fields are ours in another
+// order; if some are missing here, gob ignores them.
 package gobstream

@@ -113,7 +113,7 @@ func (r *Reader) releaseBuffer() {
 // decodePlanned decodes the section of a value for which there is a plan, or
 // returns false. The section need not have been scanned.
 func (r *Reader) decodePlanned(section []byte, v any) bool {
-	to := structOf(v)
+	to := target(v)
 	if !to.CanSet() {
 		return false
 	}
@@ -122,7 +122,7 @@ func (r *Reader) decodePlanned(section []byte, v any) bool {
 		return false
 	}
 	p := r.planFor(conversion{c.int(), to.Type()})
-	return p != nil && p.read(&c, to)
+	return p != nil && p.readSection(&c, to)
 }
 
 // planFor returns the plan for a conversion, or nil if there is none. For types
@@ -133,11 +133,12 @@ func (r *Reader) planFor(via conversion) *plan {
 	}
 	p, known := r.plans[via]
 	if !known {
-		peers := r.schema.types[via.id]
-		if peers == nil {
+		if via.id >= firstDefinedID && r.schema.types[via.id] == nil || via.id <= 0 {
 			return nil
 		}
-		p = planToRead(peers, via.to)
+		if p = planOf(via.to); p != nil {
+			p = p.reading(&r.schema, via.id)
+		}
 		if r.plans == nil {
 			r.plans = make(map[conversion]*plan)
 		}

@@ -33,16 +33,21 @@ func codesItself(t reflect.Type) bool {
 	return nesting.Implements(t, encoders) || nesting.Implements(t, decoders)
 }
 
-// structOf returns the struct that v is or points to, or else an invalid Value.
-func structOf(v any) reflect.Value {
-	s := reflect.ValueOf(v)
-	if s.Kind() == reflect.Pointer {
-		s = s.Elem()
+// target returns what v points to, or v itself, or an invalid Value for a nil pointer.
+func target(v any) reflect.Value {
+	r := reflect.ValueOf(v)
+	if r.Kind() == reflect.Pointer {
+		return r.Elem()
 	}
-	if s.Kind() != reflect.Struct {
-		return reflect.Value{}
+	return r
+}
+
+// targetType returns the type of the target of a value of t. For nil it is nil.
+func targetType(t reflect.Type) reflect.Type {
+	if t != nil && t.Kind() == reflect.Pointer {
+		return t.Elem()
 	}
-	return s
+	return t
 }
 
 // encodable returns what gob can encode in place of v. Of several pointers it is

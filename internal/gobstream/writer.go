@@ -4,8 +4,6 @@ import (
 	"encoding/gob"
 	"fmt"
 	"reflect"
-
-	"geerpc/internal/nesting"
 )
 
 // keepBuffer is how large a value may be for gob to keep its buffer.
@@ -33,16 +31,15 @@ type Writer struct {
 
 // A writtenType is what a Writer knows about values of a type.
 type writtenType struct {
-	interfaces bool    // they may bring new types, inside interfaces
-	planned    bool    // they get a plan once gob has encoded one of them
-	fields     []field // of the plan
-	plan       *plan   // nil: gob encodes them
+	interfaces bool  // they may bring new types, inside interfaces
+	plan       *plan // nil: gob encodes them
+	id         int   // of the type on the stream; 0: the plan must wait until gob has defined it
 }
 
-// A draft is a plan for values of a type whose definition has not been sent.
+// A draft is the id of a type whose definition has not been sent.
 type draft struct {
-	of   *writtenType
-	plan *plan
+	of *writtenType
+	id int
 }
 
 // LimitDefinitions limits the bytes of definitions on the stream; 0: no limit.
@@ -53,9 +50,9 @@ func (w *Writer) LimitDefinitions(n int) { w.schema.limit = n }
 // value that takes more than room bytes (0: no limit). Sent or Drop must follow.
 func (w *Writer) Append(dst []byte, v any, room int) ([]byte, error) {
 	t := w.typeOf(v)
-	if t.plan != nil {
-		if s := structOf(v); s.IsValid() {
-			return t.plan.append(dst, s), nil
+	if t.id != 0 {
+		if s := target(v); s.IsValid() {
+			return t.plan.appendSection(dst, t.id, s)
 		}
 	}
 	v = encodable(v)
@@ -64,15 +61,15 @@ func (w *Writer) Append(dst []byte, v any, room int) ([]byte, error) {
 	}
 	w.modified = true
 	start := len(dst)
-	message, err := w.encode(dst, v, t.planned)
+	message, err := w.encode(dst, v, t.plan != nil)
 	if err == nil && (w.sections > 1 || t.interfaces) {
 		message, start, err = w.define(message, start, !t.interfaces)
 	}
 	if err != nil {
 		return dst, err
 	}
-	if t.planned {
-		w.drafts = append(w.drafts, draft{t, planToWrite(t.fields, message[start:])})
+	if t.plan != nil {
+		w.drafts = append(w.drafts, draft{t, idOf(message[start:])})
 	}
 	return message, nil
 }
@@ -84,7 +81,7 @@ func (w *Writer) Sent(message []byte) {
 		return
 	}
 	for _, d := range w.drafts {
-		d.of.plan = d.plan
+		d.of.id = d.id
 	}
 	w.schema.commit()
 	if len(message) > keepBuffer { // the encoder has a buffer of that size
@@ -116,7 +113,9 @@ func (w *Writer) typeOf(v any) *writtenType {
 			w.schema.writing = true
 		}
 		known = &writtenType{interfaces: holdsInterface(t)}
-		known.fields, known.planned = fieldsOf(nesting.Base(t))
+		if of := targetType(t); of != nil && of.Kind() != reflect.Pointer { // gob goes through several pointers in its own way
+			known.plan = planOf(of)
+		}
 		w.types[t] = known
 	}
 	w.lastType, w.last = t, known
