@@ -9,6 +9,7 @@ import (
 
 	"geerpc/codec"
 	"geerpc/internal/inflight"
+	"geerpc/internal/lazyctx"
 	"geerpc/internal/link"
 )
 
@@ -32,8 +33,9 @@ type clientCall struct {
 	reply   any // what the reply is decoded into; nil skips it
 	replyMD Metadata
 	err     error
-	done    chan struct{} // capacity 2: receives when the call is delivered and, in callerWaits, encoded
-	async   *Call         // of Go; nil: the caller waits on done
+	done    chan struct{}   // capacity 2: receives when the call is delivered and, in callerWaits, encoded
+	async   *Call           // of Go; nil: the caller waits on done
+	waiter  *lazyctx.Waiter // of the caller, for contexts that it can wait for without making them; nil: not needed yet
 }
 
 // The state of a clientCall says whether the sender has it. Without the outbox, it
@@ -56,7 +58,7 @@ const (
 func newClientCall() any { return &clientCall{done: make(chan struct{}, 2)} }
 
 // reset makes the call ready to be used again.
-func (call *clientCall) reset() { *call = clientCall{done: call.done} }
+func (call *clientCall) reset() { *call = clientCall{done: call.done, waiter: call.waiter} }
 
 // SetSeq implements inflight.Call.
 func (call *clientCall) SetSeq(seq uint64) {
@@ -204,20 +206,34 @@ func (c *Client) put(call *clientCall, queued bool) error {
 // await waits until a call is delivered or ctx ends. It reports whether call may
 // be used again.
 func (c *Client) await(ctx context.Context, call *clientCall) (reusable bool, err error) {
-	if ctx.Done() == nil { // cheaper than a select
-		<-call.done
-	} else {
-		select {
-		case <-call.done:
-		case <-ctx.Done():
-			return c.abandon(ctx, call)
-		}
+	if !call.wait(ctx) {
+		return c.abandon(ctx, call)
 	}
 	state := call.reclaim()
 	if state == unsent {
 		call.err = c.correctUnsent(call.err)
 	}
 	return state != abandoned, call.err
+}
+
+// wait waits until the call is delivered. It reports false if ctx ends before.
+func (call *clientCall) wait(ctx context.Context) bool {
+	if lazy, ok := ctx.(*lazyctx.Context); ok {
+		if call.waiter == nil {
+			call.waiter = lazyctx.NewWaiter()
+		}
+		return call.waiter.Wait(lazy, call.done)
+	}
+	if ctx.Done() == nil { // cheaper than a select
+		<-call.done
+		return true
+	}
+	select {
+	case <-call.done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // abandon is await for a caller whose ctx has ended.

@@ -24,7 +24,7 @@ func (e Echo) Say(text string, reply *string) error {
 }
 
 // dialEcho serves an Echo over TCP, and returns a client of it.
-func dialEcho(t *testing.T, e Echo, server []geerpc.Interceptor, client ...geerpc.Interceptor) *geerpc.Client {
+func dialEcho(t testing.TB, e Echo, server []geerpc.Interceptor, client ...geerpc.Interceptor) *geerpc.Client {
 	t.Helper()
 	s := &geerpc.Server{Interceptors: server}
 	if err := s.Register(e); err != nil {

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,6 +46,30 @@ func TestTimeout(t *testing.T) {
 				return nil
 			})(ctx, "Arith.Add", nil, nil)
 		})
+	}
+}
+
+// TestTimeout_Call: a call over a connection ends in time, and when an interceptor that
+// does not wait for it has returned.
+func TestTimeout_Call(t *testing.T) {
+	waiting := []geerpc.Interceptor{func(geerpc.CallFunc) geerpc.CallFunc {
+		return func(ctx context.Context, _ string, _, _ any) error { <-ctx.Done(); return ctx.Err() }
+	}}
+	c := dialEcho(t, Echo{}, waiting, (&Timeout{Max: 20 * time.Millisecond}).Intercept)
+	if code := geerpc.CodeOf(c.Call(t.Context(), "Echo.Say", "", nil)); code != geerpc.CodeDeadlineExceeded {
+		t.Errorf("the call ended with %v", code)
+	}
+	ended := make(chan error, 1)
+	leaving := func(next geerpc.CallFunc) geerpc.CallFunc {
+		return func(ctx context.Context, serviceMethod string, args, reply any) error {
+			go func() { ended <- next(ctx, serviceMethod, args, reply) }() // ends with ctx
+			return nil
+		}
+	}
+	c = dialEcho(t, Echo{}, waiting, (&Timeout{Max: time.Hour}).Intercept, leaving)
+	c.Call(t.Context(), "Echo.Say", "", nil)
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("the call ended with %v", err)
 	}
 }
 

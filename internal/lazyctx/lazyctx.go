@@ -5,13 +5,15 @@
 // parent, takes a channel, an entry in the parent and perhaps a timer. So that one
 // is made by whoever waits first:
 //
-//	Deadline, Err, Cancel      need nothing more
-//	Done, Value                ─┐
-//	Err, once it may have ended ─┴→ make the context that does the same
+//	Deadline, Err, Value, Cancel          need nothing more
+//	Done                                 ─┐
+//	Err and Value, once it may have ended ─┴→ make the context that does the same
 package lazyctx
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"sync/atomic"
 	"time"
 )
@@ -22,7 +24,8 @@ type Context struct {
 	Parent context.Context
 	At     time.Time // the deadline; zero: none
 
-	made atomic.Pointer[cancelCtx] // nil: nobody has needed it
+	made   atomic.Pointer[cancelCtx] // nil: nobody has needed it
+	waiter atomic.Pointer[Waiter]    // nil: nobody waits without needing it
 }
 
 // A cancelCtx is a context, and what ends it.
@@ -45,8 +48,17 @@ func (c *Context) Deadline() (time.Time, bool) { return c.At, !c.At.IsZero() }
 func (c *Context) Done() <-chan struct{} { return c.make().Done() }
 
 // Value implements context.Context. Package context looks for a context of its own
-// with it.
-func (c *Context) Value(key any) any { return c.make().Value(key) }
+// with it: for the one that was made, which must not be the parent's. It asks for Done
+// before it derives one, and for Err before a cause.
+func (c *Context) Value(key any) any {
+	c.Err() // makes the context if it has ended
+	if made := c.made.Load(); made != nil {
+		if v := made.Value(key); v != nil || made != cancelled {
+			return v
+		}
+	}
+	return c.Parent.Value(key)
+}
 
 // Err implements context.Context.
 func (c *Context) Err() error {
@@ -73,12 +85,23 @@ func (c *Context) make() *cancelCtx {
 	return c.made.Load()
 }
 
+// String implements fmt.Stringer: contexts made from this one print it as theirs.
+func (c *Context) String() string { return "lazyctx.Context" }
+
+// Format implements fmt.Formatter. Without it, some verb would print fields while others
+// change them.
+func (c *Context) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()) }
+
 // Cancel ends the context. It may be called again. It reports whether nobody has needed
 // the context, so that nobody looks at c any more.
 func (c *Context) Cancel() (unneeded bool) {
-	if c.made.CompareAndSwap(nil, cancelled) {
-		return true
+	if unneeded = c.made.CompareAndSwap(nil, cancelled); !unneeded {
+		c.made.Load().cancel()
 	}
-	c.made.Load().cancel()
-	return false
+	if c.waiter.Load() != nil {
+		if w := c.waiter.Swap(nil); w != nil {
+			w.cancelled <- struct{}{} // does not block: once for each wait
+		}
+	}
+	return unneeded
 }

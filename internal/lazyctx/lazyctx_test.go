@@ -3,6 +3,8 @@ package lazyctx
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -122,12 +124,49 @@ func TestContext_Derived(t *testing.T) {
 	}
 }
 
-// Handlers that don't look at their context don't pay for one.
+// Handlers that don't wait for their context don't pay for one.
 func TestContext_MadeOnDemand(t *testing.T) {
 	c, _ := newContext(t, time.Hour)
-	_, _, _ = c.Err(), c.At, c.Cancel
+	_, _, _ = c.Err(), c.At, c.Value(key{})
+	if cause := context.Cause(c); cause != nil {
+		t.Errorf("it has ended because of %v", cause)
+	}
 	if c.Cancel(); c.made.Load() != cancelled {
 		t.Error("a context was made")
+	}
+}
+
+// The parent's values are there before and after it was made, and after its end.
+func TestContext_Value(t *testing.T) {
+	for name, look := range map[string]func(c *Context){
+		"nothing":            func(*Context) {},
+		"made":               func(c *Context) { c.Done() },
+		"made and cancelled": func(c *Context) { c.Done(); c.Cancel() },
+		"cancelled":          func(c *Context) { c.Cancel() },
+		"too late":           func(c *Context) { c.At = time.Now() },
+	} {
+		c := &Context{Parent: context.WithValue(t.Context(), key{}, name), At: time.Now().Add(time.Hour)}
+		look(c)
+		if v := c.Value(key{}); v != name {
+			t.Errorf("%s: the value is %v", name, v)
+		}
+		c.Cancel()
+	}
+}
+
+// A context may be printed while others use it.
+func TestContext_Printed(t *testing.T) {
+	c, _ := newContext(t, time.Hour)
+	var all sync.WaitGroup
+	all.Go(func() { c.Done(); c.Cancel() })
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d"} {
+		if s := fmt.Sprintf(verb, c); s != "lazyctx.Context" {
+			t.Errorf("%s prints %s", verb, s)
+		}
+	}
+	all.Wait()
+	if s := fmt.Sprint(context.WithValue(c, key{}, "v")); !strings.HasPrefix(s, "lazyctx.Context.") {
+		t.Error(s)
 	}
 }
 
