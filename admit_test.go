@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -272,5 +273,35 @@ func TestG153_AdmitBadMetadata(t *testing.T) {
 	}
 	if n := decoded.Load(); n != 0 {
 		t.Errorf("%d arguments were decoded", n)
+	}
+}
+
+// TestG153_AdmitExits: an Admit that ends its goroutine ends the connection that it was
+// asked on. The call never ran, other connections go on, and nothing is left running.
+func TestG153_AdmitExits(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	logger, logged := listenIn()
+	e.Logger = logger
+	var ran atomic.Bool
+	RegisterFunc(e.Server, "Test.Exit", func(context.Context, int) (int, error) { ran.Store(true); return 0, nil })
+	e.Admit = append(e.Admit, func(_ context.Context, serviceMethod string) error {
+		if serviceMethod == "Test.Exit" {
+			runtime.Goexit()
+		}
+		return nil
+	})
+	other := e.dial(nil)
+	for range 3 {
+		err := e.dial(nil).Call(t.Context(), "Test.Exit", 0, nil)
+		wantError(t, err, CodeUnavailable, OnLink, RanMaybe)
+		if err := other.Call(t.Context(), "Arith.Add", Args{1, 2}, nil); err != nil {
+			t.Errorf("another connection: %v", err)
+		}
+	}
+	if err := e.Shutdown(t.Context()); err != nil || ran.Load() {
+		t.Errorf("Shutdown: %v; the method ran: %v", err, ran.Load())
+	}
+	if !strings.Contains(logged.String(), "goroutine") {
+		t.Errorf("the log says %q", logged)
 	}
 }

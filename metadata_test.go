@@ -140,7 +140,9 @@ func TestE54_MetadataLimits(t *testing.T) {
 				return Reply{}, err
 			})
 			client := e.dial(nil)
-			for _, md := range badMetadata() {
+			bad := badMetadata()
+			bad["10 MiB"] = Metadata{"k": strings.Repeat("v", 10<<20)}
+			for _, md := range bad {
 				err := client.Call(WithMetadata(context.Background(), md), "Test.Echo", Args{}, nil)
 				wantError(t, err, CodeInvalidArgument, InClient, RanNever)
 				set <- md
@@ -196,6 +198,13 @@ func TestE54_MetadataByHand(t *testing.T) {
 	million := handFrame{kind: codec.Call, seq: 2, method: "Arith.Add", metadata: make([][2]string, 1<<19), body: "{}"}
 	p.send(million)
 	p.awaitEnd() // such a frame can't be ours
+	p = e.byHand(allKinds...)
+	large := handFrame{kind: codec.Call, seq: 3, method: "Arith.Add", metadata: [][2]string{{"k", strings.Repeat("v", 10<<20)}}, body: "{}"}
+	p.conn.Write(large.bytes()) // fails if the server hangs up before all of it is sent
+	p.awaitEnd()
+	if err := e.dial(nil).Call(t.Context(), "Arith.Add", Args{1, 2}, nil); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
 }
 
 // A server written by hand can't make our client hand out metadata that won't

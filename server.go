@@ -48,6 +48,7 @@ type Server struct {
 	// CodePermissionDenied if it has none. ctx has the peer, the metadata and the
 	// deadline, like that of a method. Do not keep it or wait for it: nothing is read
 	// from the connection until the function returns. A nil function refuses all calls.
+	// One that panics refuses the call; one that ends its goroutine ends the connection.
 	// For methods that do not exist no function is called.
 	Admit []func(ctx context.Context, serviceMethod string) error
 
