@@ -76,7 +76,7 @@ func authorize(next geerpc.CallFunc) geerpc.CallFunc { return next }
 // snippetImports are the packages that they may use, by name.
 var snippetImports = map[string]string{
 	"codec": "geerpc/codec", "context": "context", "errors": "errors", "fmt": "fmt", "geerpc": "geerpc",
-	"http": "net/http", "log": "log", "net": "net", "os": "os", "registry": "geerpc/registry",
+	"http": "net/http", "log": "log", "middleware": "geerpc/middleware", "net": "net", "os": "os", "registry": "geerpc/registry",
 	"signal": "os/signal", "slog": "log/slog", "syscall": "syscall", "time": "time", "tls": "crypto/tls",
 	"x509": "crypto/x509", "xclient": "geerpc/xclient",
 }

@@ -28,8 +28,9 @@ import (
 // It belongs into Server.Admit, so that nothing of a stranger's is decoded, or
 // first among the interceptors, behind what watches. There it is asked about calls
 // of methods that do not exist as well, as geerpc.UnknownMethod, so callers do not
-// learn which ones do: to hide that, use both. On a client it does nothing useful. A call costs what the Identify functions and Rules take: ten rules of
-// Allow take about 0.5 µs, and no allocation.
+// learn which ones do: to hide that, use both. On a client it does nothing useful. A
+// call costs what the Identify functions and Rules take: ten rules of Allow take about
+// 0.5 µs, and no allocation.
 type Authorize struct {
 	// Identify says who calls. The first that returns an identity counts. None:
 	// nobody has one.

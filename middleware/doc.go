@@ -51,7 +51,8 @@
 //
 // A call that a middleware refuses fails with a *geerpc.Error that wraps a
 // [*Refusal], which says who refused it and why. Its method has not run and
-// never will: it is safe to make the call again, once it may pass.
+// never will: it is safe to make the call again, once it may pass. The *Refusal does
+// not cross the wire: a client gets the code and the text of a refusal on its server.
 //
 // # Functions of yours
 //
