@@ -18,6 +18,7 @@ import (
 	"time"
 	"unicode"
 
+	"geerpc"
 	"geerpc/internal/registryapi"
 	"geerpc/registry"
 )
@@ -89,16 +90,16 @@ func runRegistry(ctx context.Context, args []string, out, log io.Writer) error {
 		return err
 	}
 	logger := slog.New(slog.NewTextHandler(log, nil))
-	secrets, err := loadSecrets(f.tokenFile, f.certFile, f.keyFile)
+	tokens, err := loadTokens(f.tokenFile)
 	if err != nil {
 		return err
 	}
 	r := registry.New(f.timeout)
 	r.Grace, r.Logger = f.grace, logger
 	if f.tokenFile != "" {
-		r.Tokens = secrets.tokens
+		r.Tokens = tokens.current
 	}
-	lis, scheme, err := listen(f, secrets)
+	lis, scheme, err := listen(f, logger)
 	if err != nil {
 		return err
 	}
@@ -106,18 +107,25 @@ func runRegistry(ctx context.Context, args []string, out, log io.Writer) error {
 	logger.Info("registry: serving", "scheme", scheme, "addr", lis.Addr(), "path", f.path, "token", f.tokenFile != "", "grace", r.Grace)
 	watching, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	wg.Go(func() { secrets.watch(watching, logger) }) // ends with stop; wg.Wait waits
+	wg.Go(func() { tokens.watch(watching, logger) }) // ends with stop; wg.Wait waits
 	defer wg.Wait()
 	defer stop()
 	return serveRegistry(ctx, lis, f.path, r, logger)
 }
 
 // listen opens the listener, for https if there is a certificate.
-func listen(f *registryFlags, s *secrets) (lis net.Listener, scheme string, err error) {
-	if lis, err = net.Listen("tcp", f.addr); err != nil || f.certFile == "" {
+func listen(f *registryFlags, logger *slog.Logger) (lis net.Listener, scheme string, err error) {
+	if f.certFile == "" {
+		lis, err = net.Listen("tcp", f.addr)
 		return lis, "http", err
 	}
-	return tls.NewListener(lis, &tls.Config{GetCertificate: s.certificate}), "https", nil
+	files := &geerpc.TLSFiles{CertFile: f.certFile, KeyFile: f.keyFile, Logger: logger}
+	config, err := files.Server()
+	if err != nil {
+		return nil, "", err
+	}
+	lis, err = tls.Listen("tcp", f.addr, config)
+	return lis, "https", err
 }
 
 // reachable returns the address at which this machine reaches a listener.

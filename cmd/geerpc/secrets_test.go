@@ -20,6 +20,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"geerpc"
 	"geerpc/registry"
 )
 
@@ -57,22 +58,31 @@ func TestE219_Rotation(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		s, err := loadSecrets(token, cert, key)
+		logger := slog.New(slog.NewTextHandler(&log, nil))
+		s, err := loadTokens(token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files := &geerpc.TLSFiles{CertFile: cert, KeyFile: key, Logger: logger}
+		config, err := files.Server()
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		ended := make(chan struct{})
-		go func() { s.watch(ctx, slog.New(slog.NewTextHandler(&log, nil))); close(ended) }() // until cancel
+		go func() { s.watch(ctx, logger); close(ended) }() // until cancel
 		check := func(serial int64, tokens ...string) {
 			t.Helper()
 			time.Sleep(reloadInterval)
 			synctest.Wait()
-			c, _ := s.certificate(nil)
-			leaf, err := x509.ParseCertificate(c.Certificate[0])
-			if err != nil || leaf.SerialNumber.Int64() != serial || !slices.Equal(s.tokens(), tokens) {
-				t.Errorf("certificate %v, tokens %q; want %d, %q; %v", leaf.SerialNumber, s.tokens(), serial, tokens, err)
+			now, err := config.GetCertificate(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			leaf, err := x509.ParseCertificate(now.Certificate[0])
+			if err != nil || leaf.SerialNumber.Int64() != serial || !slices.Equal(s.current(), tokens) {
+				t.Errorf("certificate %v, tokens %q; want %d, %q; %v", leaf.SerialNumber, s.current(), serial, tokens, err)
 			}
 		}
 		check(1, "old")
@@ -88,7 +98,7 @@ func TestE219_Rotation(t *testing.T) {
 		check(2, "new")
 		cancel()
 		<-ended
-		if again, failed := strings.Count(log.String(), "is in use"), strings.Count(log.String(), "can't be read again"); again != 3 || failed != 2 {
+		if again, failed := strings.Count(log.String(), "are in use"), strings.Count(log.String(), "can't be read again"); again != 3 || failed != 2 {
 			t.Errorf("the log tells of %d and %d failures:\n%s", again, failed, &log)
 		}
 	})
