@@ -9,18 +9,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"geerpc"
 	"geerpc/internal/leak"
 	"geerpc/registry"
 	"geerpc/xclient"
@@ -244,28 +245,27 @@ func TestCalledWrongly(t *testing.T) {
 
 // TestF216_BodyThatNeverComes, on whatever path: the connection is closed in time.
 func TestF216_BodyThatNeverComes(t *testing.T) {
-	t.Parallel()
-	at, _, stop := start(t)
-	defer stop()
-	u, err := url.Parse(at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var conns []net.Conn
-	for _, line := range []string{"GET /healthz", "GET /", "GET /nowhere", "POST /healthz"} {
-		conn, err := net.Dial("tcp", u.Host)
-		if err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		lis := geerpc.NewPipeListener()
+		ctx, stop := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		go func() { served <- serveRegistry(ctx, lis, "/servers", registry.New(0), slog.New(slog.DiscardHandler)) }()
+		for _, line := range []string{"GET /healthz", "GET /", "GET /nowhere", "POST /healthz", "GET /servers"} {
+			conn, err := lis.DialContext(t.Context(), "pipe", "registry")
+			if err != nil {
+				t.Fatal(err)
+			}
+			begin := time.Now()
+			fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: registry\r\nContent-Length: 10\r\n\r\n", line)
+			conn.SetReadDeadline(begin.Add(bodyTimeout + 10*time.Second))
+			if got, err := io.ReadAll(conn); err != nil {
+				t.Errorf("%s: %q, %v", line, got, err)
+			}
+			conn.Close()
 		}
-		defer conn.Close()
-		fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: registry\r\nContent-Length: 10\r\n\r\n", line)
-		conns = append(conns, conn)
-	}
-	deadline := time.Now().Add(bodyTimeout + 10*time.Second)
-	for _, conn := range conns {
-		conn.SetReadDeadline(deadline)
-		if got, err := io.ReadAll(conn); err != nil {
-			t.Errorf("%q, %v", got, err)
+		stop()
+		if err := <-served; err != nil {
+			t.Error(err)
 		}
-	}
+	})
 }
