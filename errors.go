@@ -179,7 +179,10 @@ func CodeOf(err error) Code {
 	if err == nil {
 		return CodeOK
 	}
-	var e *Error // after the early return: declaring it allocates
+	if e, ok := err.(*Error); ok && e != nil {
+		return e.Code
+	}
+	var e *Error // after the early returns: declaring it allocates
 	switch {
 	case errors.As(err, &e) && e != nil:
 		return e.Code

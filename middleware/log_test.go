@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"runtime"
 	"slices"
 	"strings"
@@ -61,6 +62,21 @@ func TestLog_Attributes(t *testing.T) {
 	}
 	if s := fmt.Sprint(l.attrs["peer"]); s == "" || s == "<nil>" {
 		t.Errorf("peer %q", s)
+	}
+}
+
+func TestAddrText(t *testing.T) {
+	for _, addr := range []net.Addr{
+		&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 9}, // 16 bytes
+		&net.TCPAddr{IP: net.IP{192, 0, 2, 1}, Port: 65535},
+		&net.TCPAddr{IP: net.ParseIP("2001:db8::1"), Port: 80},
+		&net.TCPAddr{IP: net.ParseIP("fe80::1"), Zone: "eth0", Port: 80},
+		&net.TCPAddr{Port: 80},
+		&net.UnixAddr{Name: "/run/x", Net: "unix"},
+	} {
+		if got := addrText(addr); got != addr.String() {
+			t.Errorf("%q, want %q", got, addr)
+		}
 	}
 }
 

@@ -47,8 +47,8 @@ const (
 // It belongs outside of what refuses calls, inside of Trace. Outside of Retry it
 // counts calls, inside it counts attempts. A call that panics counts as INTERNAL.
 // A call costs four atomic additions and two looks at the clock, 0.2 µs together,
-// and no allocation; one that fails costs two allocations. A scrape takes no lock
-// that a call would wait for.
+// and no allocation; one that fails costs one. A scrape takes no lock that a call would
+// wait for.
 //
 // The zero Metrics works.
 type Metrics struct {

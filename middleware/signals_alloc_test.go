@@ -17,7 +17,7 @@ func TestAllocation_Log(t *testing.T) {
 		want float64
 	}{
 		{"left out", &Log{Every: -1}, 0},
-		{"written", &Log{Successes: -1}, 2},
+		{"written", &Log{Successes: -1}, 0},
 	} {
 		c.log.Logger = quiet()
 		f := c.log.Client(ended(nil))
@@ -34,7 +34,7 @@ func TestAllocation_Metrics(t *testing.T) {
 		want float64
 	}{
 		"success": {nil, 0},
-		"failure": {geerpc.Errorf(geerpc.CodeAborted, "no"), 2},
+		"failure": {geerpc.Errorf(geerpc.CodeAborted, "no"), 1},
 	} {
 		f := new(Metrics).Server(ended(c.err))
 		ctx := t.Context()

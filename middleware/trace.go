@@ -30,10 +30,11 @@ import (
 // What a caller sends is a hint: anybody who reaches a server may say that
 // everything is to be sampled. See Restart.
 //
-// A call without a trace costs a look. Else it costs a context, the metadata and
-// the text of the traceparent on a client, 1.1 µs and 4 allocations, most of them
-// the metadata's; and reading it on a server, 0.3 µs. What the Tracer does
-// comes on top.
+// A call without a trace costs a look. Else it costs 1.1 µs on a client and 5
+// allocations: the trace's context, its text, and 3 for the metadata. Without a Tracer
+// it is one less. On a server it costs 0.3 µs to read it, and an allocation. What the
+// Tracer does comes on top, and so do some 4 allocations of the server's that decodes
+// the metadata.
 //
 // The zero Trace works.
 type Trace struct {
