@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// patience is how long it takes at most until a line is there.
+// patience is how long the demo waits for a line, or for something else to happen.
 const patience = 20 * time.Second
 
 // A logbook is an io.Writer that keeps the lines of a structured log, so that one can
