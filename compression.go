@@ -13,7 +13,8 @@ import (
 // are compressed together. See SECURITY.md before you compress secrets.
 
 // A Compression compresses blocks of up to 64 KiB, each on its own. It is safe for
-// concurrent use.
+// concurrent use. It neither changes src nor keeps src or dst. If Compress panics, the
+// block is sent as it is; if Decompress does, the connection ends.
 type Compression interface {
 	// Compress appends what it makes of src to dst, which is empty, and returns
 	// that. If it is no shorter than src, src is sent as it is.

@@ -27,9 +27,9 @@ const (
 //
 // A line has the attributes method, code and duration; where and ran if the call
 // failed with a *geerpc.Error; err if it failed; peer on a server, if it has an
-// address; trace_id if a Trace outside of it knows one; skipped if calls were left out since the last line. Arguments and
-// replies are left out unless Payloads asks for them. A call that panics is
-// logged as internal.
+// address; trace_id if a Trace outside of it knows one; skipped if calls were left out
+// since the last line. Arguments and replies are left out unless Payloads asks for
+// them. A call that panics is logged as internal.
 //
 // It belongs outside of what refuses calls, so that refusals are logged, and
 // inside of Trace. Outside of Retry a line is a call, inside it is an attempt.
