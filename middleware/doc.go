@@ -54,6 +54,29 @@
 // never will: it is safe to make the call again, once it may pass. The *Refusal does
 // not cross the wire: a client gets the code and the text of a refusal on its server.
 //
+// # The cost
+//
+// What is not plugged in costs nothing. What is costs a call so many microseconds and
+// allocations, if it lets the call pass:
+//
+//	                 client     server
+//	Log, left out    0.1        0.1
+//	Log, a line      1.6        1.6, 1    to nowhere, as text
+//	Metrics          0.1        0.1
+//	Trace, no trace  0.04       0.02
+//	Trace, a span    0.8, 5     0.2, 1    without what the Tracer does
+//	Authorize                   0.1       two rules
+//	RateLimit        0.1        0.1
+//	Breaker          0.2        0.2
+//	Timeout          0.5, 1     0.2, 1
+//	Shed                        0.1
+//	Shed, a queue               0.3
+//	Concurrency      0.2        0.2
+//
+// That is BenchmarkMiddleware, in Go 1.26 on a core of an AMD EPYC. On a server the first
+// interceptor, whichever it is, adds three allocations for the context of the call. A
+// refusal costs 0.3 µs and two allocations.
+//
 // # Functions of yours
 //
 // A middleware calls your functions (a Key, an IsFailure, a hook) on the

@@ -17,7 +17,7 @@ import (
 // On a client it belongs outside of Retry and Hedge, for the time of all attempts,
 // and inside them for each one; an XClient has Config.Timeout and AttemptTimeout
 // for these. On a server it belongs before Shed. A call costs 0.2 µs and one allocation,
-// on a client 0.6 µs with the timer. If something else than the client waits for the
+// on a client 0.5 µs with the timer. If something else than the client waits for the
 // call's context, or derives one from it that can end, that costs what
 // context.WithTimeout does. A call whose own deadline counts costs a look at it.
 //
