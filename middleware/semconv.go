@@ -9,8 +9,8 @@ const (
 	AttrMethod    = "rpc.method"
 	AttrErrorType = "error.type"
 
-	// AttrStatus was rpc.response.status_code in 1.39 to 1.43, and has its
-	// present name since. What reads the older one needs a rule for it.
+	// AttrStatus was rpc.response.status_code in 1.39 to 1.44. What reads the
+	// older name needs a rule for it.
 	AttrStatus = "rpc.status_code"
 
 	// SystemName is the value of AttrSystem.
