@@ -16,7 +16,7 @@ import (
 func TestRun(t *testing.T) {
 	picture := filepath.Join(t.TempDir(), "overload.svg")
 	var out bytes.Buffer
-	if err := run(&out, time.Second, picture); err != nil {
+	if err := run(&out, 2*time.Second, picture); err != nil {
 		t.Errorf("%v\n%s", err, &out)
 	}
 	for _, p := range protections() {
