@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -25,14 +26,21 @@ func (c cell) String() string {
 }
 
 // parseCells reads lists like "1,16,128x4": callers, and connections if it is
-// not one.
-func parseCells(works, callers string) ([]cell, error) {
+// not one. Empty: the callers that each work is measured with.
+func parseCells(names, callers string) ([]cell, error) {
 	var cells []cell
-	for work := range strings.SplitSeq(works, ",") {
-		if work != small && work != kibi {
+	for work := range strings.SplitSeq(names, ",") {
+		list, known := callers, false
+		for _, w := range works {
+			if w.name == work {
+				known = true
+				list = cmp.Or(callers, w.callers)
+			}
+		}
+		if !known {
 			return nil, fmt.Errorf("unknown work %q", work)
 		}
-		for text := range strings.SplitSeq(callers, ",") {
+		for text := range strings.SplitSeq(list, ",") {
 			c := cell{Work: work, Conns: 1}
 			n, conns, several := strings.Cut(text, "x")
 			var err error
@@ -68,7 +76,12 @@ func (p plan) measure(progress io.Writer, save func(*results) error) (*results, 
 	for _, c := range p.cells {
 		for round := range p.rounds {
 			for i := range p.libs {
-				lib := p.libs[(i+round)%len(p.libs)].name
+				library := p.libs[(i+round)%len(p.libs)]
+				if !library.does(c.Work) {
+					bar.skip()
+					continue
+				}
+				lib := library.name
 				where := fmt.Sprintf("%-5s %6v callers, round %d: %-13s", c.Work, c, round+1, lib)
 				one, err := p.runOnce(lib, c)
 				if err != nil {
@@ -97,6 +110,9 @@ type progressBar struct {
 	done, total int
 	begin       time.Time
 }
+
+// skip is a step that is not taken.
+func (b *progressBar) skip() { b.total-- }
 
 func (b *progressBar) step(format string, args ...any) {
 	b.done++

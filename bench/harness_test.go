@@ -102,8 +102,11 @@ func TestParseCells(t *testing.T) {
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v, %v, want %v", got, err, want)
 	}
+	if got, err := parseCells(orders+","+mebi, ""); err != nil || !slices.Equal(got, []cell{{orders, 1, 1}, {orders, 16, 1}, {orders, 128, 1}, {mebi, 4, 1}}) {
+		t.Errorf("without callers: %v, %v", got, err)
+	}
 	for _, c := range []struct{ work, callers string }{
-		{"large", "1"}, {"small", ""}, {"small", "0"}, {"small", "4x"}, {"small", "2x4"}, {"small", "1x0"},
+		{"large", "1"}, {"small", "0"}, {"small", "4x"}, {"small", "2x4"}, {"small", "1x0"},
 	} {
 		if got, err := parseCells(c.work, c.callers); err == nil {
 			t.Errorf("%q, %q: got %v, want an error", c.work, c.callers, got)

@@ -35,6 +35,15 @@ func arpcDefault() library {
 				Work{}.Echo(args, &reply)
 				ctx.Write(&reply)
 			})
+			server.Handler.Handle("Work.Place", func(ctx *arpc.Context) {
+				var args, reply Order
+				if err := ctx.Bind(&args); err != nil {
+					ctx.Error(err)
+					return
+				}
+				Work{}.Place(args, &reply)
+				ctx.Write(&reply)
+			})
 			return server.Serve(lis)
 		},
 		dial: func(addr string, _ int) (conn, error) {
@@ -47,7 +56,7 @@ func arpcDefault() library {
 // arpcRaw runs arpc without a serializer.
 func arpcRaw() library {
 	return library{
-		name: "arpc-raw", note: "raw bytes, default settings",
+		name: "arpc-raw", note: "raw bytes, default settings", only: simple,
 		serve: func(lis net.Listener) error { return serveRawARPC(lis, 0, true) },
 		dial: func(addr string, _ int) (conn, error) {
 			client, err := dialARPC(addr, 0)
@@ -63,7 +72,7 @@ const arpcBuffer = 64 << 10
 // where a slow one blocks its connection.
 func arpcBest() library {
 	return library{
-		name: "arpc-best", note: "raw bytes, send buffer, handlers inline",
+		name: "arpc-best", note: "raw bytes, send buffer, handlers inline", only: simple,
 		serve: func(lis net.Listener) error { return serveRawARPC(lis, arpcBuffer, false) },
 		dial: func(addr string, _ int) (conn, error) {
 			client, err := dialARPC(addr, arpcBuffer)

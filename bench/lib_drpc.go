@@ -47,10 +47,14 @@ func (w drpcWork) Echo(ctx context.Context, args *pb.Bytes) (*pb.Bytes, error) {
 	return w.echo(ctx, args)
 }
 
+func (w drpcWork) Place(ctx context.Context, args *pb.Order) (*pb.Order, error) {
+	return w.place(ctx, args)
+}
+
 // drpcDesc is what drpc's plugin of the protobuf compiler would write.
 type drpcDesc struct{}
 
-func (drpcDesc) NumMethods() int { return 2 }
+func (drpcDesc) NumMethods() int { return 3 }
 
 func (drpcDesc) Method(n int) (string, drpc.Encoding, drpc.Receiver, any, bool) {
 	switch n {
@@ -62,6 +66,10 @@ func (drpcDesc) Method(n int) (string, drpc.Encoding, drpc.Receiver, any, bool) 
 		return "/bench.Work/Echo", drpcProto{}, func(srv any, ctx context.Context, in, _ any) (drpc.Message, error) {
 			return srv.(drpcWork).Echo(ctx, in.(*pb.Bytes))
 		}, drpcWork.Echo, true
+	case 2:
+		return "/bench.Work/Place", drpcProto{}, func(srv any, ctx context.Context, in, _ any) (drpc.Message, error) {
+			return srv.(drpcWork).Place(ctx, in.(*pb.Order))
+		}, drpcWork.Place, true
 	}
 	return "", nil, nil, nil, false
 }
@@ -89,7 +97,7 @@ type drpcConn struct{ *drpcconn.Conn }
 
 func (c drpcConn) caller() caller {
 	return &protoCaller{
-		addName: "/bench.Work/Add", echoName: "/bench.Work/Echo",
+		addName: "/bench.Work/Add", echoName: "/bench.Work/Echo", placeName: "/bench.Work/Place",
 		call: func(method string, args, reply any) error {
 			return c.Invoke(background, method, drpcProto{}, args, reply)
 		},

@@ -10,9 +10,13 @@ import (
 	"geerpc/codec"
 )
 
-func geeGob() library {
+func geeGob() library { return geeWith("geerpc", "gob, default settings", codec.GobType) }
+
+func geeJSON() library { return geeWith("geerpc-json", "JSON, default settings", codec.JsonType) }
+
+func geeWith(name, note string, codecType codec.Type) library {
 	return library{
-		name: "geerpc", note: "gob, default settings",
+		name: name, note: note,
 		serve: func(lis net.Listener) error {
 			server := geerpc.NewServer()
 			if err := server.Register(Work{}); err != nil {
@@ -21,7 +25,7 @@ func geeGob() library {
 			return server.Serve(lis)
 		},
 		dial: func(addr string, _ int) (conn, error) {
-			client, err := geerpc.Dial("tcp", addr)
+			client, err := geerpc.Dial("tcp", addr, &geerpc.Option{CodecType: codecType})
 			return geeConn{client}, err
 		},
 	}
@@ -61,7 +65,7 @@ func init() {
 
 func geeFramed() library {
 	return library{
-		name: "geerpc-framed", note: "codec.Framed, raw bytes",
+		name: "geerpc-framed", note: "codec.Framed, raw bytes", only: simple,
 		serve: func(lis net.Listener) error {
 			server := geerpc.NewServer()
 			if err := errors.Join(

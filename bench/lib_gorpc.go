@@ -13,6 +13,7 @@ func init() {
 	gorpc.RegisterType(&Args{})
 	gorpc.RegisterType(&Reply{})
 	gorpc.RegisterType(&Bytes{})
+	gorpc.RegisterType(&Order{})
 	gorpc.SetErrorLogger(gorpc.NilErrorLogger)
 }
 
@@ -43,6 +44,8 @@ func gorpcBest() library {
 					return &Reply{args.A + args.B}
 				case *Bytes:
 					return &Bytes{args.Data}
+				case *Order:
+					return args
 				}
 				return nil
 			})
@@ -62,6 +65,7 @@ var gorpcFuncs = sync.OnceValue(func() *gorpc.Dispatcher {
 	d := gorpc.NewDispatcher()
 	d.AddFunc("Add", func(args *Args) *Reply { return &Reply{args.A + args.B} })
 	d.AddFunc("Echo", func(args *Bytes) *Bytes { return &Bytes{args.Data} })
+	d.AddFunc("Place", func(args *Order) *Order { return args })
 	return d
 })
 
@@ -106,6 +110,7 @@ type gorpcCaller struct {
 	call  func(name string, args any) (any, error)
 	args  Args
 	bytes Bytes
+	sent  *Order
 }
 
 func (c *gorpcCaller) add(a, b int) (int, error) {
@@ -132,4 +137,20 @@ func (c *gorpcCaller) echo(data []byte) ([]byte, error) {
 		return nil, err
 	}
 	return reply.Data, nil
+}
+
+func (c *gorpcCaller) order(n int) error {
+	if c.sent == nil {
+		c.sent = newOrder()
+	}
+	c.sent.ID = int64(n)
+	got, err := c.call("Place", c.sent)
+	reply, ok := got.(*Order)
+	if err == nil && !ok {
+		err = fmt.Errorf("a reply of type %T", got)
+	}
+	if err != nil {
+		return err
+	}
+	return reply.compare(c.sent)
 }

@@ -36,6 +36,8 @@ func (protoWork) echo(_ context.Context, args *pb.Bytes) (*pb.Bytes, error) {
 	return &pb.Bytes{Data: args.Data}, nil
 }
 
+func (protoWork) place(_ context.Context, args *pb.Order) (*pb.Order, error) { return args, nil }
+
 // grpcDesc is what the gRPC plugin of the protobuf compiler would write, less
 // the interceptors that nobody here has.
 var grpcDesc = grpc.ServiceDesc{
@@ -56,6 +58,13 @@ var grpcDesc = grpc.ServiceDesc{
 			}
 			return protoWork{}.echo(ctx, args)
 		}},
+		{MethodName: "Place", Handler: func(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+			args := new(pb.Order)
+			if err := decode(args); err != nil {
+				return nil, err
+			}
+			return protoWork{}.place(ctx, args)
+		}},
 	},
 }
 
@@ -63,7 +72,7 @@ type grpcConn struct{ *grpc.ClientConn }
 
 func (c grpcConn) caller() caller {
 	return &protoCaller{
-		addName: "/bench.Work/Add", echoName: "/bench.Work/Echo",
+		addName: "/bench.Work/Add", echoName: "/bench.Work/Echo", placeName: "/bench.Work/Place",
 		call: func(method string, args, reply any) error {
 			return c.Invoke(background, method, args, reply)
 		},
@@ -72,11 +81,12 @@ func (c grpcConn) caller() caller {
 
 // A protoCaller is the caller of libraries that speak protobuf.
 type protoCaller struct {
-	addName, echoName string
-	call              func(method string, args, reply any) error
-	args              pb.AddArgs
-	reply             pb.AddReply
-	bytes             pb.Bytes
+	addName, echoName, placeName string
+	call                         func(method string, args, reply any) error
+	args                         pb.AddArgs
+	reply                        pb.AddReply
+	bytes                        pb.Bytes
+	sent                         *pb.Order
 }
 
 func (c *protoCaller) add(a, b int) (int, error) {
@@ -90,4 +100,36 @@ func (c *protoCaller) echo(data []byte) ([]byte, error) {
 	var reply pb.Bytes
 	err := c.call(c.echoName, &c.bytes, &reply)
 	return reply.Data, err
+}
+
+func (c *protoCaller) order(n int) error {
+	if c.sent == nil {
+		c.sent = protoOrder()
+	}
+	c.sent.Id = int64(n)
+	var got pb.Order
+	if err := c.call(c.placeName, c.sent, &got); err != nil {
+		return err
+	}
+	last := len(c.sent.Lines) - 1
+	return errOrder(got.Id == c.sent.Id, got.At == c.sent.At, got.Paid, len(got.Notes) == len(c.sent.Notes),
+		len(got.Lines) > last && got.Lines[last].Sku == c.sent.Lines[last].Sku && len(got.Lines[last].Tags) == 2,
+		got.Customer.GetAddress().GetCountry() == c.sent.Customer.Address.Country)
+}
+
+// protoOrder is newOrder for protobuf.
+func protoOrder() *pb.Order {
+	o := newOrder()
+	to := o.Customer.Address
+	sent := &pb.Order{
+		At: o.At.UnixNano(), Notes: o.Notes, Paid: o.Paid,
+		Customer: &pb.Customer{
+			Name: o.Customer.Name, Email: o.Customer.Email,
+			Address: &pb.Address{Street: to.Street, City: to.City, Zip: to.Zip, Country: to.Country},
+		},
+	}
+	for _, l := range o.Lines {
+		sent.Lines = append(sent.Lines, &pb.Line{Sku: l.SKU, Qty: int64(l.Qty), Price: l.Price, Tags: l.Tags})
+	}
+	return sent
 }

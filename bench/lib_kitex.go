@@ -65,6 +65,8 @@ func (kitexWork) Echo(_ context.Context, args *bench.Bytes) (*bench.Bytes, error
 	return &bench.Bytes{Data: args.Data}, nil
 }
 
+func (kitexWork) Place(_ context.Context, args *bench.Order) (*bench.Order, error) { return args, nil }
+
 type kitexConn struct{ work.Client }
 
 func (c kitexConn) caller() caller { return &kitexCaller{client: c.Client} }
@@ -76,6 +78,7 @@ type kitexCaller struct {
 	client work.Client
 	args   bench.AddArgs_
 	bytes  bench.Bytes
+	sent   *bench.Order
 }
 
 func (c *kitexCaller) add(a, b int) (int, error) {
@@ -94,4 +97,36 @@ func (c *kitexCaller) echo(data []byte) ([]byte, error) {
 		return nil, err
 	}
 	return reply.Data, nil
+}
+
+func (c *kitexCaller) order(n int) error {
+	if c.sent == nil {
+		c.sent = thriftOrder()
+	}
+	c.sent.Id = int64(n)
+	got, err := c.client.Place(background, c.sent)
+	if err != nil {
+		return err
+	}
+	last := len(c.sent.Lines) - 1
+	return errOrder(got.Id == c.sent.Id, got.At == c.sent.At, got.Paid, len(got.Notes) == len(c.sent.Notes),
+		len(got.Lines) > last && got.Lines[last].Sku == c.sent.Lines[last].Sku && len(got.Lines[last].Tags) == 2,
+		got.Customer != nil && got.Customer.Address.Country == c.sent.Customer.Address.Country)
+}
+
+// thriftOrder is newOrder for thrift.
+func thriftOrder() *bench.Order {
+	o := newOrder()
+	to := o.Customer.Address
+	sent := &bench.Order{
+		At: o.At.UnixNano(), Notes: o.Notes, Paid: o.Paid,
+		Customer: &bench.Customer{
+			Name: o.Customer.Name, Email: o.Customer.Email,
+			Address: &bench.Address{Street: to.Street, City: to.City, Zip: to.Zip, Country: to.Country},
+		},
+	}
+	for _, l := range o.Lines {
+		sent.Lines = append(sent.Lines, &bench.Line{Sku: l.SKU, Qty: int64(l.Qty), Price: l.Price, Tags: l.Tags})
+	}
+	return sent
 }

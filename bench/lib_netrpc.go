@@ -61,6 +61,7 @@ type methodCaller struct {
 	args  Args
 	reply Reply
 	bytes Bytes
+	sent  *Order
 }
 
 func (c *methodCaller) add(a, b int) (int, error) {
@@ -74,4 +75,16 @@ func (c *methodCaller) echo(data []byte) ([]byte, error) {
 	var reply Bytes
 	err := c.call("Work.Echo", &c.bytes, &reply)
 	return reply.Data, err
+}
+
+func (c *methodCaller) order(n int) error {
+	if c.sent == nil {
+		c.sent = newOrder()
+	}
+	c.sent.ID = int64(n)
+	var got Order
+	if err := c.call("Work.Place", c.sent, &got); err != nil {
+		return err
+	}
+	return got.compare(c.sent)
 }

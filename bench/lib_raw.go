@@ -16,7 +16,7 @@ import (
 // body. The number is the caller's, which the answer repeats.
 func rawEcho() library {
 	return library{
-		name: "raw", note: "the limit: framed echo, no serializer",
+		name: "raw", note: "the limit: framed echo, no serializer", only: simple,
 		serve: func(lis net.Listener) error {
 			for {
 				conn, err := lis.Accept()
@@ -51,12 +51,21 @@ const (
 type rawReader struct {
 	conn  io.Reader
 	data  []byte // read and not yet looked at
-	space [rawBuffer]byte
+	space []byte
 }
 
-// fill reads once, behind what is left over.
+// fill reads once, behind what is left over. There is room for that frame.
 func (r *rawReader) fill() error {
-	left := copy(r.space[:], r.data)
+	room := rawBuffer
+	if len(r.data) >= rawHeader {
+		room = max(room, rawHeader+int(binary.LittleEndian.Uint32(r.data)))
+	}
+	space := r.space
+	if len(space) < room {
+		space = make([]byte, room)
+	}
+	left := copy(space, r.data)
+	r.space = space
 	n, err := r.conn.Read(r.space[left:])
 	r.data = r.space[:left+n]
 	return err

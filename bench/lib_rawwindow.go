@@ -13,7 +13,7 @@ import (
 // rawEcho is what it costs to wake a goroutine for each reply.
 func rawWindow() library {
 	return library{
-		name: "raw-window", note: "the wire: framed echo, one goroutine in place of the callers",
+		name: "raw-window", note: "the wire: framed echo, one goroutine in place of the callers", only: []string{small, kibi}, // it writes all before it reads
 		serve: rawEcho().serve,
 		dial: func(addr string, callers int) (conn, error) {
 			c, err := net.Dial("tcp", addr)
@@ -122,11 +122,12 @@ func (w *window) put(id int, now time.Time) {
 
 // fill returns the body of the nth frame.
 func (w *window) fill(n int) []byte {
-	if w.work == kibi && w.body == nil {
-		w.body = make([]byte, payload-argsBytes, payload)
+	size := payloads[w.work]
+	if size > 0 && w.body == nil {
+		w.body = make([]byte, size-argsBytes, size)
 	}
-	if w.work == kibi {
-		return putArgs(w.body[:payload-argsBytes], n, 7)
+	if size > 0 {
+		return putArgs(w.body[:size-argsBytes], n, 7)
 	}
 	w.body = putArgs(w.body[:0], n, 7)
 	return w.body

@@ -41,6 +41,11 @@ func (rpcxWork) Echo(_ context.Context, args *Bytes, reply *Bytes) error {
 	return Work{}.Echo(*args, reply)
 }
 
+// Place returns the order that it was given.
+func (rpcxWork) Place(_ context.Context, args *Order, reply *Order) error {
+	return Work{}.Place(*args, reply)
+}
+
 type rpcxConn struct{ *client.Client }
 
 func (c rpcxConn) caller() caller {

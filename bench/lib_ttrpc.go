@@ -45,13 +45,20 @@ var ttrpcMethods = map[string]ttrpc.Method{
 		}
 		return protoWork{}.echo(ctx, args)
 	},
+	"Place": func(ctx context.Context, decode func(any) error) (any, error) {
+		args := new(pb.Order)
+		if err := decode(args); err != nil {
+			return nil, err
+		}
+		return protoWork{}.place(ctx, args)
+	},
 }
 
 type ttrpcConn struct{ *ttrpc.Client }
 
 func (c ttrpcConn) caller() caller {
 	return &protoCaller{
-		addName: "Add", echoName: "Echo",
+		addName: "Add", echoName: "Echo", placeName: "Place",
 		call: func(method string, args, reply any) error {
 			return c.Call(background, "bench.Work", method, args, reply)
 		},

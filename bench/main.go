@@ -33,8 +33,8 @@ func parseFlags() (options, error) {
 	flag.BoolVar(&o.report, "report", false, "measure nothing: report what the JSON file says")
 	flag.BoolVar(&o.memory, "memory", true, "weigh connections")
 	flag.StringVar(&o.libs, "libs", strings.Join(names, ","), "which libraries")
-	flag.StringVar(&o.work, "work", small+","+kibi, "which work")
-	flag.StringVar(&o.callers, "callers", "1,16,128,1024,128x4", "how many callers, and on how many connections if not one")
+	flag.StringVar(&o.work, "work", strings.Join(workNames(), ","), "which work")
+	flag.StringVar(&o.callers, "callers", "", "how many callers, and on how many connections if not one, as in 1,16,128x4; empty: what the work is measured with")
 	flag.IntVar(&o.rounds, "rounds", 7, "how often each is measured")
 	flag.IntVar(&o.conns, "conns", 10_000, "how many connections to weigh")
 	flag.DurationVar(&o.window, "window", time.Second, "how long each is measured")
@@ -59,10 +59,9 @@ func (o *options) hurry() {
 	given := map[string]bool{}
 	flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	for name, cut := range map[string]func(){
-		"callers": func() { o.callers = "1,128,128x4" },
-		"rounds":  func() { o.rounds = 1 },
-		"conns":   func() { o.conns = 200 },
-		"window":  func() { o.window = 100 * time.Millisecond },
+		"rounds": func() { o.rounds = 1 },
+		"conns":  func() { o.conns = 200 },
+		"window": func() { o.window = 100 * time.Millisecond },
 	} {
 		if !given[name] {
 			cut()

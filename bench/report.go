@@ -22,7 +22,7 @@ func (r *results) report(w io.Writer) {
 	}
 	fmt.Fprintf(w, "%s, %s, %d CPUs, %s; medians of %d interleaved runs of %s, with the least and the most.\n",
 		r.GoVersion, r.Platform, r.CPUs, r.Date.Format("2006-01-02"), rounds, r.Window)
-	for _, work := range []string{small, kibi} {
+	for _, work := range workNames() {
 		cells := r.cellsOf(work)
 		if len(cells) == 0 {
 			continue

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
+	"slices"
 )
 
 // The work that every library does: add two numbers, and echo some bytes.
@@ -18,7 +19,7 @@ type (
 	// Reply is the reply of "small".
 	Reply struct{ C int }
 
-	// Bytes is both, of "1KiB".
+	// Bytes is both, of the echoes: "1KiB", "64KiB" and "1MiB".
 	Bytes struct{ Data []byte }
 )
 
@@ -37,6 +38,12 @@ func (Work) Echo(args Bytes, reply *Bytes) error {
 	return nil
 }
 
+// Place returns the order that it was given.
+func (Work) Place(args Order, reply *Order) error {
+	*reply = args
+	return nil
+}
+
 // A library is one way to have the work done.
 type library struct {
 	name string
@@ -47,7 +54,12 @@ type library struct {
 
 	// dial makes one connection, which that many callers will share.
 	dial func(addr string, callers int) (conn, error)
+
+	only []string // the works that it does; nil: all that its callers do
 }
+
+// does reports whether the library does a work.
+func (l library) does(work string) bool { return l.only == nil || slices.Contains(l.only, work) }
 
 // A conn is one connection of a client.
 type conn interface {
@@ -65,12 +77,43 @@ type caller interface {
 	echo(data []byte) ([]byte, error)
 }
 
-// The names of the work.
+// An orderCaller has an order echoed, in the types of its library, and checks it. The
+// nth order has n as its number.
+type orderCaller interface {
+	order(n int) error
+}
+
+// The names of the works.
 const (
-	small   = "small"
-	kibi    = "1KiB"
-	payload = 1 << 10
+	small  = "small"
+	kibi   = "1KiB"
+	kibi64 = "64KiB"
+	mebi   = "1MiB"
+	orders = "order"
 )
+
+// works are all, with the callers whose calls are measured unless a flag says others.
+var works = []struct{ name, callers string }{
+	{small, "1,16,128,1024,128x4"},
+	{kibi, "1,16,128,1024,128x4"},
+	{orders, "1,16,128"},
+	{kibi64, "1,16"},
+	{mebi, "4"},
+}
+
+// workNames returns the names of all.
+func workNames() (names []string) {
+	for _, w := range works {
+		names = append(names, w.name)
+	}
+	return names
+}
+
+// payloads are the bytes that are echoed.
+var payloads = map[string]int{kibi: 1 << 10, kibi64: 64 << 10, mebi: 1 << 20}
+
+// simple is the work of libraries without a serializer.
+var simple = []string{small, kibi, kibi64, mebi}
 
 // task returns a function that makes the nth call and checks the reply, so
 // that no library gets away with an old or an empty one.
@@ -84,8 +127,14 @@ func task(work string, c caller) (func(n int) error, error) {
 			}
 			return err
 		}, nil
-	case kibi:
-		data := bytes.Repeat([]byte("0123456789abcdef"), payload/16)
+	case orders:
+		oc, ok := c.(orderCaller)
+		if !ok {
+			return nil, fmt.Errorf("%T has no orders", c)
+		}
+		return oc.order, nil
+	case kibi, kibi64, mebi:
+		data := bytes.Repeat([]byte("0123456789abcdef"), payloads[work]/16)
 		return func(n int) error {
 			binary.LittleEndian.PutUint64(data, uint64(n))
 			got, err := c.echo(data)
@@ -102,7 +151,7 @@ func task(work string, c caller) (func(n int) error, error) {
 func libraries() []library {
 	return []library{
 		netRPC(), netJSONRPC(),
-		geeGob(), geeFramed(),
+		geeGob(), geeJSON(), geeFramed(),
 		grpcDefault(),
 		kitexMux(), kitexPool(),
 		rpcxDefault(),

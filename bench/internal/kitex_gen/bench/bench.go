@@ -103,10 +103,263 @@ var fieldIDToName_Bytes = map[int16]string{
 	1: "data",
 }
 
+type Address struct {
+	Street  string `thrift:"street,1" frugal:"1,default,string" json:"street"`
+	City    string `thrift:"city,2" frugal:"2,default,string" json:"city"`
+	Zip     string `thrift:"zip,3" frugal:"3,default,string" json:"zip"`
+	Country string `thrift:"country,4" frugal:"4,default,string" json:"country"`
+}
+
+func NewAddress() *Address {
+	return &Address{}
+}
+
+func (p *Address) InitDefault() {
+}
+
+func (p *Address) GetStreet() (v string) {
+	return p.Street
+}
+
+func (p *Address) GetCity() (v string) {
+	return p.City
+}
+
+func (p *Address) GetZip() (v string) {
+	return p.Zip
+}
+
+func (p *Address) GetCountry() (v string) {
+	return p.Country
+}
+func (p *Address) SetStreet(val string) {
+	p.Street = val
+}
+func (p *Address) SetCity(val string) {
+	p.City = val
+}
+func (p *Address) SetZip(val string) {
+	p.Zip = val
+}
+func (p *Address) SetCountry(val string) {
+	p.Country = val
+}
+
+func (p *Address) String() string {
+	if p == nil {
+		return "<nil>"
+	}
+	return fmt.Sprintf("Address(%+v)", *p)
+}
+
+var fieldIDToName_Address = map[int16]string{
+	1: "street",
+	2: "city",
+	3: "zip",
+	4: "country",
+}
+
+type Customer struct {
+	Name    string   `thrift:"name,1" frugal:"1,default,string" json:"name"`
+	Email   string   `thrift:"email,2" frugal:"2,default,string" json:"email"`
+	Address *Address `thrift:"address,3" frugal:"3,default,Address" json:"address"`
+}
+
+func NewCustomer() *Customer {
+	return &Customer{}
+}
+
+func (p *Customer) InitDefault() {
+}
+
+func (p *Customer) GetName() (v string) {
+	return p.Name
+}
+
+func (p *Customer) GetEmail() (v string) {
+	return p.Email
+}
+
+var Customer_Address_DEFAULT *Address
+
+func (p *Customer) GetAddress() (v *Address) {
+	if !p.IsSetAddress() {
+		return Customer_Address_DEFAULT
+	}
+	return p.Address
+}
+func (p *Customer) SetName(val string) {
+	p.Name = val
+}
+func (p *Customer) SetEmail(val string) {
+	p.Email = val
+}
+func (p *Customer) SetAddress(val *Address) {
+	p.Address = val
+}
+
+func (p *Customer) IsSetAddress() bool {
+	return p.Address != nil
+}
+
+func (p *Customer) String() string {
+	if p == nil {
+		return "<nil>"
+	}
+	return fmt.Sprintf("Customer(%+v)", *p)
+}
+
+var fieldIDToName_Customer = map[int16]string{
+	1: "name",
+	2: "email",
+	3: "address",
+}
+
+type Line struct {
+	Sku   string   `thrift:"sku,1" frugal:"1,default,string" json:"sku"`
+	Qty   int64    `thrift:"qty,2" frugal:"2,default,i64" json:"qty"`
+	Price float64  `thrift:"price,3" frugal:"3,default,double" json:"price"`
+	Tags  []string `thrift:"tags,4" frugal:"4,default,list<string>" json:"tags"`
+}
+
+func NewLine() *Line {
+	return &Line{}
+}
+
+func (p *Line) InitDefault() {
+}
+
+func (p *Line) GetSku() (v string) {
+	return p.Sku
+}
+
+func (p *Line) GetQty() (v int64) {
+	return p.Qty
+}
+
+func (p *Line) GetPrice() (v float64) {
+	return p.Price
+}
+
+func (p *Line) GetTags() (v []string) {
+	return p.Tags
+}
+func (p *Line) SetSku(val string) {
+	p.Sku = val
+}
+func (p *Line) SetQty(val int64) {
+	p.Qty = val
+}
+func (p *Line) SetPrice(val float64) {
+	p.Price = val
+}
+func (p *Line) SetTags(val []string) {
+	p.Tags = val
+}
+
+func (p *Line) String() string {
+	if p == nil {
+		return "<nil>"
+	}
+	return fmt.Sprintf("Line(%+v)", *p)
+}
+
+var fieldIDToName_Line = map[int16]string{
+	1: "sku",
+	2: "qty",
+	3: "price",
+	4: "tags",
+}
+
+type Order struct {
+	Id       int64             `thrift:"id,1" frugal:"1,default,i64" json:"id"`
+	At       int64             `thrift:"at,2" frugal:"2,default,i64" json:"at"`
+	Customer *Customer         `thrift:"customer,3" frugal:"3,default,Customer" json:"customer"`
+	Lines    []*Line           `thrift:"lines,4" frugal:"4,default,list<Line>" json:"lines"`
+	Notes    map[string]string `thrift:"notes,5" frugal:"5,default,map<string:string>" json:"notes"`
+	Paid     bool              `thrift:"paid,6" frugal:"6,default,bool" json:"paid"`
+}
+
+func NewOrder() *Order {
+	return &Order{}
+}
+
+func (p *Order) InitDefault() {
+}
+
+func (p *Order) GetId() (v int64) {
+	return p.Id
+}
+
+func (p *Order) GetAt() (v int64) {
+	return p.At
+}
+
+var Order_Customer_DEFAULT *Customer
+
+func (p *Order) GetCustomer() (v *Customer) {
+	if !p.IsSetCustomer() {
+		return Order_Customer_DEFAULT
+	}
+	return p.Customer
+}
+
+func (p *Order) GetLines() (v []*Line) {
+	return p.Lines
+}
+
+func (p *Order) GetNotes() (v map[string]string) {
+	return p.Notes
+}
+
+func (p *Order) GetPaid() (v bool) {
+	return p.Paid
+}
+func (p *Order) SetId(val int64) {
+	p.Id = val
+}
+func (p *Order) SetAt(val int64) {
+	p.At = val
+}
+func (p *Order) SetCustomer(val *Customer) {
+	p.Customer = val
+}
+func (p *Order) SetLines(val []*Line) {
+	p.Lines = val
+}
+func (p *Order) SetNotes(val map[string]string) {
+	p.Notes = val
+}
+func (p *Order) SetPaid(val bool) {
+	p.Paid = val
+}
+
+func (p *Order) IsSetCustomer() bool {
+	return p.Customer != nil
+}
+
+func (p *Order) String() string {
+	if p == nil {
+		return "<nil>"
+	}
+	return fmt.Sprintf("Order(%+v)", *p)
+}
+
+var fieldIDToName_Order = map[int16]string{
+	1: "id",
+	2: "at",
+	3: "customer",
+	4: "lines",
+	5: "notes",
+	6: "paid",
+}
+
 type Work interface {
 	Add(ctx context.Context, args_ *AddArgs_) (r *AddReply, err error)
 
 	Echo(ctx context.Context, args_ *Bytes) (r *Bytes, err error)
+
+	Place(ctx context.Context, args_ *Order) (r *Order, err error)
 }
 
 type WorkAddArgs struct {
@@ -258,5 +511,81 @@ func (p *WorkEchoResult) String() string {
 }
 
 var fieldIDToName_WorkEchoResult = map[int16]string{
+	0: "success",
+}
+
+type WorkPlaceArgs struct {
+	Args_ *Order `thrift:"args,1" frugal:"1,default,Order" json:"args"`
+}
+
+func NewWorkPlaceArgs() *WorkPlaceArgs {
+	return &WorkPlaceArgs{}
+}
+
+func (p *WorkPlaceArgs) InitDefault() {
+}
+
+var WorkPlaceArgs_Args__DEFAULT *Order
+
+func (p *WorkPlaceArgs) GetArgs_() (v *Order) {
+	if !p.IsSetArgs_() {
+		return WorkPlaceArgs_Args__DEFAULT
+	}
+	return p.Args_
+}
+func (p *WorkPlaceArgs) SetArgs_(val *Order) {
+	p.Args_ = val
+}
+
+func (p *WorkPlaceArgs) IsSetArgs_() bool {
+	return p.Args_ != nil
+}
+
+func (p *WorkPlaceArgs) String() string {
+	if p == nil {
+		return "<nil>"
+	}
+	return fmt.Sprintf("WorkPlaceArgs(%+v)", *p)
+}
+
+var fieldIDToName_WorkPlaceArgs = map[int16]string{
+	1: "args",
+}
+
+type WorkPlaceResult struct {
+	Success *Order `thrift:"success,0,optional" frugal:"0,optional,Order" json:"success,omitempty"`
+}
+
+func NewWorkPlaceResult() *WorkPlaceResult {
+	return &WorkPlaceResult{}
+}
+
+func (p *WorkPlaceResult) InitDefault() {
+}
+
+var WorkPlaceResult_Success_DEFAULT *Order
+
+func (p *WorkPlaceResult) GetSuccess() (v *Order) {
+	if !p.IsSetSuccess() {
+		return WorkPlaceResult_Success_DEFAULT
+	}
+	return p.Success
+}
+func (p *WorkPlaceResult) SetSuccess(x interface{}) {
+	p.Success = x.(*Order)
+}
+
+func (p *WorkPlaceResult) IsSetSuccess() bool {
+	return p.Success != nil
+}
+
+func (p *WorkPlaceResult) String() string {
+	if p == nil {
+		return "<nil>"
+	}
+	return fmt.Sprintf("WorkPlaceResult(%+v)", *p)
+}
+
+var fieldIDToName_WorkPlaceResult = map[int16]string{
 	0: "success",
 }

@@ -13,6 +13,7 @@ import (
 type Client interface {
 	Add(ctx context.Context, args_ *bench.AddArgs_, callOptions ...callopt.Option) (r *bench.AddReply, err error)
 	Echo(ctx context.Context, args_ *bench.Bytes, callOptions ...callopt.Option) (r *bench.Bytes, err error)
+	Place(ctx context.Context, args_ *bench.Order, callOptions ...callopt.Option) (r *bench.Order, err error)
 }
 
 // NewClient creates a client for the service defined in IDL.
@@ -52,4 +53,9 @@ func (p *kWorkClient) Add(ctx context.Context, args_ *bench.AddArgs_, callOption
 func (p *kWorkClient) Echo(ctx context.Context, args_ *bench.Bytes, callOptions ...callopt.Option) (r *bench.Bytes, err error) {
 	ctx = client.NewCtxWithCallOptions(ctx, callOptions)
 	return p.kClient.Echo(ctx, args_)
+}
+
+func (p *kWorkClient) Place(ctx context.Context, args_ *bench.Order, callOptions ...callopt.Option) (r *bench.Order, err error) {
+	ctx = client.NewCtxWithCallOptions(ctx, callOptions)
+	return p.kClient.Place(ctx, args_)
 }

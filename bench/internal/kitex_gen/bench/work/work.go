@@ -27,6 +27,13 @@ var serviceMethods = map[string]kitex.MethodInfo{
 		false,
 		kitex.WithStreamingMode(kitex.StreamingNone),
 	),
+	"Place": kitex.NewMethodInfo(
+		placeHandler,
+		newWorkPlaceArgs,
+		newWorkPlaceResult,
+		false,
+		kitex.WithStreamingMode(kitex.StreamingNone),
+	),
 }
 
 var (
@@ -129,6 +136,24 @@ func newWorkEchoResult() interface{} {
 	return bench.NewWorkEchoResult()
 }
 
+func placeHandler(ctx context.Context, handler interface{}, arg, result interface{}) error {
+	realArg := arg.(*bench.WorkPlaceArgs)
+	realResult := result.(*bench.WorkPlaceResult)
+	success, err := handler.(bench.Work).Place(ctx, realArg.Args_)
+	if err != nil {
+		return err
+	}
+	realResult.Success = success
+	return nil
+}
+func newWorkPlaceArgs() interface{} {
+	return bench.NewWorkPlaceArgs()
+}
+
+func newWorkPlaceResult() interface{} {
+	return bench.NewWorkPlaceResult()
+}
+
 type kClient struct {
 	c client.Client
 }
@@ -154,6 +179,16 @@ func (p *kClient) Echo(ctx context.Context, args_ *bench.Bytes) (r *bench.Bytes,
 	_args.Args_ = args_
 	var _result bench.WorkEchoResult
 	if err = p.c.Call(ctx, "Echo", &_args, &_result); err != nil {
+		return
+	}
+	return _result.GetSuccess(), nil
+}
+
+func (p *kClient) Place(ctx context.Context, args_ *bench.Order) (r *bench.Order, err error) {
+	var _args bench.WorkPlaceArgs
+	_args.Args_ = args_
+	var _result bench.WorkPlaceResult
+	if err = p.c.Call(ctx, "Place", &_args, &_result); err != nil {
 		return
 	}
 	return _result.GetSuccess(), nil
