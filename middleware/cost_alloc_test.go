@@ -5,6 +5,7 @@ package middleware
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 
@@ -18,23 +19,24 @@ import (
 func TestAllocation_Calls(t *testing.T) {
 	without := callAllocs(t, nil, nil)
 	client, server := callAllocs(t, passing, nil), callAllocs(t, nil, passing)
-	if client > without || server > without+3 {
+	if client > without+0.5 || server > without+3.5 {
 		t.Errorf("%v allocations without interceptors, %v with one on the client, %v with one on the server", without, client, server)
 	}
 	for _, p := range costParts() {
 		if p.client != nil {
-			if n := callAllocs(t, p.client, nil) - client; n > p.onClient {
+			if n := callAllocs(t, p.client, nil) - client; n > p.onClient+0.5 {
 				t.Errorf("%s: %v allocations on the client, want %v", p.name, n, p.onClient)
 			}
 		}
-		if n := callAllocs(t, nil, p.server) - server; n > p.onServer {
+		if n := callAllocs(t, nil, p.server) - server; n > p.onServer+0.5 {
 			t.Errorf("%s: %v allocations on the server, want %v", p.name, n, p.onServer)
 		}
 	}
 }
 
-// callAllocs returns how many allocations a call makes. The least of several figures is
-// what it needs: at times the connection makes some of its own.
+// callAllocs returns how many allocations a call makes, the least of several averages: at
+// times the connection makes some of its own. It is no whole number, because at times the
+// connection spares some, too.
 func callAllocs(t *testing.T, client, server geerpc.Interceptor) float64 {
 	t.Helper()
 	var onClient, onServer []geerpc.Interceptor
@@ -49,12 +51,17 @@ func callAllocs(t *testing.T, client, server geerpc.Interceptor) float64 {
 	var args any = "hello"
 	var reply string
 	least := 1e9
-	for range 8 {
-		least = min(least, testing.AllocsPerRun(100, func() {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for range 12 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range 100 {
 			if err := c.Call(ctx, "Echo.Say", args, &reply); err != nil {
 				t.Fatal(err)
 			}
-		}))
+		}
+		runtime.ReadMemStats(&after)
+		least = min(least, float64(after.Mallocs-before.Mallocs)/100)
 	}
 	return least
 }
