@@ -49,8 +49,9 @@ type Config struct {
 	// negative: never.
 	IdleTimeout time.Duration
 
-	// Timeout is the deadline of calls whose context has none. Zero or
-	// negative: they have none.
+	// Timeout is the deadline of calls whose context has none. It is set inside the
+	// Interceptors: one that must see it, such as a middleware.Breaker, needs a
+	// middleware.Timeout around it instead. Zero or negative: they have none.
 	Timeout time.Duration
 
 	// AttemptTimeout is the deadline of each attempt at a call, within the

@@ -17,8 +17,8 @@ func NewWaiter() *Waiter {
 }
 
 // Wait waits until ready receives, or c ends. It reports whether ready has received.
-// If not, c.Err says why c has ended. A Context without a deadline, and one that others need as well, is waited for like
-// any other.
+// If not, c.Err says why c has ended. A Context without a deadline, and one that others
+// need as well, is waited for like any other.
 func (w *Waiter) Wait(c *Context, ready <-chan struct{}) (received bool) {
 	parentEnded := c.Parent.Done() // a user's code, which may panic
 	if c.At.IsZero() || !w.register(c) {
