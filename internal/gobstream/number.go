@@ -3,6 +3,7 @@ package gobstream
 import (
 	"fmt"
 	"math/bits"
+	"strings"
 
 	"geerpc/internal/wire"
 )
@@ -79,6 +80,7 @@ func sizeOfInt(i int64) int { return sizeOfUint(toUnsigned(i)) }
 type cursor struct {
 	data []byte
 	err  error
+	text strings.Builder // has short strings; see string
 }
 
 var (
@@ -120,4 +122,26 @@ func (c *cursor) take(n uint64) []byte {
 	taken := c.data[:n]
 	c.data = c.data[n:]
 	return taken
+}
+
+// Short strings of a value share memory: a value has many, and to allocate each takes
+// longer than to decode it. Whoever keeps one of them keeps a block of this size.
+const (
+	shortString = 64
+	stringBlock = 512
+)
+
+// string takes n bytes as a string.
+func (c *cursor) string(n uint64) string {
+	s := c.take(n)
+	if len(s) == 0 || len(s) > shortString {
+		return string(s)
+	}
+	if c.text.Cap()-c.text.Len() < len(s) {
+		c.text = strings.Builder{}
+		c.text.Grow(min(stringBlock, len(s)+len(c.data)))
+	}
+	start := c.text.Len()
+	c.text.Write(s)
+	return c.text.String()[start:]
 }

@@ -18,8 +18,9 @@ type (
 	zooBytes []byte
 
 	zooInner struct {
-		A, hidden int
-		Names     []zooName
+		A      int
+		hidden int //lint:ignore U1000 gob leaves such a field alone
+		Names  []zooName
 	}
 	zooEmbedded struct{ E1, E2 int }
 

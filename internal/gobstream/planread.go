@@ -160,7 +160,7 @@ func (p *plan) read(c *cursor, v reflect.Value) bool {
 		}
 		v.SetComplex(z)
 	case stringID:
-		v.SetString(string(c.take(x)))
+		v.SetString(c.string(x))
 	case bytesID:
 		setBytes(v, c.take(x))
 	case structForm:
