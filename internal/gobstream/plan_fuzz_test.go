@@ -30,8 +30,10 @@ func newZoo() *zooValue {
 func FuzzGobPlan(f *testing.F) {
 	values := []any{plainValue{}, newZoo(), map[string]zooInner{"k": {A: 1}}}
 	var definitions [][]byte
+	var readers []*Reader // that know the types; plans leave them as they are
 	for i, v := range values {
 		definitions = append(definitions, encoded(f, v)[0])
+		readers = append(readers, readerOf(f, definitions[i], typeOf(v)))
 		f.Add(uint8(i), encoded(f, v, v)[1])
 	}
 	for _, v := range plainValues[1:5] {
@@ -39,24 +41,16 @@ func FuzzGobPlan(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, which uint8, data []byte) {
 		i := int(which) % len(values)
-		of := reflect.TypeOf(values[i])
-		if of.Kind() == reflect.Pointer {
-			of = of.Elem()
-		}
-		var planned, gobs Reader
-		for _, r := range []*Reader{&planned, &gobs} {
-			if err := r.Decode(definitions[i], reflect.New(of).Interface()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		gobs.lastPlan = nil // and so gob decodes the same section
+		of := typeOf(values[i])
 		if _, next, err := (sections{src: (*complete)(&data)}).at(0); err != nil || next != len(data) {
 			return
 		}
 		got, want := reflect.New(of), reflect.New(of)
-		if !planned.decodePlanned(data, got.Interface()) {
+		if !readers[i].decodePlanned(data, got.Interface()) {
 			return
 		}
+		gobs := readerOf(t, definitions[i], of)
+		gobs.lastPlan = nil // and so gob decodes the same section
 		if err := gobs.Decode(data, want.Interface()); err != nil {
 			t.Fatalf("read %+v, gob says %v", got.Elem(), err)
 		}
@@ -65,6 +59,23 @@ func FuzzGobPlan(f *testing.F) {
 			t.Fatalf("read\n%+v\ngob reads\n%+v", got.Elem(), want.Elem())
 		}
 	})
+}
+
+func typeOf(v any) reflect.Type {
+	t := reflect.TypeOf(v)
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t
+}
+
+// readerOf returns a Reader of a stream that begins with a value of a type.
+func readerOf(t testing.TB, first []byte, of reflect.Type) *Reader {
+	r := new(Reader)
+	if err := r.Decode(first, reflect.New(of).Interface()); err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 func encodedAgain(t *testing.T, v reflect.Value) []byte { return encoded(t, v.Interface())[0] }
