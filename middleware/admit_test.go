@@ -61,14 +61,7 @@ func TestAdmit_OnAServer(t *testing.T) {
 				if err := server.Register(Post{}); err != nil {
 					t.Fatal(err)
 				}
-				lis := geerpc.NewPipeListener()
-				go server.Serve(lis) // ends at Close
-				defer server.Close()
-				client, err := geerpc.Dial("pipe", "", &geerpc.Option{Dialer: lis.DialContext})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer client.Close()
+				client := dialServer(t, server)
 				decoded = 0
 				var weight int
 				for range c.passes {
@@ -78,7 +71,7 @@ func TestAdmit_OnAServer(t *testing.T) {
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 				defer cancel()
-				err = client.Call(ctx, "Post.Weigh", Parcel{3}, &weight)
+				err := client.Call(ctx, "Post.Weigh", Parcel{3}, &weight)
 				var e *geerpc.Error
 				if !errors.As(err, &e) || e.Code != c.code || e.Where != geerpc.InServer || e.Ran != geerpc.RanNever {
 					t.Errorf("refused with %v", err)

@@ -155,14 +155,7 @@ func TestShed_TryOnAServer(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				lis := geerpc.NewPipeListener()
-				go server.Serve(lis) // ends at Close
-				defer server.Close()
-				client, err := geerpc.Dial("pipe", "", &geerpc.Option{Dialer: lis.DialContext})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer client.Close()
+				client := dialServer(t, server)
 				together(20, func(int) {
 					ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 					defer cancel()

@@ -23,13 +23,19 @@ func (e Echo) Say(text string, reply *string) error {
 	return e.fail
 }
 
-// dialEcho serves an Echo over TCP, and returns a client of it.
+// dialEcho serves an Echo, and returns a client of it.
 func dialEcho(t testing.TB, e Echo, server []geerpc.Interceptor, client ...geerpc.Interceptor) *geerpc.Client {
 	t.Helper()
 	s := &geerpc.Server{Interceptors: server}
 	if err := s.Register(e); err != nil {
 		t.Fatal(err)
 	}
+	return dialServer(t, s, client...)
+}
+
+// dialServer serves until the end of the test, and returns a client of the server.
+func dialServer(t testing.TB, s *geerpc.Server, client ...geerpc.Interceptor) *geerpc.Client {
+	t.Helper()
 	lis := geerpc.NewPipeListener()
 	go s.Serve(lis) // ends at Close
 	t.Cleanup(func() { s.Close() })

@@ -36,15 +36,7 @@ func dialRelay(t *testing.T, r Relay, server, client geerpc.Interceptor) *geerpc
 	if err := s.Register(r); err != nil {
 		t.Fatal(err)
 	}
-	lis := geerpc.NewPipeListener()
-	go s.Serve(lis) // ends at Close
-	t.Cleanup(func() { s.Close() })
-	c, err := geerpc.Dial("pipe", "", &geerpc.Option{Dialer: lis.DialContext, Interceptors: []geerpc.Interceptor{client}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return c
+	return dialServer(t, s, client)
 }
 
 // relays sends a call with metadata through two servers, and returns what came
