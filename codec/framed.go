@@ -129,17 +129,20 @@ func (c *framed) ReadBody(body any) error {
 
 // Write implements Codec.
 func (c *framed) Write(h *Header, body any) error {
-	message := appendFrame(c.scratch[:0], h, body != nil)
-	room, err := c.room(len(message))
+	buffer := c.begin()
+	start := len(buffer)
+	buffer = appendFrame(buffer, h, body != nil)
+	room, err := c.room(len(buffer) - start)
 	if err != nil {
 		return err
 	}
 	defer c.drop() // if Write fails, or the value's encoder panics or ends the goroutine
 	if body != nil {
-		if message, err = c.append(message, body, room); err != nil {
+		if buffer, err = c.append(buffer, body, room); err != nil {
 			return err
 		}
 	}
+	message := buffer[start:]
 	if err := c.fits(message); err != nil {
 		return err
 	}
@@ -148,7 +151,7 @@ func (c *framed) Write(h *Header, body any) error {
 	}
 	binary.BigEndian.PutUint32(message, uint32(len(message)-lengthBytes))
 	c.sent(message)
-	return c.send(message)
+	return c.send(buffer, start)
 }
 
 // A connection remembers this many method names, of this many bytes each, so

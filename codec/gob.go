@@ -74,18 +74,18 @@ func (c *GobCodec) Write(h *Header, body any) error {
 	}
 	c.enc.LimitDefinitions(c.conn.MaxWriteDefinitions)
 	defer c.enc.Drop() // if Write fails, or the value's encoder panics or ends the goroutine
-	message, err := c.appendHeader(h)
+	buffer, start, err := c.appendHeader(h)
 	if err == nil {
-		message, err = c.enc.Append(message, body, c.conn.MaxWrite)
+		buffer, err = c.enc.Append(buffer, body, c.conn.MaxWrite)
 	}
 	if err == nil {
-		err = c.fits(message)
+		err = c.fits(buffer[start:])
 	}
 	if err != nil {
 		return err
 	}
-	c.enc.Sent(message)
-	return c.send(message)
+	c.enc.Sent(buffer[start:])
+	return c.send(buffer, start)
 }
 
 // WriteHeader sends a header without a body. A server of GeeRPC's original
@@ -94,17 +94,20 @@ func (c *GobCodec) Write(h *Header, body any) error {
 // waiting for the body.
 func (c *GobCodec) WriteHeader(h *Header) error {
 	defer c.enc.Drop()
-	message, err := c.appendHeader(h)
+	buffer, start, err := c.appendHeader(h)
 	if err != nil {
 		return err
 	}
-	c.enc.Sent(message)
-	return c.send(message)
+	c.enc.Sent(buffer[start:])
+	return c.send(buffer, start)
 }
 
-// appendHeader begins a message.
-func (c *GobCodec) appendHeader(h *Header) ([]byte, error) {
-	return c.enc.Append(c.scratch[:0], gobHeader{h.ServiceMethod, h.Seq, h.Error}, 0)
+// appendHeader begins a message, and returns where.
+func (c *GobCodec) appendHeader(h *Header) (buffer []byte, start int, err error) {
+	buffer = c.begin()
+	start = len(buffer)
+	buffer, err = c.enc.Append(buffer, gobHeader{h.ServiceMethod, h.Seq, h.Error}, 0)
+	return buffer, start, err
 }
 
 // gobBodies keeps one gob stream for each direction of a framed codec. Both are

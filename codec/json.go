@@ -149,7 +149,9 @@ func (c *jsonCodec) Write(h *Header, body any) error {
 		}
 		jh.Timeout, jh.Code, jh.Where, jh.Ran, jh.Metadata = f.Timeout, f.Code, f.Where, f.Ran, f.Metadata
 	}
-	message := bytes.NewBuffer(c.scratch[:0])
+	buffer := c.begin()
+	start := len(buffer)
+	message := bytes.NewBuffer(buffer)
 	enc := json.NewEncoder(message) // ends each value with a newline
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(&jh); err != nil {
@@ -158,10 +160,10 @@ func (c *jsonCodec) Write(h *Header, body any) error {
 	if err := enc.Encode(body); err != nil {
 		return err
 	}
-	if err := c.fits(message.Bytes()); err != nil {
+	if err := c.fits(message.Bytes()[start:]); err != nil {
 		return err
 	}
-	return c.send(message.Bytes())
+	return c.send(message.Bytes(), start)
 }
 
 // value buffers the JSON value that starts at offset start of the buffered

@@ -13,26 +13,28 @@ const (
 	DefaultMaxDefinitionBytes = 64 << 10 // of gob type definitions that are read
 )
 
-// keepScratch is how large a scratch buffer may be to be kept for the next message.
+// keepScratch is how large the buffer of a bare connection may be to be kept for the
+// next message.
 const keepScratch = 64 << 10
 
 // A stream is what the codecs of this package have in common: a reader that
-// holds whole messages, a buffer for the message being written, and the limits
+// holds whole messages, a buffer for the messages being written, and the limits
 // of both.
 type stream struct {
 	conn *wire.Conn // messages are read from here; the limits may change until the first one
-	out  io.Writer  // messages are written here, with one Write each
+	bare io.Writer  // a connection that is written to with one Write a message; nil: conn gathers
 
 	message int    // length of the message being read; the next one starts behind it
-	scratch []byte // the message being written
+	written int    // length of the latest message that was written: the next one may be as long
+	scratch []byte // the message being written to a bare connection
 }
 
 // newStream returns a stream on the core's connection, or on a bare one.
 func newStream(conn io.ReadWriteCloser) stream {
 	if c, ok := conn.(*wire.Conn); ok {
-		return stream{conn: c, out: c.Writer}
+		return stream{conn: c}
 	}
-	return stream{out: conn, conn: &wire.Conn{Reader: wire.NewReader(conn), Closer: conn,
+	return stream{bare: conn, conn: &wire.Conn{Reader: wire.NewReader(conn), Closer: conn,
 		MaxRead: DefaultMaxMessageBytes, MaxWrite: DefaultMaxMessageBytes, MaxReadDefinitions: DefaultMaxDefinitionBytes}}
 }
 
@@ -65,12 +67,25 @@ func (s *stream) fits(message []byte) error {
 	return nil
 }
 
-// send writes a message with a single call.
-func (s *stream) send(message []byte) error {
-	s.scratch = message[:0]
-	if cap(message) > keepScratch {
+// begin returns the buffer that a message is appended to. What is in it belongs to
+// other messages.
+func (s *stream) begin() []byte {
+	if s.bare != nil {
+		return s.scratch[:0]
+	}
+	return s.conn.Buffer(s.written)
+}
+
+// send writes the message that begins at an offset of the buffer.
+func (s *stream) send(buffer []byte, start int) error {
+	s.written = len(buffer) - start
+	if s.bare == nil {
+		return s.conn.Commit(buffer)
+	}
+	s.scratch = buffer[:0]
+	if cap(buffer) > keepScratch {
 		s.scratch = nil
 	}
-	_, err := s.out.Write(message)
+	_, err := s.bare.Write(buffer)
 	return err
 }

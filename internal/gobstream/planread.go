@@ -1,6 +1,7 @@
 package gobstream
 
 import (
+	"bytes"
 	"math"
 	"math/bits"
 	"reflect"
@@ -183,10 +184,10 @@ func toFloat(x uint64) float64 { return math.Float64frombits(bits.ReverseBytes64
 // setBytes copies data into the slice v, like gob in place if v is large enough.
 func setBytes(v reflect.Value, data []byte) {
 	if v.Cap() < len(data) {
-		v.SetBytes(make([]byte, len(data)))
-	} else {
-		v.SetLen(len(data))
+		v.SetBytes(bytes.Clone(data)) // which does not zero the memory first
+		return
 	}
+	v.SetLen(len(data))
 	copy(v.Bytes(), data)
 }
 

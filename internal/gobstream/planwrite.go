@@ -32,7 +32,9 @@ func idOf(section []byte) int {
 }
 
 // appendSection appends a section with the value v. The id is that of its type.
-func (p *plan) appendSection(b []byte, id int, v reflect.Value) (_ []byte, err error) {
+// LengthSize is how many bytes the section's length takes; what it says at first is a
+// guess.
+func (p *plan) appendSection(b []byte, id int, v reflect.Value, lengthSize *int) (_ []byte, err error) {
 	if p.usersCode {
 		defer func() {
 			if r := recover(); r != nil {
@@ -40,8 +42,8 @@ func (p *plan) appendSection(b []byte, id int, v reflect.Value) (_ []byte, err e
 			}
 		}()
 	}
-	start := len(b)
-	o := output{b: append(b, 0)} // the length, one byte in most cases
+	var length [9]byte
+	o := output{b: append(b, length[:*lengthSize]...)}
 	o.uint(toUnsigned(int64(id)))
 	if p.form != structForm {
 		o.b = append(o.b, 0) // where a struct has its first field's number
@@ -50,23 +52,13 @@ func (p *plan) appendSection(b []byte, id int, v reflect.Value) (_ []byte, err e
 	if o.err != nil {
 		return b, o.err
 	}
-	return insertLength(o.b, start), nil
-}
-
-// insertLength puts the length of a section that starts at an offset in front of it.
-// There is a byte for it.
-func insertLength(b []byte, start int) []byte {
-	n := len(b) - start - 1
-	if n < 0x80 {
-		b[start] = byte(n)
-		return b
+	whole, section := o.b, o.b[len(b)+*lengthSize:]
+	if size := sizeOfUint(uint64(len(section))); size != *lengthSize { // move the section
+		whole = append(whole[:len(b)+size], section...)
+		*lengthSize = size
 	}
-	var buf [9]byte
-	length := appendUint(buf[:0], uint64(n))
-	b = append(b, length[1:]...)
-	copy(b[start+len(length):], b[start+1:start+1+n])
-	copy(b[start:], length)
-	return b
+	appendUint(whole[:len(b)], uint64(len(section))) // in its place
+	return whole, nil
 }
 
 // inside, in place of the distance between two fields' numbers, is for a value that is

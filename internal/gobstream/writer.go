@@ -34,6 +34,7 @@ type writtenType struct {
 	interfaces bool  // they may bring new types, inside interfaces
 	plan       *plan // nil: gob encodes them
 	id         int   // of the type on the stream; 0: the plan must wait until gob has defined it
+	lengthSize int   // bytes that the length of a section took, the latest time
 }
 
 // A draft is the id of a type whose definition has not been sent.
@@ -52,7 +53,7 @@ func (w *Writer) Append(dst []byte, v any, room int) ([]byte, error) {
 	t := w.typeOf(v)
 	if t.id != 0 {
 		if s := target(v); s.IsValid() {
-			return t.plan.appendSection(dst, t.id, s)
+			return t.plan.appendSection(dst, t.id, s, &t.lengthSize)
 		}
 	}
 	v = encodable(v)
@@ -112,7 +113,7 @@ func (w *Writer) typeOf(v any) *writtenType {
 			w.types = make(map[reflect.Type]*writtenType)
 			w.schema.writing = true
 		}
-		known = &writtenType{interfaces: holdsInterface(t)}
+		known = &writtenType{interfaces: holdsInterface(t), lengthSize: 1}
 		if of := targetType(t); of != nil && of.Kind() != reflect.Pointer { // gob goes through several pointers in its own way
 			known.plan = planOf(of)
 		}

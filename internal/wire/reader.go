@@ -15,7 +15,8 @@ import (
 
 const (
 	firstBuffer  = 512      // what a connection gets with its first bytes
-	steadyBuffer = 64 << 10 // how far reading ahead may grow it
+	steadyBuffer = 64 << 10 // how far reading ahead may grow it; a larger one is shared
+	maxClaimed   = 4        // times as many bytes as have arrived may be made room for
 	lightReads   = 64       // reads that used a quarter at most, before it is halved
 	emptyReads   = 100      // reads of nothing, without an error, before giving up
 )
@@ -26,9 +27,11 @@ var ErrBudget = errors.New("message exceeds the size limit")
 // A Reader reads a connection through a buffer of its own. A message is peeked
 // at whole, in place, and discarded when it has been dealt with.
 //
-// The buffer grows only with bytes that have arrived, never with a length that
-// a peer has merely claimed, so a false length costs nothing. It doubles while
-// reads fill it and shrinks again when they don't.
+// The buffer grows with bytes that have arrived, and hardly with a length that a peer
+// has merely claimed, so a false length costs nothing: there is room for a few times
+// what has arrived, or for as much as the peer's latest message had. For messages that
+// fit into 64 KiB, the buffer doubles while reads fill it and shrinks again when they
+// don't; a larger message has a buffer to itself, which is given back behind it.
 //
 // A Reader is for one goroutine; only Waiting may be called from another.
 type Reader struct {
@@ -37,6 +40,7 @@ type Reader struct {
 	r, w  int  // buf[r:w] has been read from src, but not been discarded
 	full  bool // the last read filled the buffer: more is waiting
 	light int  // reads in a row that a buffer a quarter as large had held
+	shown int  // bytes of the latest message: the peer does send such
 	err   error
 
 	budget int // bytes that Read may still hand out; negative: any number
@@ -94,6 +98,7 @@ func (r *Reader) Buffered() []byte { return r.buf[r.r:r.w] }
 // Discard drops n buffered bytes.
 func (r *Reader) Discard(n int) {
 	r.r += min(n, r.w-r.r)
+	r.shown = n
 	if len(r.buf) > steadyBuffer && r.w-r.r <= firstBuffer { // a large message has passed, but for its line's end perhaps
 		r.resize(firstBuffer)
 	}
@@ -140,7 +145,8 @@ func (r *Reader) makeRoom(n int) {
 	have := r.w - r.r
 	switch size := len(r.buf); {
 	case have == size || r.full && have < n && size < steadyBuffer:
-		r.resize(max(2*size, firstBuffer))
+		claimed := min(n, max(maxClaimed*size, r.shown))
+		r.resize(max(2*size, firstBuffer, claimed))
 	case have == 0 && r.light >= lightReads && size > firstBuffer:
 		r.resize(size / 2)
 	case r.r > 0 && (r.w == size || r.r+n > size):
@@ -150,10 +156,16 @@ func (r *Reader) makeRoom(n int) {
 }
 
 func (r *Reader) resize(size int) {
-	buf := make([]byte, size)
-	r.w = copy(buf, r.buf[r.r:r.w])
-	r.r = 0
-	r.buf, r.full, r.light = buf, false, 0
+	old := r.buf
+	if size > steadyBuffer {
+		r.buf = takeBuffer(size)
+		r.buf = r.buf[:cap(r.buf)]
+	} else {
+		r.buf = make([]byte, size)
+	}
+	r.w = copy(r.buf, old[r.r:r.w])
+	r.r, r.full, r.light = 0, false, 0
+	giveBuffer(old)
 }
 
 func (r *Reader) measure(got int) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,7 +12,9 @@ import (
 
 const (
 	maxGathered = 1 << 20  // bytes waiting for the peer, beyond which writers wait for room
-	keepBuffer  = 64 << 10 // a larger buffer is not kept for the next flush
+	keepBuffer  = 64 << 10 // a larger buffer is not kept for the next flush, but shared
+	keepBuffers = 2        // as many as are in use while one is being written
+	largeWrite  = 16 << 10 // bytes that don't join others in a buffer too small for all
 	maxRounds   = 16       // flushes that one caller does for others before a goroutine takes over
 )
 
@@ -21,7 +24,7 @@ const (
 // system calls.
 //
 //	Begin(ctx)    // waits for its turn and for room
-//	Write ...     // gathers, any number of times
+//	Write ...     // gathers, any number of times; or Buffer and Commit
 //	End()
 //	Flush(yield)  // at the latest when there is nothing else to be written
 type Writer struct {
@@ -36,11 +39,12 @@ type Writer struct {
 	open  []byte // written in this turn
 	total int    // bytes written so far
 
-	mu     sync.Mutex // guards what follows; held for a moment only
-	packer Packer     // nil: bytes are written as they were gathered
-	buf    []byte
-	free   []byte        // the buffer of the last flush, to be used again
-	room   chan struct{} // closed when buf has been taken or a flush ends; nil if nobody waits
+	mu       sync.Mutex    // guards what follows; held for a moment only
+	packer   Packer        // nil: bytes are written as they were gathered
+	gathered [][]byte      // one write each; the small ones have been put together
+	size     int           // bytes of all of them
+	free     [][]byte      // buffers that have been written, to be used again
+	room     chan struct{} // closed when some of gathered has been taken or a flush ends; nil if nobody waits
 
 	wg sync.WaitGroup // the goroutine that flushes
 
@@ -102,7 +106,7 @@ func (w *Writer) Begin(ctx context.Context) error {
 func (w *Writer) full() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.buf) < maxGathered {
+	if w.size < maxGathered {
 		return nil
 	}
 	return w.roomLocked()
@@ -118,12 +122,34 @@ func (w *Writer) roomLocked() <-chan struct{} {
 // Write gathers p, between Begin and End. It does not wait and does not write
 // to the connection.
 func (w *Writer) Write(p []byte) (int, error) {
-	if err := w.Err(); err != nil {
+	if err := w.Commit(append(w.Buffer(len(p)), p...)); err != nil {
 		return 0, err
 	}
-	w.open = append(w.open, p...)
-	w.total += len(p)
 	return len(p), nil
+}
+
+// Buffer returns a buffer to append a message to, between Begin and End, and what is
+// in it must remain. There is room for n bytes, if n is right; it need not be. The
+// message counts once the buffer has been handed to Commit.
+func (w *Writer) Buffer(n int) []byte {
+	if n > largeWrite && n > cap(w.open)-len(w.open) {
+		w.mu.Lock()
+		w.gather()
+		w.keep(w.open)
+		w.mu.Unlock()
+		w.open = takeBuffer(n)
+	}
+	return w.open
+}
+
+// Commit gathers what has been appended to the buffer.
+func (w *Writer) Commit(buffer []byte) error {
+	if err := w.Err(); err != nil {
+		return err
+	}
+	w.total += len(buffer) - len(w.open)
+	w.open = buffer
+	return nil
 }
 
 // Wanted tells whether somebody waits for the turn.
@@ -137,17 +163,38 @@ func (w *Writer) Total() int { return w.total }
 // which the caller owes.
 func (w *Writer) End() {
 	w.mu.Lock()
-	if len(w.buf) == 0 {
-		w.buf, w.open = w.open, w.buf
-	} else {
-		w.buf = append(w.buf, w.open...)
-	}
+	w.gather()
 	w.mu.Unlock()
-	if cap(w.open) > keepBuffer {
-		w.open = nil
-	}
-	w.open = w.open[:0]
 	w.turn.unlock()
+}
+
+// gather adds what is in the open buffer to what is gathered, and leaves another one.
+func (w *Writer) gather() {
+	b := w.open
+	w.size += len(b)
+	last := len(w.gathered) - 1
+	switch {
+	case len(b) == 0:
+		return
+	case last >= 0 && len(w.gathered[last])+len(b) <= keepBuffer:
+		w.gathered[last] = append(w.gathered[last], b...)
+		w.keep(b)
+	default:
+		w.gathered = append(w.gathered, b)
+	}
+	w.open = nil
+	if n := len(w.free); n > 0 {
+		w.open, w.free = w.free[n-1], w.free[:n-1]
+	}
+}
+
+// keep keeps a buffer of which all has been written, for what is written next.
+func (w *Writer) keep(b []byte) {
+	if cap(b) > keepBuffer {
+		giveBuffer(b)
+	} else if cap(b) > 0 && len(w.free) < keepBuffers {
+		w.free = append(w.free, b[:0])
+	}
 }
 
 // Flush sees to it that what has been gathered leaves, now or with a flush that
@@ -160,7 +207,7 @@ func (w *Writer) End() {
 // cut short and resumed, a goroutine writes from the start.
 func (w *Writer) Flush(yield bool) {
 	w.mu.Lock()
-	empty := len(w.buf) == 0
+	empty := len(w.gathered) == 0
 	w.mu.Unlock()
 	if empty || !w.flushing.CompareAndSwap(false, true) {
 		return
@@ -168,7 +215,7 @@ func (w *Writer) Flush(yield bool) {
 	if w.sink.socket != nil {
 		w.flushInline(yield)
 	} else {
-		w.handOver(nil)
+		w.handOver(nil, nil)
 	}
 }
 
@@ -187,16 +234,16 @@ func (w *Writer) flushInline(yield bool) {
 			w.Fail(err)
 		}
 		if rest != nil {
-			w.handOver(rest)
+			w.handOver(batch, rest)
 			return
 		}
 		w.giveBack(batch)
 	}
-	w.handOver(nil)
+	w.handOver(nil, nil)
 }
 
-// handOver lets a goroutine carry on from rest.
-func (w *Writer) handOver(rest []byte) {
+// handOver lets a goroutine carry on with the rest of a batch.
+func (w *Writer) handOver(batch, rest []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.Err() != nil {
@@ -204,16 +251,17 @@ func (w *Writer) handOver(rest []byte) {
 		return
 	}
 	w.wg.Add(1)
-	go w.flushRest(rest) // ends with the connection's error at the latest; Wait waits
+	go w.flushRest(batch, rest) // ends with the connection's error at the latest; Wait waits
 }
 
-// flushRest writes rest and then whatever gathers, until nothing is left. It
-// does not keep rest for later: that may be the small end of a large buffer.
-func (w *Writer) flushRest(rest []byte) {
+// flushRest writes the rest of a batch and then whatever gathers, until nothing is
+// left.
+func (w *Writer) flushRest(batch, rest []byte) {
 	defer w.wg.Done()
 	if !w.writeAll(rest) {
 		return
 	}
+	w.giveBack(batch)
 	for {
 		runtime.Gosched()
 		batch := w.take()
@@ -235,7 +283,7 @@ func (w *Writer) writeAll(batch []byte) bool {
 	return err == nil
 }
 
-// take hands the gathered bytes to the flusher, or ends the flush and returns
+// take hands some of the gathered bytes to the flusher, or ends the flush and returns
 // nil if there are none.
 func (w *Writer) take() []byte {
 	w.mu.Lock()
@@ -244,13 +292,14 @@ func (w *Writer) take() []byte {
 		close(w.room)
 		w.room = nil
 	}
-	if len(w.buf) == 0 || w.Err() != nil {
+	if len(w.gathered) == 0 || w.Err() != nil {
 		w.packed = nil // an idle connection keeps none
 		w.flushing.Store(false)
 		return nil
 	}
-	batch := w.buf
-	w.buf, w.free = w.free[:0], nil
+	batch := w.gathered[0]
+	w.gathered = slices.Delete(w.gathered, 0, 1)
+	w.size -= len(batch)
 	w.packing = w.packer
 	return batch
 }
@@ -271,13 +320,11 @@ func (w *Writer) pack(batch []byte) []byte {
 	return w.packed
 }
 
-// giveBack keeps a written buffer, all of it, for the next flush but one.
+// giveBack says that a batch, all of it, has been written.
 func (w *Writer) giveBack(batch []byte) {
-	if cap(batch) <= keepBuffer {
-		w.mu.Lock()
-		w.free = batch[:0]
-		w.mu.Unlock()
-	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.keep(batch)
 }
 
 // Fail makes all that follows fail with err, and tells the owner. Only the
@@ -321,7 +368,7 @@ func (w *Writer) Drain(ctx context.Context) {
 		w.End()
 		w.Flush(false)
 		w.mu.Lock()
-		if len(w.buf) == 0 && !w.flushing.Load() {
+		if len(w.gathered) == 0 && !w.flushing.Load() {
 			w.mu.Unlock()
 			return
 		}

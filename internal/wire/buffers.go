@@ -1,0 +1,48 @@
+package wire
+
+import (
+	"math/bits"
+	"sync"
+)
+
+// Buffers for large messages are shared by all connections, so that a connection keeps
+// none, and none has to be allocated, zeroed and collected for each message. There are
+// classes of sizes, each twice the one before. The sizes leave room for a header beside
+// a body whose size is a power of two, as many are.
+const (
+	bufferClasses = 9 // up to 16 MiB
+	headerRoom    = 8 << 10
+)
+
+var bufferPools [bufferClasses]sync.Pool // of *[]byte
+
+func classSize(class int) int { return keepBuffer<<class + headerRoom }
+
+// takeBuffer returns an empty buffer with room for n bytes at least. What is in it is
+// another message's.
+func takeBuffer(n int) []byte {
+	class := 0
+	if n > classSize(0) {
+		class = bits.Len(uint(n-headerRoom-1) / keepBuffer)
+	}
+	if class >= bufferClasses {
+		return make([]byte, 0, n)
+	}
+	if b, ok := bufferPools[class].Get().(*[]byte); ok {
+		return (*b)[:0]
+	}
+	return make([]byte, 0, classSize(class))
+}
+
+// giveBuffer gives back a buffer, which nobody may use any more. It need not come from
+// takeBuffer; one that is too small or too large to be shared is left to the garbage
+// collector.
+func giveBuffer(b []byte) {
+	n := cap(b)
+	if n < classSize(0) || n > 2*classSize(bufferClasses-1) {
+		return
+	}
+	class := min(bits.Len(uint(n-headerRoom)/keepBuffer)-1, bufferClasses-1)
+	b = b[:0]
+	bufferPools[class].Put(&b)
+}
