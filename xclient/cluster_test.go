@@ -294,7 +294,7 @@ func TestD39_ThousandClientsReconnect(t *testing.T) {
 			perSlot[at.Sub(begin)/(10*time.Millisecond)]++
 		}
 		for slot, n := range perSlot {
-			if n > clients/5 { // 137 on average where the first and the second dials meet, give or take 11
+			if n > clients/4 { // 137 on average where the first and the second dials meet, with a standard deviation of 11
 				t.Errorf("%d dials within 10 ms, %s after the server died", n, slot*10*time.Millisecond)
 			}
 		}

@@ -51,8 +51,12 @@ func TestD208_AfterAnOutage(t *testing.T) {
 				}
 				before := w.calls(names...)
 				calls(10 * time.Second)
+				least := int64(3) // of 33 on average; fewer are chance once in 10¹⁰ runs
+				if b.name == "RoundRobin" {
+					least = 30
+				}
 				for name, n := range w.calls(names...) {
-					if n -= before[name]; n < 33/4 && b.name != "LeastLoaded" || n == 0 {
+					if n -= before[name]; n < least && b.name != "LeastLoaded" || n == 0 {
 						t.Errorf("%s: %s got %d of 333 calls from the third second on", b.name, name, n)
 					}
 				}
@@ -87,7 +91,7 @@ func TestD208_NewsOfTheList(t *testing.T) {
 				t.Errorf("%s is not connected", name)
 			}
 		}
-		if before > 20 {
+		if before > 25 { // 19 or 20, as a rule
 			t.Errorf("%d dials of a server that is down while another one is up", before)
 		}
 	})
