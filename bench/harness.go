@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -73,25 +74,12 @@ type plan struct {
 func (p plan) measure(progress io.Writer, save func(*results) error) (*results, error) {
 	res := newResults(p.libs, p.window)
 	bar := progressBar{w: progress, total: len(p.cells) * p.rounds * len(p.libs), begin: time.Now()}
-	for _, c := range p.cells {
+	for _, together := range p.groups() {
 		for round := range p.rounds {
 			for i := range p.libs {
-				library := p.libs[(i+round)%len(p.libs)]
-				if !library.does(c.Work) {
-					bar.skip()
-					continue
+				for _, c := range together {
+					p.measureCell(res, &bar, p.libs[(i+round)%len(p.libs)], c, round)
 				}
-				lib := library.name
-				where := fmt.Sprintf("%-5s %6v callers, round %d: %-13s", c.Work, c, round+1, lib)
-				one, err := p.runOnce(lib, c)
-				if err != nil {
-					res.Failures = append(res.Failures, fmt.Sprintf("%s %v", where, err))
-					bar.step("%s FAILED: %v", where, err)
-					continue
-				}
-				one.Round = round
-				res.Runs = append(res.Runs, one)
-				bar.step("%s %10s calls/s, p99 %.0f µs", where, thousands(one.PerSec), one.P99)
 			}
 		}
 		if err := save(res); err != nil {
@@ -102,6 +90,39 @@ func (p plan) measure(progress io.Writer, save func(*results) error) (*results, 
 		p.measureMemory(progress, res)
 	}
 	return res, save(res)
+}
+
+// groups returns the cells in groups that are measured together: those of the work with
+// a deadline, each with the same without.
+func (p plan) groups() (groups [][]cell) {
+	for _, c := range p.cells {
+		without := cell{small, c.Callers, c.Conns}
+		i := slices.IndexFunc(groups, func(g []cell) bool { return c.Work == timed && g[0] == without })
+		if i < 0 {
+			groups = append(groups, []cell{c})
+		} else {
+			groups[i] = append(groups[i], c)
+		}
+	}
+	return groups
+}
+
+// measureCell measures one library once.
+func (p plan) measureCell(res *results, bar *progressBar, library library, c cell, round int) {
+	if !library.does(c.Work) {
+		bar.skip()
+		return
+	}
+	where := fmt.Sprintf("%-14s %6v callers, round %d: %-13s", c.Work, c, round+1, library.name)
+	one, err := p.runOnce(library.name, c)
+	if err != nil {
+		res.Failures = append(res.Failures, fmt.Sprintf("%s %v", where, err))
+		bar.step("%s FAILED: %v", where, err)
+		return
+	}
+	one.Round = round
+	res.Runs = append(res.Runs, one)
+	bar.step("%s %10s calls/s, p99 %.0f µs", where, thousands(one.PerSec), one.P99)
 }
 
 // A progressBar says how far we are.

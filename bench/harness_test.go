@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -114,6 +115,22 @@ func TestParseCells(t *testing.T) {
 	}
 }
 
+// TestGroups checks that calls with a deadline are measured beside those without.
+func TestGroups(t *testing.T) {
+	cells, err := parseCells("small,small+deadline,1KiB", "1,8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := plan{cells: cells}.groups()
+	want := [][]cell{{{small, 1, 1}, {timed, 1, 1}}, {{small, 8, 1}, {timed, 8, 1}}, {{kibi, 1, 1}}, {{kibi, 8, 1}}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := (plan{cells: cells[2:4]}).groups(); len(got) != 2 {
+		t.Errorf("alone: %v", got)
+	}
+}
+
 // TestBuckets checks that each duration is in a bucket that begins at most 3 %
 // below it, and that buckets follow each other without a gap.
 func TestBuckets(t *testing.T) {
@@ -159,6 +176,10 @@ func TestRatio(t *testing.T) {
 	}}
 	if got, want := r.ratio(c, "geerpc", "netrpc"), (spread{2, 2.5, 3, 2}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+	r.Runs = append(r.Runs, run{cell: cell{timed, 1, 1}, Library: "geerpc", Round: 1, PerSec: 300})
+	if got, want := r.ratioOf(cell{timed, 1, 1}, "geerpc", c, "geerpc"), (spread{0.5, 0.5, 0.5, 1}); got != want {
+		t.Errorf("with a deadline: got %+v, want %+v", got, want)
 	}
 	if got := r.ratio(c, "geerpc", "nobody"); got.n != 0 {
 		t.Errorf("against nobody: %+v", got)

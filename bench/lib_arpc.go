@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net"
 	"time"
 
@@ -110,9 +111,12 @@ const arpcTimeout = time.Minute
 type arpcConn struct{ *arpc.Client }
 
 func (c arpcConn) caller() caller {
-	return &methodCaller{call: func(method string, args, reply any) error {
-		return c.Call(method, args, reply, arpcTimeout)
-	}}
+	return &methodCaller{
+		call: func(method string, args, reply any) error { return c.Call(method, args, reply, arpcTimeout) },
+		inTime: func(args *Args, reply *Reply) error {
+			return withDeadline(func(ctx context.Context) error { return c.CallContext(ctx, "Work.Add", args, reply) })
+		},
+	}
 }
 
 func (c arpcConn) Close() error {
@@ -138,6 +142,17 @@ func (c *arpcRawCaller) add(a, b int) (int, error) {
 	c.args = putArgs(c.args[:0], a, b)
 	var reply []byte
 	if err := c.client.Call("Work.Add", c.args, &reply, arpcTimeout); err != nil {
+		return 0, err
+	}
+	return getSum(reply)
+}
+
+func (c *arpcRawCaller) addInTime(a, b int) (int, error) {
+	c.args = putArgs(c.args[:0], a, b)
+	var reply []byte
+	if err := withDeadline(func(ctx context.Context) error {
+		return c.client.CallContext(ctx, "Work.Add", c.args, &reply)
+	}); err != nil {
 		return 0, err
 	}
 	return getSum(reply)

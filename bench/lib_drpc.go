@@ -97,9 +97,10 @@ type drpcConn struct{ *drpcconn.Conn }
 
 func (c drpcConn) caller() caller {
 	return &protoCaller{
-		addName: "/bench.Work/Add", echoName: "/bench.Work/Echo", placeName: "/bench.Work/Place",
-		call: func(method string, args, reply any) error {
-			return c.Invoke(background, method, drpcProto{}, args, reply)
+		addName: "/bench.Work/Add", timedName: "/bench.Work/Add", // the server does not hear of deadlines
+		echoName: "/bench.Work/Echo", placeName: "/bench.Work/Place",
+		call: func(ctx context.Context, method string, args, reply any) error {
+			return c.Invoke(ctx, method, drpcProto{}, args, reply)
 		},
 	}
 }

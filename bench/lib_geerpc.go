@@ -19,7 +19,7 @@ func geeWith(name, note string, codecType codec.Type) library {
 		name: name, note: note,
 		serve: func(lis net.Listener) error {
 			server := geerpc.NewServer()
-			if err := server.Register(Work{}); err != nil {
+			if err := server.RegisterName("Work", TimedWork{}); err != nil {
 				return err
 			}
 			return server.Serve(lis)
@@ -34,9 +34,12 @@ func geeWith(name, note string, codecType codec.Type) library {
 type geeConn struct{ *geerpc.Client }
 
 func (c geeConn) caller() caller {
-	return &methodCaller{call: func(method string, args, reply any) error {
-		return c.Call(background, method, args, reply)
-	}}
+	return &methodCaller{
+		call: func(method string, args, reply any) error { return c.Call(background, method, args, reply) },
+		inTime: func(args *Args, reply *Reply) error {
+			return withDeadline(func(ctx context.Context) error { return c.Call(ctx, "Work.AddInTime", args, reply) })
+		},
+	}
 }
 
 // rawBytes is a codec whose bodies are the bytes that they are.
@@ -72,6 +75,12 @@ func geeFramed() library {
 				geerpc.RegisterFunc(server, "Work.Add", func(_ context.Context, args []byte) ([]byte, error) {
 					return appendSum(nil, args)
 				}),
+				geerpc.RegisterFunc(server, "Work.AddInTime", func(ctx context.Context, args []byte) ([]byte, error) {
+					if err := ended(ctx); err != nil {
+						return nil, err
+					}
+					return appendSum(nil, args)
+				}),
 				geerpc.RegisterFunc(server, "Work.Echo", func(_ context.Context, args []byte) ([]byte, error) {
 					return args, nil
 				}),
@@ -99,6 +108,16 @@ type geeRawCaller struct {
 func (c *geeRawCaller) add(a, b int) (int, error) {
 	c.args, c.reply = putArgs(c.args[:0], a, b), c.reply[:0]
 	if err := c.client.Call(background, "Work.Add", &c.args, &c.reply); err != nil {
+		return 0, err
+	}
+	return getSum(c.reply)
+}
+
+func (c *geeRawCaller) addInTime(a, b int) (int, error) {
+	c.args, c.reply = putArgs(c.args[:0], a, b), c.reply[:0]
+	if err := withDeadline(func(ctx context.Context) error {
+		return c.client.Call(ctx, "Work.AddInTime", &c.args, &c.reply)
+	}); err != nil {
 		return 0, err
 	}
 	return getSum(c.reply)

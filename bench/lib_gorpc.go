@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/valyala/gorpc"
 )
@@ -27,7 +28,7 @@ func gorpcDefault() library {
 		dial: func(addr string, _ int) (conn, error) {
 			client := dialGorpc(addr, false)
 			funcs := gorpcFuncs().NewFuncClient(client)
-			return gorpcConn{client, funcs.Call}, nil
+			return gorpcConn{client, funcs.Call, funcs.CallTimeout}, nil
 		},
 	}
 }
@@ -52,9 +53,13 @@ func gorpcBest() library {
 		},
 		dial: func(addr string, _ int) (conn, error) {
 			client := dialGorpc(addr, true)
-			return gorpcConn{client, func(_ string, args any) (any, error) {
-				return client.Call(args)
-			}}, nil
+			return gorpcConn{
+				client: client,
+				call:   func(_ string, args any) (any, error) { return client.Call(args) },
+				inTime: func(_ string, args any, timeout time.Duration) (any, error) {
+					return client.CallTimeout(args, timeout)
+				},
+			}, nil
 		},
 	}
 }
@@ -97,9 +102,10 @@ func dialGorpc(addr string, disableCompression bool) *gorpc.Client {
 type gorpcConn struct {
 	client *gorpc.Client
 	call   func(name string, args any) (any, error)
+	inTime func(name string, args any, timeout time.Duration) (any, error)
 }
 
-func (c gorpcConn) caller() caller { return &gorpcCaller{call: c.call} }
+func (c gorpcConn) caller() caller { return &gorpcCaller{gorpcConn: c} }
 
 func (c gorpcConn) Close() error {
 	c.client.Stop()
@@ -107,7 +113,7 @@ func (c gorpcConn) Close() error {
 }
 
 type gorpcCaller struct {
-	call  func(name string, args any) (any, error)
+	gorpcConn
 	args  Args
 	bytes Bytes
 	sent  *Order
@@ -115,7 +121,15 @@ type gorpcCaller struct {
 
 func (c *gorpcCaller) add(a, b int) (int, error) {
 	c.args = Args{a, b}
-	got, err := c.call("Add", &c.args)
+	return gorpcSum(c.call("Add", &c.args))
+}
+
+func (c *gorpcCaller) addInTime(a, b int) (int, error) {
+	c.args = Args{a, b}
+	return gorpcSum(c.inTime("Add", &c.args, callTimeout))
+}
+
+func gorpcSum(got any, err error) (int, error) {
 	reply, ok := got.(*Reply)
 	if err == nil && !ok {
 		err = fmt.Errorf("a reply of type %T", got)

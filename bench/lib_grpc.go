@@ -32,6 +32,13 @@ func (protoWork) add(_ context.Context, args *pb.AddArgs) (*pb.AddReply, error) 
 	return &pb.AddReply{C: args.A + args.B}, nil
 }
 
+func (w protoWork) addInTime(ctx context.Context, args *pb.AddArgs) (*pb.AddReply, error) {
+	if err := ended(ctx); err != nil {
+		return nil, err
+	}
+	return w.add(ctx, args)
+}
+
 func (protoWork) echo(_ context.Context, args *pb.Bytes) (*pb.Bytes, error) {
 	return &pb.Bytes{Data: args.Data}, nil
 }
@@ -50,6 +57,13 @@ var grpcDesc = grpc.ServiceDesc{
 				return nil, err
 			}
 			return protoWork{}.add(ctx, args)
+		}},
+		{MethodName: "AddInTime", Handler: func(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+			args := new(pb.AddArgs)
+			if err := decode(args); err != nil {
+				return nil, err
+			}
+			return protoWork{}.addInTime(ctx, args)
 		}},
 		{MethodName: "Echo", Handler: func(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 			args := new(pb.Bytes)
@@ -72,33 +86,40 @@ type grpcConn struct{ *grpc.ClientConn }
 
 func (c grpcConn) caller() caller {
 	return &protoCaller{
-		addName: "/bench.Work/Add", echoName: "/bench.Work/Echo", placeName: "/bench.Work/Place",
-		call: func(method string, args, reply any) error {
-			return c.Invoke(background, method, args, reply)
+		addName: "/bench.Work/Add", timedName: "/bench.Work/AddInTime",
+		echoName: "/bench.Work/Echo", placeName: "/bench.Work/Place",
+		call: func(ctx context.Context, method string, args, reply any) error {
+			return c.Invoke(ctx, method, args, reply)
 		},
 	}
 }
 
 // A protoCaller is the caller of libraries that speak protobuf.
 type protoCaller struct {
-	addName, echoName, placeName string
-	call                         func(method string, args, reply any) error
-	args                         pb.AddArgs
-	reply                        pb.AddReply
-	bytes                        pb.Bytes
-	sent                         *pb.Order
+	addName, timedName, echoName, placeName string
+	call                                    func(ctx context.Context, method string, args, reply any) error
+	args                                    pb.AddArgs
+	reply                                   pb.AddReply
+	bytes                                   pb.Bytes
+	sent                                    *pb.Order
 }
 
 func (c *protoCaller) add(a, b int) (int, error) {
 	c.args.A, c.args.B, c.reply.C = int64(a), int64(b), 0
-	err := c.call(c.addName, &c.args, &c.reply)
+	err := c.call(background, c.addName, &c.args, &c.reply)
+	return int(c.reply.C), err
+}
+
+func (c *protoCaller) addInTime(a, b int) (int, error) {
+	c.args.A, c.args.B, c.reply.C = int64(a), int64(b), 0
+	err := withDeadline(func(ctx context.Context) error { return c.call(ctx, c.timedName, &c.args, &c.reply) })
 	return int(c.reply.C), err
 }
 
 func (c *protoCaller) echo(data []byte) ([]byte, error) {
 	c.bytes.Data = data
 	var reply pb.Bytes
-	err := c.call(c.echoName, &c.bytes, &reply)
+	err := c.call(background, c.echoName, &c.bytes, &reply)
 	return reply.Data, err
 }
 
@@ -108,7 +129,7 @@ func (c *protoCaller) order(n int) error {
 	}
 	c.sent.Id = int64(n)
 	var got pb.Order
-	if err := c.call(c.placeName, c.sent, &got); err != nil {
+	if err := c.call(background, c.placeName, c.sent, &got); err != nil {
 		return err
 	}
 	last := len(c.sent.Lines) - 1

@@ -90,6 +90,18 @@ func (c *kitexCaller) add(a, b int) (int, error) {
 	return int(reply.C), nil
 }
 
+func (c *kitexCaller) addInTime(a, b int) (sum int, err error) {
+	c.args.A, c.args.B = int64(a), int64(b)
+	err = withDeadline(func(ctx context.Context) error {
+		reply, err := c.client.Add(ctx, &c.args)
+		if err == nil {
+			sum = int(reply.C)
+		}
+		return err
+	})
+	return sum, err
+}
+
 func (c *kitexCaller) echo(data []byte) ([]byte, error) {
 	c.bytes.Data = data
 	reply, err := c.client.Echo(background, &c.bytes)

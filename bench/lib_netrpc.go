@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"net"
 	"net/rpc"
 	"net/rpc/jsonrpc"
+	"time"
 )
 
 func netRPC() library {
@@ -50,23 +52,44 @@ func netJSONRPC() library {
 type netConn struct{ *rpc.Client }
 
 func (c netConn) caller() caller {
-	return &methodCaller{call: func(method string, args, reply any) error {
-		return c.Call(method, args, reply)
-	}}
+	return &methodCaller{
+		call:   func(method string, args, reply any) error { return c.Call(method, args, reply) },
+		inTime: c.addInTime,
+	}
+}
+
+// addInTime does what net/rpc's users do who want an answer in time.
+func (c netConn) addInTime(args *Args, reply *Reply) error {
+	call := c.Go("Work.Add", args, reply, make(chan *rpc.Call, 1))
+	timer := time.NewTimer(callTimeout)
+	defer timer.Stop()
+	select {
+	case <-call.Done:
+		return call.Error
+	case <-timer.C:
+		return context.DeadlineExceeded
+	}
 }
 
 // A methodCaller is the caller of libraries that take any args and reply.
 type methodCaller struct {
-	call  func(method string, args, reply any) error
-	args  Args
-	reply Reply
-	bytes Bytes
-	sent  *Order
+	call   func(method string, args, reply any) error
+	inTime func(args *Args, reply *Reply) error
+	args   Args
+	reply  Reply
+	bytes  Bytes
+	sent   *Order
 }
 
 func (c *methodCaller) add(a, b int) (int, error) {
 	c.args, c.reply = Args{a, b}, Reply{}
 	err := c.call("Work.Add", &c.args, &c.reply)
+	return c.reply.C, err
+}
+
+func (c *methodCaller) addInTime(a, b int) (int, error) {
+	c.args, c.reply = Args{a, b}, Reply{}
+	err := c.inTime(&c.args, &c.reply)
 	return c.reply.C, err
 }
 

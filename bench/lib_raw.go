@@ -16,7 +16,7 @@ import (
 // body. The number is the caller's, which the answer repeats.
 func rawEcho() library {
 	return library{
-		name: "raw", note: "the limit: framed echo, no serializer", only: simple,
+		name: "raw", note: "the limit: framed echo, no serializer", only: simplest,
 		serve: func(lis net.Listener) error {
 			for {
 				conn, err := lis.Accept()

@@ -49,7 +49,12 @@ func (rpcxWork) Place(_ context.Context, args *Order, reply *Order) error {
 type rpcxConn struct{ *client.Client }
 
 func (c rpcxConn) caller() caller {
-	return &methodCaller{call: func(method string, args, reply any) error {
-		return c.Call(background, "Work", method[len("Work."):], args, reply)
-	}}
+	return &methodCaller{
+		call: func(method string, args, reply any) error {
+			return c.Call(background, "Work", method[len("Work."):], args, reply)
+		},
+		inTime: func(args *Args, reply *Reply) error {
+			return withDeadline(func(ctx context.Context) error { return c.Call(ctx, "Work", "Add", args, reply) })
+		},
+	}
 }

@@ -108,5 +108,6 @@ func TestTaskNotices(t *testing.T) {
 type liar struct{}
 
 func (liar) add(a, b int) (int, error)        { return 0, nil }
+func (liar) addInTime(a, b int) (int, error)  { return 0, nil }
 func (liar) order(int) error                  { return errOrder(true, false) }
 func (liar) echo(data []byte) ([]byte, error) { return data[:len(data)-1], nil }

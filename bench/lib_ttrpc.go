@@ -38,6 +38,13 @@ var ttrpcMethods = map[string]ttrpc.Method{
 		}
 		return protoWork{}.add(ctx, args)
 	},
+	"AddInTime": func(ctx context.Context, decode func(any) error) (any, error) {
+		args := new(pb.AddArgs)
+		if err := decode(args); err != nil {
+			return nil, err
+		}
+		return protoWork{}.addInTime(ctx, args)
+	},
 	"Echo": func(ctx context.Context, decode func(any) error) (any, error) {
 		args := new(pb.Bytes)
 		if err := decode(args); err != nil {
@@ -58,9 +65,9 @@ type ttrpcConn struct{ *ttrpc.Client }
 
 func (c ttrpcConn) caller() caller {
 	return &protoCaller{
-		addName: "Add", echoName: "Echo", placeName: "Place",
-		call: func(method string, args, reply any) error {
-			return c.Call(background, "bench.Work", method, args, reply)
+		addName: "Add", timedName: "AddInTime", echoName: "Echo", placeName: "Place",
+		call: func(ctx context.Context, method string, args, reply any) error {
+			return c.Call(ctx, "bench.Work", method, args, reply)
 		},
 	}
 }

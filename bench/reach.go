@@ -54,6 +54,10 @@ func (r *results) reportReach(w io.Writer) {
 		if s := r.ratio(c, "geerpc-framed", "raw"); s.n > 0 && c.String() == "128" {
 			fmt.Fprintf(w, "\ngeerpc-framed at 128 callers: %s of the limit, must be 0.67.\n", s.format(twoDecimals))
 		}
+		timedCell := cell{timed, c.Callers, c.Conns}
+		if s := r.ratioOf(timedCell, "geerpc", c, "geerpc"); s.n > 0 && c.String() == "128" {
+			fmt.Fprintf(w, "\ngeerpc with a deadline at 128 callers: %s of the same without, must be 0.75, aim 0.90.\n", s.format(twoDecimals))
+		}
 	}
 }
 

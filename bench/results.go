@@ -105,9 +105,14 @@ func (r *results) of(c cell, library string, figure func(run) float64) spread {
 // pair by pair: the two runs of a round are neighbours in time, so that what
 // else the machine did falls on both.
 func (r *results) ratio(c cell, library, base string) spread {
+	return r.ratioOf(c, library, c, base)
+}
+
+// ratioOf is ratio for a base in another cell of the group.
+func (r *results) ratioOf(c cell, library string, baseCell cell, base string) spread {
 	baseRuns := map[int]float64{}
 	for _, one := range r.Runs {
-		if one.cell == c && one.Library == base {
+		if one.cell == baseCell && one.Library == base {
 			baseRuns[one.Round] = one.PerSec
 		}
 	}

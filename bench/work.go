@@ -77,6 +77,11 @@ type caller interface {
 	echo(data []byte) ([]byte, error)
 }
 
+// A timedCaller makes calls that have to be done in time.
+type timedCaller interface {
+	addInTime(a, b int) (int, error)
+}
+
 // An orderCaller has an order echoed, in the types of its library, and checks it. The
 // nth order has n as its number.
 type orderCaller interface {
@@ -86,6 +91,7 @@ type orderCaller interface {
 // The names of the works.
 const (
 	small  = "small"
+	timed  = "small+deadline"
 	kibi   = "1KiB"
 	kibi64 = "64KiB"
 	mebi   = "1MiB"
@@ -95,6 +101,7 @@ const (
 // works are all, with the callers whose calls are measured unless a flag says others.
 var works = []struct{ name, callers string }{
 	{small, "1,16,128,1024,128x4"},
+	{timed, "1,16,128"},
 	{kibi, "1,16,128,1024,128x4"},
 	{orders, "1,16,128"},
 	{kibi64, "1,16"},
@@ -112,21 +119,25 @@ func workNames() (names []string) {
 // payloads are the bytes that are echoed.
 var payloads = map[string]int{kibi: 1 << 10, kibi64: 64 << 10, mebi: 1 << 20}
 
-// simple is the work of libraries without a serializer.
-var simple = []string{small, kibi, kibi64, mebi}
+// simple is the work of libraries without a serializer, and simplest that of those
+// that have no deadlines either.
+var (
+	simple   = []string{small, timed, kibi, kibi64, mebi}
+	simplest = []string{small, kibi, kibi64, mebi}
+)
 
 // task returns a function that makes the nth call and checks the reply, so
 // that no library gets away with an old or an empty one.
 func task(work string, c caller) (func(n int) error, error) {
 	switch work {
 	case small:
-		return func(n int) error {
-			sum, err := c.add(n, 7)
-			if err == nil && sum != n+7 {
-				err = fmt.Errorf("%d + 7 = %d", n, sum)
-			}
-			return err
-		}, nil
+		return addTask(c.add), nil
+	case timed:
+		tc, ok := c.(timedCaller)
+		if !ok {
+			return nil, fmt.Errorf("%T has no deadlines", c)
+		}
+		return addTask(tc.addInTime), nil
 	case orders:
 		oc, ok := c.(orderCaller)
 		if !ok {
@@ -145,6 +156,16 @@ func task(work string, c caller) (func(n int) error, error) {
 		}, nil
 	}
 	return nil, fmt.Errorf("unknown work %q", work)
+}
+
+func addTask(add func(a, b int) (int, error)) func(n int) error {
+	return func(n int) error {
+		sum, err := add(n, 7)
+		if err == nil && sum != n+7 {
+			err = fmt.Errorf("%d + 7 = %d", n, sum)
+		}
+		return err
+	}
 }
 
 // libraries returns all, in the order of the report.
@@ -173,7 +194,7 @@ func find(name string) (library, error) {
 	return library{}, fmt.Errorf("there is no library %q", name)
 }
 
-// background is the context of all calls: none is cancelled.
+// background is the context of all calls but those with a deadline: none is cancelled.
 var background = context.Background()
 
 // Numbers as bytes, for libraries that are run without a serializer.
