@@ -32,6 +32,42 @@ func TestAllocationBudget(t *testing.T) {
 	}
 }
 
+// TestAllocation_Deadline: a deadline costs the caller's own context (its channel
+// included), and on the server the method's context and the channel that the method asks
+// for. The context is an argument too, which reflect wants to have in memory.
+func TestAllocation_Deadline(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	if err := e.RegisterName("Test", watcher{}); err != nil {
+		t.Fatal(err)
+	}
+	client := e.dial(nil)
+	var args any = Args{1, 2}
+	var reply Reply
+	n := testing.AllocsPerRun(2000, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := client.Call(ctx, "Test.Add", args, &reply); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if budget := 4.0 + 5 + 3; n > budget {
+		t.Errorf("%v allocations a call, the budget is %v", n, budget)
+	}
+}
+
+type watcher struct{}
+
+// Add adds, unless it is too late.
+func (watcher) Add(ctx context.Context, args Args, reply *Reply) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	default:
+		reply.C = args.A + args.B
+		return nil
+	}
+}
+
 // TestAllocation_Admit: to be asked costs no memory.
 func TestAllocation_Admit(t *testing.T) {
 	e := newEnv(t, "tcp", codec.GobType)

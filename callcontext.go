@@ -15,7 +15,7 @@ import (
 // A callContext is the context of a call's method, and all that the method can ask
 // of it. It may outlive the call, because a method may hold on to it.
 type callContext struct {
-	lazyctx.Context // ends with the connection, with the call's time, and with the call
+	lazyctx.Clocked // ends with the connection, with the call's time, and with the call
 	conn            *conn
 	metadata        Metadata    // of the call
 	reply           metadataBox // metadata of the reply
@@ -27,7 +27,7 @@ type callContext struct {
 // caller stops waiting, remaining from now. Zero and negative are no limit.
 func (c *callContext) begin(conn *conn, md Metadata, handle, remaining time.Duration) {
 	*c = callContext{conn: conn, metadata: md}
-	c.Parent = conn.link.Context()
+	c.Clock = &conn.clock
 	if limit := shorterTimeout(handle, remaining); limit > 0 {
 		c.At = time.Now().Add(limit)
 	}
@@ -46,7 +46,7 @@ func (c *callContext) Value(key any) any {
 	if key == (callKey{}) {
 		return c
 	}
-	return c.Context.Value(key)
+	return c.Clocked.Value(key)
 }
 
 // String implements fmt.Stringer: contexts made from this one print it as theirs.

@@ -9,6 +9,7 @@ import (
 
 	"geerpc/codec"
 	"geerpc/internal/handshake"
+	"geerpc/internal/lazyctx"
 	"geerpc/internal/link"
 	"geerpc/internal/usercode"
 )
@@ -35,6 +36,7 @@ type conn struct {
 
 	slots  slots
 	reader reader
+	clock  lazyctx.Clock // of the calls' contexts
 
 	mu    sync.Mutex // guards state; see update
 	state connState
@@ -91,6 +93,7 @@ func newConn(s *Server, rwc io.ReadWriteCloser) *conn {
 		FlushTimeout:   limit(s.FlushTimeout, DefaultFlushTimeout),
 		Report:         s.report,
 	})
+	c.clock.Parent = c.link.Context()
 	return c
 }
 

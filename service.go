@@ -266,13 +266,17 @@ func newMethod(service string, m reflect.Method, rcvr reflect.Value) (*method, e
 	made.invoke = func(ctx context.Context, argv, replyv reflect.Value) error {
 		in := []reflect.Value{rcvr, argv, replyv}
 		if wantsContext {
-			in = []reflect.Value{rcvr, reflect.ValueOf(ctx), argv, replyv}
+			in = []reflect.Value{rcvr, contextValue(ctx), argv, replyv}
 		}
 		err, _ := m.Func.Call(in)[0].Interface().(error)
 		return err
 	}
 	return made, nil
 }
+
+// contextValue returns ctx as an argument of the type context.Context. If it had the
+// type of what is in there, reflect would compare that type's methods in each call.
+func contextValue(ctx context.Context) reflect.Value { return reflect.ValueOf(&ctx).Elem() }
 
 func exportedOrBuiltin(t reflect.Type) bool {
 	for t.Kind() == reflect.Pointer {

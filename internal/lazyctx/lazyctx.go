@@ -1,4 +1,4 @@
-// Package lazyctx has a context that is made when it is needed.
+// Package lazyctx has contexts that are made when they are needed.
 //
 // Most code that gets a context passes it on, or asks whether it has ended. That
 // takes a few fields. A context that can be waited for, and that ends with its
@@ -8,6 +8,10 @@
 //	Deadline, Err, Value, Cancel          need nothing more
 //	Done                                 ─┐
 //	Err and Value, once it may have ended ─┴→ make the context that does the same
+//
+// That is a Context. A Clocked is one of many with the same parent, the calls of a
+// connection. Done takes a channel there, and an entry in the parent's Clock, which has
+// one timer for all.
 package lazyctx
 
 import (
