@@ -69,7 +69,7 @@ func (w *walk) describe(t *typeDef, field int) {
 func (w *walk) describeFields(t *typeDef) {
 	n := w.uint()
 	switch { // each field takes a byte at least
-	case n > uint64(len(w.data)):
+	case n > uint64(w.left()):
 		w.fail(corrupt("gob type cut short"))
 	case wire.Exceeds(int(n), w.schema.limit):
 		w.fail(tooManyDefinitions(w.schema.limit))

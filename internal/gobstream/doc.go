@@ -50,11 +50,11 @@
 // # Plans
 //
 // Package gob looks after any reader, any writer and any type, and every value pays
-// for that. A plan encodes and decodes the values of one type: it is a tree like the
+// for that. A plan encodes and decodes the values of one type: it is a graph like the
 // type, made once for the process, and goes through a value by itself (plan, planwrite,
-// planread). What it writes is what gob would write. Gob still defines and checks the
-// types: the first value of each is gob's. It also has all values of types that hold
-// an interface, or themselves, and it decodes again what a plan could not, to say why.
-// A value of a peer's type gets a plan of its own if the fields are ours in another
-// order; if some are missing here, gob ignores them.
+// planread, memory). What it writes is what gob would write. Gob still defines and checks
+// the types: the first value of each is gob's. It also has all values of types that hold
+// an interface, and it decodes again what a plan could not, to say why. A value of a
+// peer's type gets a plan of its own if the fields are ours in another order; if some are
+// missing here, gob ignores them (match).
 package gobstream

@@ -76,11 +76,16 @@ func sizeOfUint(x uint64) int {
 func sizeOfInt(i int64) int { return sizeOfUint(toUnsigned(i)) }
 
 // A cursor takes integers and bytes off the front of data. After its first
-// error data is empty, and all that it returns is zero.
+// error nothing is left, and all that it returns is zero.
+//
+// It does not reslice data: to store a pointer for each byte is slow while the garbage
+// is being collected.
 type cursor struct {
-	data []byte
-	err  error
-	text strings.Builder // has short strings; see string
+	data  []byte
+	off   int // of what is left
+	err   error
+	depth int             // of the values within values that are being read
+	text  strings.Builder // has short strings; see string
 }
 
 var (
@@ -91,23 +96,33 @@ var (
 func corrupt(why string) error { return fmt.Errorf("%w: %s", wire.ErrCorrupt, why) }
 
 func (c *cursor) fail(err error) {
-	if c.data = nil; c.err == nil {
+	if c.off = len(c.data); c.err == nil {
 		c.err = err
 	}
 }
 
+// left returns how many bytes are left.
+func (c *cursor) left() int { return len(c.data) - c.off }
+
+// rest returns the bytes that are left.
+func (c *cursor) rest() []byte { return c.data[c.off:] }
+
 func (c *cursor) uint() uint64 {
-	if len(c.data) > 0 && c.data[0] < 0x80 {
-		x := c.data[0]
-		c.data = c.data[1:]
-		return uint64(x)
+	if c.off < len(c.data) && c.data[c.off] < 0x80 {
+		c.off++
+		return uint64(c.data[c.off-1])
 	}
-	x, n, err := parseUint(c.data)
-	if err != nil || n > len(c.data) {
+	return c.long()
+}
+
+// long is uint for an integer that takes several bytes, or is cut short.
+func (c *cursor) long() uint64 {
+	x, n, err := parseUint(c.rest())
+	if err != nil || n > c.left() {
 		c.fail(errIntegerCut)
 		return 0
 	}
-	c.data = c.data[n:]
+	c.off += n
 	return x
 }
 
@@ -115,13 +130,13 @@ func (c *cursor) int() int { return int(toSigned(c.uint())) }
 
 // take takes n bytes.
 func (c *cursor) take(n uint64) []byte {
-	if n > uint64(len(c.data)) {
+	if n > uint64(c.left()) {
 		c.fail(errValueCut)
 		return nil
 	}
-	taken := c.data[:n]
-	c.data = c.data[n:]
-	return taken
+	start := c.off
+	c.off += int(n)
+	return c.data[start:c.off]
 }
 
 // Short strings of a value share memory: a value has many, and to allocate each takes
@@ -139,7 +154,7 @@ func (c *cursor) string(n uint64) string {
 	}
 	if c.text.Cap()-c.text.Len() < len(s) {
 		c.text = strings.Builder{}
-		c.text.Grow(min(stringBlock, len(s)+len(c.data)))
+		c.text.Grow(min(stringBlock, len(s)+c.left()))
 	}
 	start := c.text.Len()
 	c.text.Write(s)

@@ -1,29 +1,35 @@
 package gobstream
 
 import (
-	"encoding"
-	"encoding/gob"
 	"reflect"
 	"sync"
+	"unsafe"
+
+	"geerpc/internal/nesting"
 )
 
-// A plan encodes and decodes the values of one type without gob. It is a tree, with a
-// plan for each part of the type, and is not changed once it is made. It knows only
+// A plan encodes and decodes the values of one type without gob. It is a graph like the
+// type, with a plan for each part, and is not changed once it is made. It knows only
 // values: gob defines and checks types, and takes every value that is not as the plan
 // expects.
 //
+// A plan finds the parts of a value in memory by their offsets, as a compiled program
+// does. Going through it with package reflect takes two to three times as long.
+//
 // There is no plan for types that hold an interface, whose values bring types with
-// them; for types that hold themselves, because the tree would not end; and for the odd
-// ones, such as a type that decodes itself but does not encode itself.
+// them, and for the odd ones, such as a type that decodes itself but does not encode
+// itself.
 type plan struct {
-	form     form
-	pointers int // on the way to the value, which Go has and gob has not
+	form form
+	kind reflect.Kind // of a number, which says how it lies in memory
+	t    reflect.Type // of the value
 
 	fields    []field // of a struct, in the order of their numbers on the stream
-	key, elem *plan   // of a map, and of a slice, an array or a map
+	key, elem *plan   // of a map; of a slice, an array, a map or a pointer
 	coder     *coder  // of a value that encodes itself
 
-	usersCode bool // there is a coder in the tree
+	unbounded bool // the type does not bound how deep its values are: it holds itself
+	addressed bool // a value must be addressable to be encoded
 }
 
 // A form is how a value looks on the stream: the id of one of gob's basic types, or one
@@ -35,13 +41,15 @@ const (
 	sliceForm
 	arrayForm
 	mapForm
+	textMapForm // a map of strings to strings, which need not be gone through with reflect
 	coderForm
+	pointerForm // as what it points to
 )
 
 // A field is a field of a struct.
 type field struct {
-	index int // among the struct's fields
-	name  string
+	name   string
+	offset uintptr
 	*plan
 }
 
@@ -52,104 +60,116 @@ func planOf(t reflect.Type) *plan {
 	if known, ok := plans.Load(t); ok {
 		return known.(*plan)
 	}
-	return (&planner{visiting: make(map[reflect.Type]bool)}).plan(t)
-}
-
-// A planner makes plans. It is in the middle of those for the types that it is visiting.
-type planner struct{ visiting map[reflect.Type]bool }
-
-func (m *planner) plan(t reflect.Type) (p *plan) {
-	if m.visiting[t] {
+	m := planner{made: make(map[reflect.Type]*plan), visiting: make(map[reflect.Type]bool)}
+	p := m.plan(t)
+	if m.failed {
+		plans.Store(t, (*plan)(nil)) // its parts may have plans all the same
 		return nil
 	}
-	if known, ok := plans.Load(t); ok {
-		return known.(*plan)
-	}
-	m.visiting[t] = true
-	p = m.make(t)
-	delete(m.visiting, t)
-	if p != nil || len(m.visiting) == 0 { // else what is being visited may be the reason
-		plans.Store(t, p)
+	for t, part := range m.made {
+		plans.LoadOrStore(t, part)
 	}
 	return p
 }
 
-func (m *planner) make(t reflect.Type) *plan {
-	if codesItself(t) {
-		return coderPlan(t)
+// A planner makes the plan for a type, and for all that it holds.
+type planner struct {
+	made     map[reflect.Type]*plan // some of them unfinished: a type may hold itself
+	visiting map[reflect.Type]bool  // those that are unfinished
+	failed   bool                   // there is none
+}
+
+func (m *planner) plan(t reflect.Type) *plan {
+	if p := m.made[t]; p != nil {
+		return p
 	}
-	p := &plan{form: basicForms[t.Kind()]}
+	p := &plan{t: t, kind: t.Kind()}
+	m.made[t] = p
+	m.visiting[t] = true
+	m.make(p, t)
+	delete(m.visiting, t)
+	return p
+}
+
+// part returns the plan for a part of the values of whole.
+func (m *planner) part(whole *plan, t reflect.Type) *plan {
+	p := m.plan(t)
+	whole.unbounded = whole.unbounded || p.unbounded || m.visiting[t]
+	return p
+}
+
+func (m *planner) make(p *plan, t reflect.Type) {
+	if codesItself(t) {
+		m.failed = !p.code(t) || m.failed
+		return
+	}
+	p.form = forms[t.Kind()]
 	switch t.Kind() {
 	case reflect.Pointer:
-		return m.pointer(t)
+		if nesting.Base(t).Kind() == reflect.Pointer { // there is no end of them
+			m.failed = true
+			return
+		}
+		p.elem = m.part(p, t.Elem())
+		if p.elem.coder != nil { // gob looks for methods on each of the pointers
+			m.failed = true
+		}
 	case reflect.Struct:
-		p.form = structForm
-		return m.fields(p, t)
+		m.fields(p, t)
 	case reflect.Slice:
 		if t.Elem() == reflect.TypeFor[byte]() {
-			return &plan{form: bytesID}
+			p.form = bytesID
+			return
 		}
 		if t.Elem().Kind() == reflect.Uint8 {
-			return nil // bytes to gob, whatever methods they have
+			m.failed = true // bytes to gob, whatever methods they have
+			return
 		}
-		p.form = sliceForm
+		p.elem = m.part(p, t.Elem())
 	case reflect.Array:
-		p.form = arrayForm
+		p.elem = m.part(p, t.Elem())
+		p.addressed = p.elem.addressed
 	case reflect.Map:
-		p.form = mapForm
-		if p.key = m.plan(t.Key()); p.key == nil {
-			return nil
-		}
-		p.usersCode = p.key.usersCode
+		m.entries(p, t)
+	default:
+		m.failed = m.failed || p.form == 0
 	}
-	switch {
-	case p.form == 0:
-		return nil
-	case p.form > structForm:
-		if p.elem = m.plan(t.Elem()); p.elem == nil {
-			return nil
-		}
-		p.usersCode = p.usersCode || p.elem.usersCode
-	}
-	return p
 }
 
-var basicForms = map[reflect.Kind]form{
+var forms = map[reflect.Kind]form{
 	reflect.Bool: boolID, reflect.Float32: floatID, reflect.Float64: floatID, reflect.String: stringID,
 	reflect.Int: intID, reflect.Int8: intID, reflect.Int16: intID, reflect.Int32: intID, reflect.Int64: intID,
 	reflect.Uint: uintID, reflect.Uint8: uintID, reflect.Uint16: uintID, reflect.Uint32: uintID, reflect.Uint64: uintID,
 	reflect.Uintptr: uintID, reflect.Complex64: complexID, reflect.Complex128: complexID,
+	reflect.Pointer: pointerForm, reflect.Struct: structForm,
+	reflect.Slice: sliceForm, reflect.Array: arrayForm, reflect.Map: mapForm,
 }
 
-// pointer returns the plan for a pointer, which is that for what it points to.
-func (m *planner) pointer(t reflect.Type) *plan {
-	to := m.plan(t.Elem())
-	if to == nil || to.coder != nil { // gob looks for methods on each of the pointers
-		return nil
+// entries makes p the plan for a map.
+func (m *planner) entries(p *plan, t reflect.Type) {
+	p.key, p.elem = m.part(p, t.Key()), m.part(p, t.Elem())
+	if p.key.addressed || p.elem.addressed { // an entry has no address, and gob refuses it
+		m.failed = true
 	}
-	p := *to
-	p.pointers++
-	return &p
+	if p.key.form == stringID && p.elem.form == stringID {
+		p.form = textMapForm
+	}
 }
 
 // fields makes p the plan for a struct.
-func (m *planner) fields(p *plan, t reflect.Type) *plan {
+func (m *planner) fields(p *plan, t reflect.Type) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		if !isSent(f) {
 			continue
 		}
-		part := m.plan(f.Type)
-		if part == nil {
-			return nil
-		}
-		p.fields = append(p.fields, field{i, f.Name, part})
-		p.usersCode = p.usersCode || part.usersCode
+		part := m.part(p, f.Type)
+		p.fields = append(p.fields, field{f.Name, f.Offset, part})
+		p.addressed = p.addressed || part.addressed
 	}
 	if len(p.fields) == 0 {
-		return nil // gob says what it thinks of it
+		m.failed = true // gob says what it thinks of it
 	}
-	return p
 }
 
 // isSent reports whether gob knows of a field.
@@ -161,49 +181,18 @@ func isSent(f reflect.StructField) bool {
 	return f.IsExported() && t.Kind() != reflect.Chan && t.Kind() != reflect.Func
 }
 
-// A coder calls the methods of values that encode and decode themselves.
-type coder struct {
-	kind      kind // as which gob defines the type
-	byAddress bool // it is a pointer to the value that encodes it
-	encode    func(v any) ([]byte, error)
-	decode    func(v any, data []byte) error
+// pointee returns the pointer at an address.
+func pointee(at unsafe.Pointer) unsafe.Pointer { return *(*unsafe.Pointer)(at) }
+
+// value returns the value of a plan's type at an address.
+func (p *plan) value(at unsafe.Pointer) reflect.Value { return reflect.NewAt(p.t, at).Elem() }
+
+// A sliceHeader is how a slice lies in memory.
+type sliceHeader struct {
+	first  unsafe.Pointer
+	length int
+	room   int
 }
 
-var coders = []coder{ // in the order of encoders and decoders
-	{
-		kind:   encoderKind,
-		encode: func(v any) ([]byte, error) { return v.(gob.GobEncoder).GobEncode() },
-		decode: func(v any, data []byte) error { return v.(gob.GobDecoder).GobDecode(data) },
-	},
-	{
-		kind:   encoderKind + 1,
-		encode: func(v any) ([]byte, error) { return v.(encoding.BinaryMarshaler).MarshalBinary() },
-		decode: func(v any, data []byte) error { return v.(encoding.BinaryUnmarshaler).UnmarshalBinary(data) },
-	},
-}
-
-// coderPlan returns the plan for a type with methods of its own, or for a pointer to
-// one.
-func coderPlan(t reflect.Type) *plan {
-	p := &plan{form: coderForm, usersCode: true}
-	if t.Kind() == reflect.Pointer {
-		t, p.pointers = t.Elem(), 1
-	}
-	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface {
-		return nil
-	}
-	address := reflect.PointerTo(t)
-	for i, c := range coders {
-		encodes, decodes := address.Implements(encoders[i]), address.Implements(decoders[i])
-		if !encodes && !decodes {
-			continue
-		}
-		if !encodes || !decodes || t.Implements(decoders[i]) {
-			return nil
-		}
-		c.byAddress = p.pointers == 0 && !t.Implements(encoders[i])
-		p.coder = &c
-		return p
-	}
-	return nil
-}
+// slice returns the slice at an address, whatever its elements are.
+func slice(at unsafe.Pointer) *sliceHeader { return (*sliceHeader)(at) }

@@ -15,6 +15,8 @@ func newZoo() *zooValue {
 		ByID: map[int32]*zooInner{7: {A: -1, Names: []zooName{"n"}}}, Array: [3]uint8{1, 0, 200},
 		Deep: [][]map[zooName][]int{{{"x": {1, 2}}, nil}, {}}, Total: big.NewInt(-5), URL: url.URL{Host: "h"},
 		Addr: netip.MustParseAddr("::1"), Maybe: ref(ref(3)), Z: 1 + 2i, Raw: zooBytes("raw"), Ptr: 9}
+	z.Tree = zooTree{N: 1, Left: &zooTree{N: 2}, Others: make([]zooTree, 2), ByName: map[zooName]*zooTree{"t": {N: 3}}, In: zooForest{"f": nil}}
+	z.Host = map[zooName]zooName{"k": "v"}
 	z.Points[1] = []zooInner{{A: 4}, {}}
 	z.Lines = append(z.Lines, struct {
 		SKU   string

@@ -24,6 +24,17 @@ type (
 	}
 	zooEmbedded struct{ E1, E2 int }
 
+	// zooTree and zooForest hold themselves, and each other.
+	zooTree struct {
+		N      int
+		Left   *zooTree
+		Others []zooTree
+		ByName map[zooName]*zooTree
+		In     zooForest
+		When   *time.Time
+	}
+	zooForest map[string]zooForest
+
 	// zooValue has something of each kind of type that a plan handles.
 	zooValue struct {
 		ID       int64
@@ -52,7 +63,9 @@ type (
 		Chan   chan int
 		Func   func()
 		zooEmbedded
-		Ptr uintptr
+		Ptr  uintptr
+		Tree zooTree
+		Host map[zooName]zooName
 	}
 )
 
@@ -65,7 +78,7 @@ var leaves = []reflect.Type{
 	reflect.TypeFor[float64](), reflect.TypeFor[complex64](), reflect.TypeFor[complex128](), reflect.TypeFor[string](),
 	reflect.TypeFor[zooName](), reflect.TypeFor[[]byte](), reflect.TypeFor[zooBytes](), reflect.TypeFor[time.Time](),
 	reflect.TypeFor[*time.Time](), reflect.TypeFor[*big.Int](), reflect.TypeFor[url.URL](), reflect.TypeFor[*url.URL](), reflect.TypeFor[netip.Addr](),
-	reflect.TypeFor[zooInner](), reflect.TypeFor[zooValue](), reflect.TypeFor[chan int](),
+	reflect.TypeFor[zooInner](), reflect.TypeFor[zooTree](), reflect.TypeFor[*zooForest](), reflect.TypeFor[zooValue](), reflect.TypeFor[chan int](),
 }
 
 var keys = []reflect.Type{
@@ -135,6 +148,12 @@ func (m maker) fill(v reflect.Value, element bool) {
 	case *url.URL:
 		p.Host, p.Path = "host", fmt.Sprint("/", m.IntN(100))
 		return
+	case *zooTree:
+		*p = m.tree(3)
+		return
+	case *zooForest:
+		*p = zooForest{"a": {"b": nil}}
+		return
 	case *netip.Addr:
 		*p = netip.AddrFrom4([4]byte{byte(m.IntN(256)), 2, 3, 4})
 		return
@@ -179,6 +198,25 @@ func (m maker) fill(v reflect.Value, element bool) {
 			}
 		}
 	}
+}
+
+func (m maker) tree(depth int) (t zooTree) {
+	t.N = m.IntN(10)
+	if depth == 0 {
+		return t
+	}
+	if m.IntN(2) == 0 {
+		t.Left = ref(m.tree(depth - 1))
+	}
+	for range m.IntN(3) {
+		t.Others = append(t.Others, m.tree(depth-1))
+	}
+	if m.IntN(2) == 0 {
+		t.ByName = map[zooName]*zooTree{"n": ref(m.tree(depth - 1))}
+	}
+	m.fill(reflect.ValueOf(&t.In).Elem(), false)
+	m.fill(reflect.ValueOf(&t.When).Elem(), false)
+	return t
 }
 
 // pair is a stream as gob has it, and as we do.

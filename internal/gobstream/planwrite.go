@@ -4,19 +4,25 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/bits"
 	"reflect"
+	"unsafe"
+
+	"geerpc/internal/wire"
 )
 
 // An output is what the plans of a value write to.
 type output struct {
-	b   []byte
-	err error // the first one; what follows in b is of no use
+	b     []byte
+	room  int   // bytes that b may have; beyond, the value is given up
+	depth int   // of values that may be nested without limit
+	err   error // the first one; what follows in b is of no use
 }
 
 func (o *output) uint(x uint64) { o.b = appendUint(o.b, x) }
 
-func (o *output) float(x float64) { o.uint(bits.ReverseBytes64(math.Float64bits(x))) }
+func (o *output) bytes(s []byte) { o.b = append(appendUint(o.b, uint64(len(s))), s...) }
+
+func (o *output) string(s string) { o.b = append(appendUint(o.b, uint64(len(s))), s...) }
 
 func (o *output) fail(err error) {
 	if o.err == nil {
@@ -31,24 +37,25 @@ func idOf(section []byte) int {
 	return c.int()
 }
 
-// appendSection appends a section with the value v. The id is that of its type.
-// LengthSize is how many bytes the section's length takes; what it says at first is a
-// guess.
-func (p *plan) appendSection(b []byte, id int, v reflect.Value, lengthSize *int) (_ []byte, err error) {
-	if p.usersCode {
-		defer func() {
-			if r := recover(); r != nil {
-				err = fmt.Errorf("gob: encoding %s panicked: %v", v.Type(), r)
-			}
-		}()
-	}
+// appendSection appends a section with the value at an address, which may take room
+// bytes (0: any number). The id is that of its type. LengthSize is how many bytes the
+// section's length takes; what it says at first is a guess.
+func (p *plan) appendSection(b []byte, id int, at unsafe.Pointer, room int, lengthSize *int) (_ []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil { // a user's encoder
+			err = fmt.Errorf("gob: encoding %s panicked: %v", p.t, r)
+		}
+	}()
 	var length [9]byte
-	o := output{b: append(b, length[:*lengthSize]...)}
+	o := output{b: append(b, length[:*lengthSize]...), room: math.MaxInt}
+	if room > 0 {
+		o.room = len(b) + room
+	}
 	o.uint(toUnsigned(int64(id)))
 	if p.form != structForm {
 		o.b = append(o.b, 0) // where a struct has its first field's number
 	}
-	p.write(&o, v, inside)
+	p.write(&o, at, inside)
 	if o.err != nil {
 		return b, o.err
 	}
@@ -65,138 +72,143 @@ func (p *plan) appendSection(b []byte, id int, v reflect.Value, lengthSize *int)
 // no field: an element, a key, or one that stands alone.
 const inside = 0
 
-// write writes a value. That of a field has delta in front, the distance of its number
-// from that of the field before it; like gob, write writes nothing at all for most zero
-// values, and reports false.
-func (p *plan) write(o *output, v reflect.Value, delta int) (written bool) {
-	for n := p.pointers; n > 0 && p.coder == nil; n-- { // a nil pointer may encode itself
-		if v.IsNil() {
-			if delta == inside {
-				o.fail(errNilElement)
-			}
-			return false
-		}
-		v = v.Elem()
+// write writes the value at an address. That of a field has delta in front, the distance
+// of its number from that of the field before it; like gob, write writes nothing at all
+// for most zero values, and reports false.
+func (p *plan) write(o *output, at unsafe.Pointer, delta int) (written bool) {
+	if p.form == pointerForm {
+		return p.writePointer(o, at, delta)
 	}
 	if delta != inside {
-		if p.omits(v) {
+		if p.omits(at) {
 			return false
 		}
 		o.uint(uint64(delta))
 	}
 	switch p.form {
-	case boolID:
-		o.uint(uint64(boolToInt(v.Bool())))
-	case intID:
-		o.uint(toUnsigned(v.Int()))
-	case uintID:
-		o.uint(v.Uint())
-	case floatID:
-		o.float(v.Float())
+	case boolID, intID, uintID, floatID:
+		o.uint(p.load(at))
 	case complexID:
-		o.float(real(v.Complex()))
-		o.float(imag(v.Complex()))
+		o.uint(p.load(at))
+		o.uint(p.load(p.imaginary(at)))
 	case stringID:
-		s := v.String()
-		o.uint(uint64(len(s)))
-		o.b = append(o.b, s...)
+		o.string(*(*string)(at))
 	case bytesID:
-		s := v.Bytes()
-		o.uint(uint64(len(s)))
-		o.b = append(o.b, s...)
-	case structForm:
-		p.writeFields(o, v)
-	case sliceForm, arrayForm:
-		p.writeElements(o, v)
-	case mapForm:
-		p.writeEntries(o, v)
+		o.bytes(*(*[]byte)(at))
 	case coderForm:
-		p.writeCoded(o, v)
+		data, err := p.coder.encode(p.coder.address(at))
+		if err != nil {
+			o.fail(err)
+		}
+		o.bytes(data)
+	case textMapForm:
+		o.uint(uint64(len(*(*map[string]string)(at))))
+		for key, elem := range *(*map[string]string)(at) {
+			o.string(key)
+			o.string(elem)
+		}
+	default:
+		p.writeParts(o, at)
 	}
 	return true
 }
 
-var errNilElement = errors.New("gob: a nil pointer in a slice, an array or a map can't be encoded")
-
-func boolToInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// omits reports whether gob leaves out a field with the value v.
-func (p *plan) omits(v reflect.Value) bool {
+// omits reports whether gob leaves out a field with the value at an address.
+func (p *plan) omits(at unsafe.Pointer) bool {
 	switch p.form {
-	case boolID:
-		return !v.Bool()
-	case intID:
-		return v.Int() == 0
-	case uintID:
-		return v.Uint() == 0
+	case boolID, intID, uintID:
+		return p.load(at) == 0
 	case floatID:
-		return v.Float() == 0
+		return isZero(p.load(at))
 	case complexID:
-		return v.Complex() == 0
-	case stringID, bytesID, sliceForm:
-		return v.Len() == 0
-	case mapForm:
-		return v.IsNil()
+		return isZero(p.load(at)) && isZero(p.load(p.imaginary(at)))
+	case stringID:
+		return len(*(*string)(at)) == 0
+	case bytesID, sliceForm:
+		return slice(at).length == 0
+	case mapForm, textMapForm:
+		return pointee(at) == nil
 	case coderForm:
-		return !p.coder.byAddress && v.IsZero()
+		return !p.addressed && p.value(at).IsZero()
 	}
 	return false
 }
 
-func (p *plan) writeFields(o *output, v reflect.Value) {
+// isZero reports whether x is sent for a zero with a floating point, or for a negative
+// one.
+func isZero(x uint64) bool { return toFloat(x) == 0 }
+
+func (p *plan) writePointer(o *output, at unsafe.Pointer, delta int) (written bool) {
+	to := pointee(at)
+	if to == nil {
+		if delta == inside {
+			o.fail(errNilElement)
+		}
+		return false
+	}
+	return p.elem.write(o, to, delta)
+}
+
+var errNilElement = errors.New("gob: a nil pointer in a slice, an array or a map can't be encoded")
+
+// writeParts writes a value that has parts, which may be of its own type again, or hold
+// the value itself.
+func (p *plan) writeParts(o *output, at unsafe.Pointer) {
+	if len(o.b) > o.room {
+		o.fail(fmt.Errorf("%w: more than %d bytes", wire.ErrTooLarge, o.room))
+	}
+	if p.unbounded {
+		if o.depth++; o.depth > maxDepth {
+			o.fail(fmt.Errorf("%w: does it hold itself?", errTooDeep))
+		}
+	}
+	switch {
+	case o.err != nil:
+	case p.form == structForm:
+		p.writeFields(o, at)
+	case p.form == sliceForm:
+		s := slice(at)
+		p.writeElements(o, s.first, s.length)
+	case p.form == arrayForm:
+		p.writeElements(o, at, p.t.Len())
+	case p.form == mapForm:
+		p.writeEntries(o, at)
+	}
+	if p.unbounded {
+		o.depth--
+	}
+}
+
+func (p *plan) writeFields(o *output, at unsafe.Pointer) {
 	last := -1
 	for number := range p.fields {
 		f := &p.fields[number]
-		if f.write(o, v.Field(f.index), number-last) {
+		if f.write(o, unsafe.Add(at, f.offset), number-last) {
 			last = number
 		}
 	}
 	o.b = append(o.b, 0)
 }
 
-func (p *plan) writeElements(o *output, v reflect.Value) {
-	n := v.Len()
+func (p *plan) writeElements(o *output, first unsafe.Pointer, n int) {
 	o.uint(uint64(n))
+	size := p.elem.t.Size()
 	for i := range n {
-		p.elem.write(o, v.Index(i), inside)
+		p.elem.write(o, unsafe.Add(first, uintptr(i)*size), inside)
 	}
 }
 
-func (p *plan) writeEntries(o *output, v reflect.Value) {
-	o.uint(uint64(v.Len()))
-	if v.Len() == 0 {
+func (p *plan) writeEntries(o *output, at unsafe.Pointer) {
+	m := p.value(at)
+	o.uint(uint64(m.Len()))
+	if m.Len() == 0 {
 		return
 	}
-	key, elem := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
-	for entries := v.MapRange(); entries.Next(); {
-		if p.usersCode { // the entry itself has no address, and gob refuses what needs one
-			key, elem = entries.Key(), entries.Value()
-		} else {
-			key.SetIterKey(entries)
-			elem.SetIterValue(entries)
-		}
-		p.key.write(o, key, inside)
-		p.elem.write(o, elem, inside)
+	key, elem := reflect.New(p.key.t), reflect.New(p.elem.t)
+	for entries := m.MapRange(); entries.Next(); {
+		key.Elem().SetIterKey(entries)
+		elem.Elem().SetIterValue(entries)
+		p.key.write(o, key.UnsafePointer(), inside)
+		p.elem.write(o, elem.UnsafePointer(), inside)
 	}
-}
-
-func (p *plan) writeCoded(o *output, v reflect.Value) {
-	if p.coder.byAddress {
-		if !v.CanAddr() {
-			o.fail(fmt.Errorf("gob: unaddressable value of type %s", v.Type()))
-			return
-		}
-		v = v.Addr()
-	}
-	data, err := p.coder.encode(v.Interface())
-	if err != nil {
-		o.fail(err)
-	}
-	o.uint(uint64(len(data)))
-	o.b = append(o.b, data...)
 }

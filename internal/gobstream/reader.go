@@ -118,11 +118,11 @@ func (r *Reader) decodePlanned(section []byte, v any) bool {
 		return false
 	}
 	c := cursor{data: section}
-	if length := c.uint(); length != uint64(len(c.data)) {
+	if length := c.uint(); length != uint64(c.left()) {
 		return false
 	}
 	p := r.planFor(conversion{c.int(), to.Type()})
-	return p != nil && p.readSection(&c, to)
+	return p != nil && p.readSection(&c, to.Addr().UnsafePointer())
 }
 
 // planFor returns the plan for a conversion, or nil if there is none. For types

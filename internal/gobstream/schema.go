@@ -100,9 +100,9 @@ func (s *schema) define(id int, w *walk) (added bool) {
 		w.definition()
 		return false
 	}
-	before := len(w.data)
+	before := w.left()
 	t := w.definition()
-	n := before - len(w.data)
+	n := before - w.left()
 	if w.err == nil && wire.Exceeds(s.spent+n, s.limit) {
 		w.fail(tooManyDefinitions(s.limit))
 	}

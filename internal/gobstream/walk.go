@@ -28,7 +28,6 @@ type walk struct {
 
 	definitions []byte // the new ones, each in a section of its own
 	editor
-	depth int
 }
 
 // scan finds the value at offset off and returns the new definitions that come
@@ -49,7 +48,7 @@ func (s *schema) scan(src sections, off int, trusted bool) (v Value, definitions
 	id := w.int()
 	for id < 0 && w.err == nil {
 		w.define(-id)
-		if len(w.data) > 0 {
+		if w.left() > 0 {
 			w.fail(corrupt("bytes behind a gob type definition"))
 			w.fatal = w.err
 		}
@@ -66,7 +65,7 @@ func (s *schema) scan(src sections, off int, trusted bool) (v Value, definitions
 }
 
 // offset returns where on the stream the walk is.
-func (w *walk) offset() int { return w.next - len(w.data) }
+func (w *walk) offset() int { return w.next - w.left() }
 
 // advance goes to the next section.
 func (w *walk) advance() {
@@ -79,19 +78,19 @@ func (w *walk) advance() {
 		w.fatal = err
 		return
 	}
-	w.data, w.next = section, next
+	w.data, w.off, w.next = section, 0, next
 }
 
 // define reads a definition for the schema, and for the decoder if it is new.
 func (w *walk) define(id int) {
-	rest := w.data
+	rest := w.rest()
 	added := w.schema.define(id, w)
 	if w.err != nil {
 		w.fatal = w.err
 		return
 	}
 	if added {
-		definition := rest[:len(rest)-len(w.data)]
+		definition := rest[:len(rest)-w.left()]
 		d := appendUint(w.definitions, uint64(sizeOfInt(int64(-id))+len(definition)))
 		w.definitions = append(appendInt(d, int64(-id)), definition...)
 	}
@@ -101,12 +100,12 @@ func (w *walk) define(id int) {
 // For a pointer to a nil pointer to a struct gob sends no value at all: the
 // section ends behind the id.
 func (w *walk) section(id, start, end int) {
-	if t := w.schema.types[id]; len(w.data) == 0 && t != nil && t.kind == structKind {
+	if t := w.schema.types[id]; w.left() == 0 && t != nil && t.kind == structKind {
 		return
 	}
 	f := w.open(start, end)
 	w.value(id)
-	if len(w.data) > 0 {
+	if w.left() > 0 {
 		w.fail(corrupt("bytes behind a gob value"))
 	}
 	w.close(f, w.offset())
@@ -175,7 +174,7 @@ func (w *walk) numbers(n uint64) {
 	if w.err != nil {
 		return
 	}
-	data := w.data
+	data := w.rest()
 	for ; n > 0; n-- {
 		size := 1
 		if len(data) > 0 && data[0] >= 0x80 { // the negated number of bytes that follow
@@ -187,7 +186,7 @@ func (w *walk) numbers(n uint64) {
 		}
 		data = data[size:]
 	}
-	w.data = data
+	w.off = len(w.data) - len(data)
 }
 
 // dynamic walks an interface: the name of the dynamic type (none if the
@@ -204,7 +203,7 @@ func (w *walk) dynamic() {
 	id := w.int()
 	for id < 0 && w.err == nil {
 		w.define(-id)
-		if len(w.data) == 0 {
+		if w.left() == 0 {
 			w.advance()
 		} else {
 			w.uint()

@@ -4,6 +4,7 @@ import (
 	"encoding/gob"
 	"fmt"
 	"reflect"
+	"unsafe"
 )
 
 // keepBuffer is how large a value may be for gob to keep its buffer.
@@ -35,6 +36,30 @@ type writtenType struct {
 	plan       *plan // nil: gob encodes them
 	id         int   // of the type on the stream; 0: the plan must wait until gob has defined it
 	lengthSize int   // bytes that the length of a section took, the latest time
+
+	copied reflect.Value // a pointer to a copy of a value, while that is being encoded
+}
+
+// address returns where the plan finds v, or nil if gob must encode it.
+func (t *writtenType) address(v any) unsafe.Pointer {
+	r := reflect.ValueOf(v)
+	switch {
+	case r.Kind() == reflect.Pointer:
+		return r.UnsafePointer()
+	case t.plan.addressed:
+		return nil // gob refuses it
+	case !t.copied.IsValid():
+		t.copied = reflect.New(r.Type())
+	}
+	t.copied.Elem().Set(r)
+	return t.copied.UnsafePointer()
+}
+
+// forget drops the copy of a value, which may lead to much memory.
+func (t *writtenType) forget() {
+	if t.copied.IsValid() {
+		t.copied.Elem().SetZero()
+	}
 }
 
 // A draft is the id of a type whose definition has not been sent.
@@ -52,8 +77,9 @@ func (w *Writer) LimitDefinitions(n int) { w.schema.limit = n }
 func (w *Writer) Append(dst []byte, v any, room int) ([]byte, error) {
 	t := w.typeOf(v)
 	if t.id != 0 {
-		if s := target(v); s.IsValid() {
-			return t.plan.appendSection(dst, t.id, s, &t.lengthSize)
+		if at := t.address(v); at != nil {
+			defer t.forget()
+			return t.plan.appendSection(dst, t.id, at, room, &t.lengthSize)
 		}
 	}
 	v = encodable(v)
