@@ -1,5 +1,10 @@
 package wire
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
 // A JSONScanner finds the end of a JSON value without judging what is in it.
 //
 // A list, an object or a string ends with the bracket or the quote that closes
@@ -22,41 +27,95 @@ func (s *JSONScanner) Begun() bool { return s.begun }
 // many of them belong to the value, and whether that is all of it. The white
 // space that ends a scalar counts.
 func (s *JSONScanner) Scan(data []byte) (n int, complete bool) {
-	for i, b := range data {
-		if s.scalar && (b == '{' || b == '[' || b == '"') {
-			return i, true
+	for n < len(data) {
+		if s.quoted {
+			if n, complete = s.scanString(data, n); complete {
+				return n, true
+			}
+			continue
 		}
-		if s.step(b) {
-			return i + 1, true
+		class := classes[data[n]]
+		if s.scalar && (class == quote || class == opening) {
+			return n, true
+		}
+		n++
+		switch class {
+		case plain:
+			s.begun, s.scalar = true, s.depth == 0
+			for n < len(data) && classes[data[n]] == plain {
+				n++
+			}
+		case quote:
+			s.begun, s.quoted = true, true
+		case opening:
+			s.begun = true
+			s.depth++
+		case closing:
+			s.begun = true
+			if s.depth--; s.depth <= 0 {
+				return n, true
+			}
+		default:
+			if s.scalar || s.begun && s.Lines && data[n-1] == '\n' {
+				return n, true
+			}
 		}
 	}
-	return len(data), false
+	return n, false
 }
 
-// step takes one byte and tells whether it is the value's last.
-func (s *JSONScanner) step(b byte) bool {
-	switch {
-	case b == '\n' && s.Lines:
-		return s.begun
-	case s.escaped:
-		s.escaped = false
-	case s.quoted:
-		s.escaped = b == '\\'
-		s.quoted = b != '"'
-		return !s.quoted && s.depth == 0
-	case b == ' ' || b == '\t' || b == '\r' || b == '\n':
-		return s.scalar
-	case b == '"':
-		s.begun, s.quoted = true, true
-	case b == '{' || b == '[':
-		s.begun = true
-		s.depth++
-	case b == '}' || b == ']':
-		s.begun = true
-		s.depth--
-		return s.depth <= 0
-	default:
-		s.begun, s.scalar = true, s.depth == 0
+// scanString goes on inside a string, from offset n. It returns where it stopped:
+// behind the string, behind the line if that ends the value, or at the end of data.
+func (s *JSONScanner) scanString(data []byte, n int) (end int, complete bool) {
+	for ; ; n++ {
+		if !s.escaped {
+			n += plainInString(data[n:])
+		}
+		if n == len(data) {
+			return n, false
+		}
+		switch b := data[n]; {
+		case b == '\n' && s.Lines:
+			return n + 1, true
+		case s.escaped:
+			s.escaped = false
+		case b == '\\':
+			s.escaped = true
+		case b == '"':
+			s.quoted = false
+			return n + 1, s.depth == 0
+		}
 	}
-	return false
 }
+
+// plainInString returns how many bytes come before the first quote, backslash or
+// newline. It looks at eight of them at a time.
+func plainInString(data []byte) (n int) {
+	for ; len(data)-n >= 8; n += 8 {
+		x := binary.LittleEndian.Uint64(data[n:])
+		if found := zeros(x^each*'"') | zeros(x^each*'\\') | zeros(x^each*'\n'); found != 0 {
+			return n + bits.TrailingZeros64(found)/8
+		}
+	}
+	for n < len(data) && data[n] != '"' && data[n] != '\\' && data[n] != '\n' {
+		n++
+	}
+	return n
+}
+
+const each = 0x0101010101010101 // times a byte: eight of it
+
+// zeros has the highest bit of the lowest zero byte of x set, and none below it.
+func zeros(x uint64) uint64 { return (x - each) &^ x & (each * 0x80) }
+
+// What a byte is outside strings.
+const (
+	plain   = iota // a part of a scalar, a comma or a colon
+	white          // white space
+	quote          // begins a string
+	opening        // begins an object or a list
+	closing        // ends one
+)
+
+var classes = [256]uint8{'"': quote, '{': opening, '[': opening, '}': closing, ']': closing,
+	' ': white, '\t': white, '\r': white, '\n': white}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -102,5 +103,106 @@ func decoderEnds(data []byte) (ends []int, ok bool) {
 			return nil, false
 		}
 		ends, touching = append(ends, end), scalar
+	}
+}
+
+// A byteScanner is a JSONScanner that looks at one byte at a time.
+type byteScanner struct {
+	lines, begun, scalar, quoted, escaped bool
+	depth                                 int
+}
+
+func (s *byteScanner) scan(data []byte) (n int, complete bool) {
+	for i, b := range data {
+		if s.scalar && (b == '{' || b == '[' || b == '"') {
+			return i, true
+		}
+		if s.step(b) {
+			return i + 1, true
+		}
+	}
+	return len(data), false
+}
+
+func (s *byteScanner) step(b byte) bool {
+	switch {
+	case b == '\n' && s.lines:
+		return s.begun
+	case s.escaped:
+		s.escaped = false
+	case s.quoted:
+		s.escaped = b == '\\'
+		s.quoted = b != '"'
+		return !s.quoted && s.depth == 0
+	case b == ' ' || b == '\t' || b == '\r' || b == '\n':
+		return s.scalar
+	case b == '"':
+		s.begun, s.quoted = true, true
+	case b == '{' || b == '[':
+		s.begun = true
+		s.depth++
+	case b == '}' || b == ']':
+		s.begun = true
+		s.depth--
+		return s.depth <= 0
+	default:
+		s.begun, s.scalar = true, s.depth == 0
+	}
+	return false
+}
+
+// FuzzJSONScannerBytes compares a JSONScanner, piece by piece of any data, with one
+// that looks at each byte.
+func FuzzJSONScannerBytes(f *testing.F) {
+	for _, s := range []string{"", " \r\n{\"a\":[1,\"b\\\"}\n", `"twelve \"bytes\" and \\ more" 12{}`, "12\n", "]1]\n",
+		`{"key":"a long string without anything in it that is special"}`, "\"\x00\x80\xff!\x22\x5d\x0b\x0a", "\"a\\\nb\"",
+		strings.Repeat(`"\\`, 20) + `\"""`} {
+		for _, size := range []byte{0, 1, 3, 8, 200} {
+			f.Add([]byte(s), size)
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte, size byte) {
+		for _, lines := range []bool{false, true} {
+			compareWithBytes(t, data, int(size)+1, lines)
+		}
+	})
+}
+
+// compareWithBytes scans data in pieces of a size, value by value.
+func compareWithBytes(t *testing.T, data []byte, size int, lines bool) {
+	got, want := JSONScanner{Lines: lines}, byteScanner{lines: lines}
+	for rest := data; len(rest) > 0; {
+		piece := rest[:min(size, len(rest))]
+		n, complete := got.Scan(piece)
+		wantN, wantComplete := want.scan(piece)
+		if n != wantN || complete != wantComplete || got.Begun() != want.begun {
+			t.Fatalf("%q in pieces of %d, lines %v: at %d, %d %v begun %v, want %d %v begun %v", data, size, lines,
+				len(data)-len(rest), n, complete, got.Begun(), wantN, wantComplete, want.begun)
+		}
+		if rest = rest[n:]; complete {
+			got, want = JSONScanner{Lines: lines}, byteScanner{lines: lines}
+		}
+	}
+}
+
+// BenchmarkJSONScanner scans a small message, one with many members and one with a
+// long string.
+func BenchmarkJSONScanner(b *testing.B) {
+	for _, test := range []struct{ name, data string }{
+		{"header", `{"ServiceMethod":"Arith.Add","Seq":12345,"Error":""}`},
+		{"numbers", "[" + strings.Repeat("12345,", 1000) + "1]"},
+		{"members", "[" + strings.Repeat(`{"Name":"a name","Count":12},`, 300) + "1]"},
+		{"string", `"` + strings.Repeat("abcdefgh", 8<<10) + `"`},
+	} {
+		b.Run(test.name, func(b *testing.B) {
+			data := []byte(test.data)
+			b.SetBytes(int64(len(data)))
+			for b.Loop() {
+				s := JSONScanner{Lines: true}
+				if n, complete := s.Scan(data); n != len(data) || !complete {
+					b.Fatal(n, complete)
+				}
+			}
+		})
 	}
 }
