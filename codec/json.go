@@ -18,8 +18,9 @@ import (
 type jsonCodec struct {
 	stream
 	extended bool
-	body     []byte // of the message being read
-	unfit    error  // what is wrong with its header, if that concerns this message alone
+	scan     jsonScan // of the message to be read next
+	body     []byte   // of the message being read
+	unfit    error    // what is wrong with its header, if that concerns this message alone
 }
 
 // jsonHeader is a Header as it is sent. The fields behind Error are sent only
@@ -74,33 +75,25 @@ func (c *jsonCodec) Extend() Codec {
 	return c
 }
 
-// Ready implements Extended.
-func (c *jsonCodec) Ready() bool { return false }
+// Ready implements Extended. ReadHeader will not scan again what this has seen.
+func (c *jsonCodec) Ready() bool { return c.scan.scan(c.conn.Buffered()[c.message:]) }
 
 // ReadHeader implements Codec. It waits for the whole message, body included.
 func (c *jsonCodec) ReadHeader(h *Header) error {
 	c.next()
-	end, err := c.value(0)
-	if err != nil {
+	if err := c.await(); err != nil {
 		return err
 	}
-	if c.message, err = c.value(end); err != nil {
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		return err
-	}
-	message := c.conn.Buffered()[:c.message]
-	c.body = message[end:]
+	header := c.take()
 	var jh jsonHeader
-	if c.unfit = json.Unmarshal(message[:end], &jh); c.unfit != nil {
+	if c.unfit = json.Unmarshal(header, &jh); c.unfit != nil {
 		// A field of the wrong type concerns this message alone, if it is still
 		// clear which message that is. ReadBody will return the error.
 		var id struct {
 			ServiceMethod, Kind string
 			Seq                 uint64
 		}
-		if err := json.Unmarshal(message[:end], &id); err != nil {
+		if err := json.Unmarshal(header, &id); err != nil {
 			return fmt.Errorf("%w: header: %w", ErrCorrupt, err)
 		}
 		jh.ServiceMethod, jh.Kind, jh.Seq = id.ServiceMethod, id.Kind, id.Seq
@@ -166,25 +159,34 @@ func (c *jsonCodec) Write(h *Header, body any) error {
 	return c.send(message.Bytes(), start)
 }
 
-// value buffers the JSON value that starts at offset start of the buffered
-// bytes and returns where it ends.
-func (c *jsonCodec) value(start int) (end int, err error) {
-	s := wire.JSONScanner{Lines: true}
-	for end = start; ; {
-		data := c.conn.Buffered()[end:]
-		n, complete := s.Scan(data)
-		end += n
-		if wire.Exceeds(end, c.conn.MaxRead) {
-			return 0, wire.TooLarge(end, c.conn.MaxRead)
+// await waits for the whole of the next message.
+func (c *jsonCodec) await() error {
+	for {
+		complete := c.scan.scan(c.conn.Buffered())
+		if wire.Exceeds(c.scan.end, c.conn.MaxRead) {
+			return wire.TooLarge(c.scan.end, c.conn.MaxRead)
 		}
 		if complete {
-			return end, nil
+			return nil
 		}
 		if err := c.conn.More(); err != nil {
-			if err == io.EOF && s.Begun() {
+			if err == io.EOF && c.scan.begun() {
 				err = io.ErrUnexpectedEOF
 			}
-			return 0, err
+			return err
 		}
 	}
+}
+
+// take takes the message that has been awaited, and returns its header. The newline
+// at its end goes with it, so that nothing is left in the buffer of a connection that
+// is idle.
+func (c *jsonCodec) take() (header []byte) {
+	data, at := c.conn.Buffered(), c.scan
+	c.message, c.scan = at.end, jsonScan{}
+	if at.end < len(data) && data[at.end] == '\n' {
+		c.message++
+	}
+	c.body = data[at.header:at.end]
+	return data[:at.header]
 }
