@@ -76,10 +76,9 @@ func (f funcBodies) decode(data []byte, v any) error {
 type framed struct {
 	stream
 	bodies
-	body  []byte            // of the message being read; nil if it has none
-	names map[string]string // methods called so far, so that each name is allocated once
-	last  string            // the latest of them
-	fatal error             // ends the stream with the next ReadHeader
+	names        // methods called so far
+	body  []byte // of the message being read; nil if it has none
+	fatal error  // ends the stream with the next ReadHeader
 }
 
 // Extend implements Extended: framed messages have room for whole headers.
@@ -152,37 +151,4 @@ func (c *framed) Write(h *Header, body any) error {
 	binary.BigEndian.PutUint32(message, uint32(len(message)-lengthBytes))
 	c.sent(message)
 	return c.send(buffer, start)
-}
-
-// A connection remembers this many method names, of this many bytes each, so
-// that they are not allocated call after call.
-const (
-	maxNames     = 256
-	maxNameBytes = 256
-)
-
-// name returns b as a string, the same string each time if it is remembered.
-func (c *framed) name(b []byte) string {
-	if string(b) == c.last {
-		return c.last
-	}
-	s, known := c.names[string(b)]
-	if !known {
-		s = string(b)
-		c.remember(s)
-	}
-	if len(s) <= maxNameBytes { // a peer may make up longer ones
-		c.last = s
-	}
-	return s
-}
-
-func (c *framed) remember(name string) {
-	if len(c.names) >= maxNames || len(name) > maxNameBytes {
-		return
-	}
-	if c.names == nil {
-		c.names = make(map[string]string)
-	}
-	c.names[name] = name
 }

@@ -1,7 +1,6 @@
 package codec
 
 import (
-	"bytes"
 	"encoding"
 	"encoding/json"
 	"fmt"
@@ -21,35 +20,10 @@ type jsonCodec struct {
 	scan     jsonScan // of the message to be read next
 	body     []byte   // of the message being read
 	unfit    error    // what is wrong with its header, if that concerns this message alone
-}
+	names             // methods called so far
 
-// jsonHeader is a Header as it is sent. The fields behind Error are sent only
-// between peers that have agreed on it.
-type jsonHeader struct {
-	ServiceMethod string
-	Seq           uint64
-	Error         string
-	Kind          string       `json:",omitempty"` // empty: a call or a reply
-	Timeout       int64        `json:",omitempty"` // nanoseconds
-	Code          uint8        `json:",omitempty"`
-	Where         uint8        `json:",omitempty"`
-	Ran           uint8        `json:",omitempty"`
-	Metadata      jsonMetadata `json:",omitempty"`
-}
-
-// maxJSONMetadata limits the bytes of metadata as it is sent. Metadata that the
-// core allows takes far fewer.
-const maxJSONMetadata = 256 << 10
-
-// jsonMetadata is metadata that is measured before it is decoded.
-type jsonMetadata map[string]string
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (m *jsonMetadata) UnmarshalJSON(data []byte) error {
-	if len(data) > maxJSONMetadata {
-		return fmt.Errorf("%w: metadata of %d bytes", ErrTooLarge, len(data))
-	}
-	return json.Unmarshal(data, (*map[string]string)(m))
+	encoder *json.Encoder // of bodies; made with the first one, as most of many connections may be idle
+	encoded jsonSink      // where it writes to
 }
 
 // maxJSONDepth protects the stack. It counts an interface and the value inside it
@@ -86,35 +60,15 @@ func (c *jsonCodec) ReadHeader(h *Header) error {
 	}
 	header := c.take()
 	var jh jsonHeader
-	if c.unfit = json.Unmarshal(header, &jh); c.unfit != nil {
-		// A field of the wrong type concerns this message alone, if it is still
-		// clear which message that is. ReadBody will return the error.
-		var id struct {
-			ServiceMethod, Kind string
-			Seq                 uint64
+	c.unfit = nil
+	if !jh.parse(header, &c.names) {
+		var err error
+		if jh, c.unfit, err = unmarshalJSONHeader(header); err != nil {
+			return err
 		}
-		if err := json.Unmarshal(header, &id); err != nil {
-			return fmt.Errorf("%w: header: %w", ErrCorrupt, err)
-		}
-		jh.ServiceMethod, jh.Kind, jh.Seq = id.ServiceMethod, id.Kind, id.Seq
 	}
-	*h = Header{ServiceMethod: jh.ServiceMethod, Seq: jh.Seq, Error: jh.Error}
-	if c.extended {
-		h.frame = Frame{jsonKind(&jh), jh.Timeout, jh.Code, jh.Where, jh.Ran, jh.Metadata}
-	}
+	jh.put(h, c.extended)
 	return nil
-}
-
-// jsonKind returns the kind of a message. Without a kind, it is a call if it
-// names a method, else a reply.
-func jsonKind(jh *jsonHeader) Kind {
-	switch {
-	case jh.Kind != "":
-		return ParseKind(jh.Kind)
-	case jh.ServiceMethod == "":
-		return Reply
-	}
-	return Call
 }
 
 // ReadBody implements Codec.
@@ -135,28 +89,38 @@ func (c *jsonCodec) Write(h *Header, body any) error {
 	if err := jsonNesting.Check(body, c.conn.MaxWrite); err != nil {
 		return err
 	}
-	jh := jsonHeader{ServiceMethod: h.ServiceMethod, Seq: h.Seq, Error: h.Error}
-	if f := &h.frame; c.extended {
-		if f.Kind != Call || h.ServiceMethod == "" { // see jsonKind
-			jh.Kind = f.Kind.String()
-		}
-		jh.Timeout, jh.Code, jh.Where, jh.Ran, jh.Metadata = f.Timeout, f.Code, f.Where, f.Ran, f.Metadata
-	}
+	jh := newJSONHeader(h, c.extended)
 	buffer := c.begin()
 	start := len(buffer)
-	message := bytes.NewBuffer(buffer)
-	enc := json.NewEncoder(message) // ends each value with a newline
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(&jh); err != nil {
+	buffer, err := c.appendBody(jh.append(buffer), body)
+	if err != nil {
 		return err
 	}
-	if err := enc.Encode(body); err != nil {
+	if err := c.fits(buffer[start:]); err != nil {
 		return err
 	}
-	if err := c.fits(message.Bytes()[start:]); err != nil {
-		return err
+	return c.send(buffer, start)
+}
+
+// appendBody appends a body as encoding/json writes it, and a newline.
+func (c *jsonCodec) appendBody(message []byte, body any) ([]byte, error) {
+	if c.encoder == nil {
+		c.encoder = json.NewEncoder(&c.encoded)
+		c.encoder.SetEscapeHTML(false)
 	}
-	return c.send(message.Bytes(), start)
+	c.encoded = message
+	defer func() { c.encoded = nil }() // also if the value panics, or ends the goroutine
+	err := c.encoder.Encode(body)
+	return c.encoded, err
+}
+
+// A jsonSink appends to itself what is written to it.
+type jsonSink []byte
+
+// Write implements io.Writer.
+func (s *jsonSink) Write(p []byte) (int, error) {
+	*s = append(*s, p...)
+	return len(p), nil
 }
 
 // await waits for the whole of the next message.
