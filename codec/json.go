@@ -81,7 +81,7 @@ func (c *jsonCodec) ReadBody(body any) error {
 	case c.unfit != nil:
 		return fmt.Errorf("header: %w", c.unfit)
 	}
-	return json.Unmarshal(data, body)
+	return unmarshalJSON(data, body)
 }
 
 // Write implements Codec. A nil body is sent as null.
