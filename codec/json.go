@@ -21,9 +21,6 @@ type jsonCodec struct {
 	body     []byte   // of the message being read
 	unfit    error    // what is wrong with its header, if that concerns this message alone
 	names             // methods called so far
-
-	encoder *json.Encoder // of bodies; made with the first one, as most of many connections may be idle
-	encoded jsonSink      // where it writes to
 }
 
 // maxJSONDepth protects the stack. It counts an interface and the value inside it
@@ -92,7 +89,7 @@ func (c *jsonCodec) Write(h *Header, body any) error {
 	jh := newJSONHeader(h, c.extended)
 	buffer := c.begin()
 	start := len(buffer)
-	buffer, err := c.appendBody(jh.append(buffer), body)
+	buffer, err := appendJSON(jh.append(buffer), body)
 	if err != nil {
 		return err
 	}
@@ -100,27 +97,6 @@ func (c *jsonCodec) Write(h *Header, body any) error {
 		return err
 	}
 	return c.send(buffer, start)
-}
-
-// appendBody appends a body as encoding/json writes it, and a newline.
-func (c *jsonCodec) appendBody(message []byte, body any) ([]byte, error) {
-	if c.encoder == nil {
-		c.encoder = json.NewEncoder(&c.encoded)
-		c.encoder.SetEscapeHTML(false)
-	}
-	c.encoded = message
-	defer func() { c.encoded = nil }() // also if the value panics, or ends the goroutine
-	err := c.encoder.Encode(body)
-	return c.encoded, err
-}
-
-// A jsonSink appends to itself what is written to it.
-type jsonSink []byte
-
-// Write implements io.Writer.
-func (s *jsonSink) Write(p []byte) (int, error) {
-	*s = append(*s, p...)
-	return len(p), nil
 }
 
 // await waits for the whole of the next message.

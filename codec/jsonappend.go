@@ -1,8 +1,6 @@
 package codec
 
 import (
-	"bytes"
-	"encoding/json"
 	"maps"
 	"slices"
 	"strconv"
@@ -63,9 +61,6 @@ func appendJSONString(b []byte, s string) []byte {
 func standsForItself(b byte) bool { return b >= ' ' && b < 0x80 && b != '"' && b != '\\' }
 
 func appendEscaped(b []byte, s string) []byte {
-	out := bytes.NewBuffer(b)
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
-	enc.Encode(s) // a string: it can't fail
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+	b, _ = appendJSON(b, s) // a string: it can't fail
+	return b[:len(b)-1]     // without the newline
 }

@@ -23,8 +23,8 @@ func (r rude) MarshalJSON() ([]byte, error) {
 	return nil, errors.New(r.how)
 }
 
-// TestJSON_EncoderSurvives: the encoder of bodies is kept, also behind one that could
-// not be encoded. Nothing of that one is sent.
+// TestJSON_EncoderSurvives: bodies behind one that could not be encoded are sent as they
+// are. Nothing of that one is.
 func TestJSON_EncoderSurvives(t *testing.T) {
 	each(t, []layout{jsonPlain, jsonExtended}, func(t *testing.T, l layout) {
 		w := l.writer(1 << 10)

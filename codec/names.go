@@ -21,7 +21,10 @@ func (n *names) name(b []byte) string {
 	s, known := n.known[string(b)]
 	if !known {
 		s = string(b)
-		n.remember(s)
+		if n.last != "" { // one name alone needs no map
+			n.remember(n.last)
+			n.remember(s)
+		}
 	}
 	if len(s) <= maxNameBytes { // a peer may make up longer ones
 		n.last = s
