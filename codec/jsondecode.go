@@ -1,7 +1,6 @@
 package codec
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"sync"
@@ -39,7 +38,6 @@ func (d *jsonDecoder) Read(p []byte) (int, error) {
 // the end of. Such a body, if it is an object or a list, and valid, ends where a
 // json.Decoder sees its end.
 func unmarshalJSON(body []byte, v any) error {
-	body = bytes.TrimLeft(body, " \t\r\n")
 	if len(body) > maxKeptDecode || !inBrackets(body) {
 		return json.Unmarshal(body, v)
 	}
@@ -58,9 +56,16 @@ func unmarshalJSON(body []byte, v any) error {
 
 // inBrackets reports whether a body begins and ends like an object or a list.
 func inBrackets(body []byte) bool {
-	if len(body) < 2 {
-		return false
+	for _, first := range body {
+		switch first {
+		case ' ', '\t', '\r', '\n': // before the body
+		case '{':
+			return body[len(body)-1] == '}'
+		case '[':
+			return body[len(body)-1] == ']'
+		default:
+			return false
+		}
 	}
-	first, last := body[0], body[len(body)-1]
-	return first == '{' && last == '}' || first == '[' && last == ']'
+	return false
 }
