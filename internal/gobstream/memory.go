@@ -7,6 +7,9 @@ import (
 	"unsafe"
 )
 
+// isNumber reports whether values are a number each, which is loaded and stored.
+func (p *plan) isNumber() bool { return boolID <= p.form && p.form <= floatID }
+
 // load returns the number at an address as it is sent. Of a complex number it is the
 // real part.
 func (p *plan) load(at unsafe.Pointer) uint64 {

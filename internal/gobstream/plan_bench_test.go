@@ -84,3 +84,21 @@ func BenchmarkOrder(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkNumbers is for the loops that slices of numbers have to themselves.
+func BenchmarkNumbers(b *testing.B) {
+	numbers := make([]int, 100_000)
+	for i := range numbers {
+		numbers[i] = i * i
+	}
+	var w Writer
+	var r Reader
+	var buf []byte
+	for b.Loop() {
+		buf, _ = w.Append(buf[:0], &numbers, 0)
+		w.Sent(buf)
+		if err := r.Decode(buf, new([]int)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -147,6 +147,14 @@ func entriesAhead(t reflect.Type, n int) int {
 
 func (p *plan) readElements(c *cursor, first unsafe.Pointer, from, to int) bool {
 	size := p.elem.t.Size()
+	if p.elem.isNumber() {
+		for i := from; i < to && c.err == nil; i++ {
+			if !p.elem.store(unsafe.Add(first, uintptr(i)*size), c.uint()) {
+				return false
+			}
+		}
+		return c.err == nil
+	}
 	for i := from; i < to; i++ {
 		if !p.elem.read(c, unsafe.Add(first, uintptr(i)*size)) {
 			return false

@@ -193,6 +193,12 @@ func (p *plan) writeFields(o *output, at unsafe.Pointer) {
 func (p *plan) writeElements(o *output, first unsafe.Pointer, n int) {
 	o.uint(uint64(n))
 	size := p.elem.t.Size()
+	if p.elem.isNumber() {
+		for i := range n {
+			o.uint(p.elem.load(unsafe.Add(first, uintptr(i)*size)))
+		}
+		return
+	}
 	for i := range n {
 		p.elem.write(o, unsafe.Add(first, uintptr(i)*size), inside)
 	}
