@@ -55,6 +55,6 @@
 // planread, memory). What it writes is what gob would write. Gob still defines and checks
 // the types: the first value of each is gob's. It also has all values of types that hold
 // an interface, and it decodes again what a plan could not, to say why. A value of a
-// peer's type gets a plan of its own if the fields are ours in another order; if some are
-// missing here, gob ignores them (match).
+// peer's type gets a plan of its own if the fields are ours in another order, or if some
+// are missing here and have to be ignored (match, ignore).
 package gobstream

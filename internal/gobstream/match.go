@@ -2,7 +2,7 @@ package gobstream
 
 // reading returns the plan that decodes values of a type of the peer's: p itself, if
 // that type is ours, or else one with the peer's fields. It returns nil if gob has to
-// decode the values, because it must ignore a field, or say why it can't decode any.
+// decode the values, or to say why it can't.
 func (p *plan) reading(s *schema, id int) *plan {
 	if same := make(matches); same.ours(p, s, id) {
 		return p
@@ -123,15 +123,23 @@ func (m *adapter) adapt(p *plan, id int) {
 // fields gives the plan for a struct the fields of the peer's.
 func (m *adapter) fields(p *plan, peers *typeDef) {
 	fields := make([]field, 0, len(peers.names))
+	known := 0
 	for i, name := range peers.names {
-		f := p.field(name)
-		if f == nil {
-			m.failed = true
-			return
+		if f := p.field(name); f != nil {
+			known++
+			fields = append(fields, field{name, f.offset, m.plan(f.plan, peers.parts[i])})
+		} else {
+			fields = append(fields, field{name, 0, m.ignoring(peers.parts[i])})
 		}
-		fields = append(fields, field{name, f.offset, m.plan(f.plan, peers.parts[i])})
 	}
+	m.failed = m.failed || known == 0 // gob says that the types have nothing in common
 	p.fields = fields
+}
+
+// ignoring returns a plan for values that are decoded into nothing.
+func (m *adapter) ignoring(id int) *plan {
+	m.failed = m.failed || !m.schema.ignorable(id, make(map[int]bool))
+	return &plan{form: ignoredForm, ignored: &ignored{m.schema, id}}
 }
 
 // field returns the field of a name, or nil.

@@ -24,9 +24,10 @@ type plan struct {
 	kind reflect.Kind // of a number, which says how it lies in memory
 	t    reflect.Type // of the value
 
-	fields    []field // of a struct, in the order of their numbers on the stream
-	key, elem *plan   // of a map; of a slice, an array, a map or a pointer
-	coder     *coder  // of a value that encodes itself
+	fields    []field  // of a struct, in the order of their numbers on the stream
+	key, elem *plan    // of a map; of a slice, an array, a map or a pointer
+	coder     *coder   // of a value that encodes itself
+	ignored   *ignored // of a value that a peer sends and that has no place here
 
 	unbounded bool // the type does not bound how deep its values are: it holds itself
 	addressed bool // a value must be addressable to be encoded
@@ -44,6 +45,7 @@ const (
 	textMapForm // a map of strings to strings, which need not be gone through with reflect
 	coderForm
 	pointerForm // as what it points to
+	ignoredForm
 )
 
 // A field is a field of a struct.

@@ -42,6 +42,8 @@ func (p *plan) read(c *cursor, at unsafe.Pointer) bool {
 		return p.elem.read(c, *to)
 	case coderForm:
 		return p.readCoded(c, at)
+	case ignoredForm:
+		return p.ignored.read(c)
 	default:
 		return p.readParts(c, at)
 	}
