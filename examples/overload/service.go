@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net"
 	"time"
 
 	"geerpc"
@@ -45,20 +44,18 @@ type service struct {
 // connections is how many there are: a few, as from a few other services.
 const connections = 8
 
-// startService starts a server with interceptors on a port of its own.
+// startService starts a server with interceptors, and connects to it over pipes: what
+// is to be short is the resource, and not the network.
 func startService(interceptors ...geerpc.Interceptor) (*service, error) {
 	s := &service{server: geerpc.NewServer()}
 	s.server.Interceptors = interceptors
 	if err := s.server.Register(newResource()); err != nil {
 		return nil, err
 	}
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
+	lis := geerpc.NewPipeListener()
 	go s.server.Serve(lis) // ends at Close
 	for range connections {
-		client, err := geerpc.Dial("tcp", lis.Addr().String())
+		client, err := geerpc.Dial("pipe", "", &geerpc.Option{Dialer: lis.DialContext})
 		if err != nil {
 			s.close()
 			return nil, err
