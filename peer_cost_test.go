@@ -42,7 +42,7 @@ func TestA12_PeerThatNeverReads(t *testing.T) {
 						defer cancel()
 						start := time.Now()
 						err := client.Call(ctx, "Arith.Add", args, nil)
-						if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > 3*time.Second {
+						if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > patient/2 {
 							t.Errorf("call %d returned after %v: %v", i, took, err)
 						}
 						var typed *Error
@@ -60,7 +60,7 @@ func TestA12_PeerThatNeverReads(t *testing.T) {
 				}
 				start := time.Now()
 				client.Close()
-				if took := time.Since(start); took > 3*time.Second {
+				if took := time.Since(start); took > patient/2 {
 					t.Errorf("Close took %v", took)
 				}
 			})

@@ -232,7 +232,7 @@ func TestWatchOverHTTP(t *testing.T) {
 	begin := time.Now()
 	ask(r, http.MethodPost, "tcp@a:1", "")
 	got, ok := <-answers
-	if took := time.Since(begin); !ok || got.addrs() != "tcp@a:1" || took > 200*time.Millisecond {
+	if took := time.Since(begin); !ok || got.addrs() != "tcp@a:1" || took > 10*time.Second {
 		t.Errorf("told %q after %s", got.addrs(), took)
 	}
 }

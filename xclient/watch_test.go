@@ -47,7 +47,7 @@ func TestWatchOverHTTP(t *testing.T) {
 		took = append(took, time.Since(begin))
 	}
 	slices.Sort(took)
-	if median := took[len(took)/2]; median > 100*time.Millisecond {
+	if median := took[len(took)/2]; median > 2*time.Second { // 1 ms, if the machine has nothing else to do
 		t.Errorf("a change is seen after %s", median)
 	}
 	if n := conns.Load(); n != 1 {
