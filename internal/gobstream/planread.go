@@ -126,7 +126,11 @@ func (p *plan) readSlice(c *cursor, at unsafe.Pointer) bool {
 	if s.room < length {
 		ahead = entriesAhead(p.elem.t, length)
 		*s = sliceHeader{}
-		p.value(at).Grow(ahead)
+		if p.elem.form == stringID {
+			*(*[]string)(at) = make([]string, ahead)
+		} else {
+			p.value(at).Grow(ahead)
+		}
 	}
 	s.length = ahead
 	for done := 0; ; {
