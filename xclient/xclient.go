@@ -85,33 +85,6 @@ func newXClient(d Discovery, mode SelectMode, c Config) *XClient {
 	return xc
 }
 
-// withTimeout gives calls a deadline that have none.
-func withTimeout(d time.Duration, next geerpc.CallFunc) geerpc.CallFunc {
-	return func(ctx context.Context, serviceMethod string, args, reply any) error {
-		ctx, cancel := withDefaultTimeout(ctx, d)
-		defer cancel()
-		return next(ctx, serviceMethod, args, reply)
-	}
-}
-
-// withAttemptTimeout gives attempts a deadline, unless theirs is sooner.
-func withAttemptTimeout(d time.Duration, next geerpc.CallFunc) geerpc.CallFunc {
-	return func(ctx context.Context, serviceMethod string, args, reply any) error {
-		ctx, cancel := context.WithTimeout(ctx, d)
-		defer cancel()
-		return next(ctx, serviceMethod, args, reply)
-	}
-}
-
-// withDefaultTimeout returns a context that ends in time, unless ctx has a deadline
-// of its own or there is no timeout.
-func withDefaultTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	if _, ok := ctx.Deadline(); ok || d <= 0 {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, d)
-}
-
 // Call calls the named method on one of the servers; see geerpc.Client.Call.
 // Besides what that fails with, it fails with an error of the Discovery, of
 // which a *geerpc.Error with CodeUnavailable says that there are no servers;
