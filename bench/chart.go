@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// The chart has a panel for each number of callers, and in it a bar for each
+// The chart has a panel for each work and number of callers, and in it a bar for each
 // library: calls/s as a multiple of net/rpc.
 const (
 	panelWidth  = 250
@@ -35,9 +35,9 @@ type bar struct {
 	value   float64
 }
 
-// chart returns an SVG drawing of the work "small".
+// chart returns an SVG drawing of what is compared.
 func (r *results) chart() []byte {
-	cells := r.cellsOf(small)
+	cells := r.comparedCells()
 	rows := (len(cells) + panelsWide - 1) / panelsWide
 	panelHeight := panelHead + len(r.Libraries)*rowHeight
 	width := panelGap + min(len(cells), panelsWide)*(panelWidth+panelGap)
@@ -46,7 +46,7 @@ func (r *results) chart() []byte {
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="sans-serif" font-size="11" fill="#222">`+"\n", width, height, width, height)
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="#fff"/>`+"\n", width, height)
 	fmt.Fprintf(&b, `<text x="%d" y="24" font-size="15" font-weight="bold">Calls per second, as a multiple of net/rpc</text>`+"\n", panelGap)
-	fmt.Fprintf(&b, `<text x="%d" y="42" fill="#555">{A, B int} to {C int} over loopback, %d CPUs, %s; raw is the limit, its bars are cut off</text>`+"\n", panelGap, r.CPUs, r.GoVersion)
+	fmt.Fprintf(&b, `<text x="%d" y="42" fill="#555">One connection over loopback, %d CPUs, %s; raw is the limit, its bars are cut off</text>`+"\n", panelGap, r.CPUs, r.GoVersion)
 	for i, c := range cells {
 		x := panelGap + i%panelsWide*(panelWidth+panelGap)
 		y := chartHead + i/panelsWide*(panelHeight+panelGap)
@@ -80,14 +80,15 @@ func (r *results) drawPanel(b *bytes.Buffer, c cell, x, y int) {
 func isLimit(library string) bool { return strings.HasPrefix(library, "raw") }
 
 func panelTitle(c cell) string {
-	title := fmt.Sprintf("%s callers, one connection", thousands(float64(c.Callers)))
-	if c.Conns > 1 {
-		title = fmt.Sprintf("%s callers, %d connections", thousands(float64(c.Callers)), c.Conns)
+	what := map[string]string{small: "two integers", orders: "an order", kibi64: "64 KiB", mebi: "1 MiB"}[c.Work]
+	if what == "" {
+		what = c.Work
 	}
+	callers := "callers"
 	if c.Callers == 1 {
-		title = strings.Replace(title, "callers", "caller", 1)
+		callers = "caller"
 	}
-	return title
+	return fmt.Sprintf("%s, %s %s", what, thousands(float64(c.Callers)), callers)
 }
 
 func drawBar(b *bytes.Buffer, one bar, longest float64, x, y int) {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -22,6 +24,7 @@ func (r *results) report(w io.Writer) {
 	}
 	fmt.Fprintf(w, "%s, %s, %d CPUs, %s; medians of %d interleaved runs of %s, with the least and the most.\n",
 		r.GoVersion, r.Platform, r.CPUs, r.Date.Format("2006-01-02"), rounds, r.Window)
+	r.sideBySide(w)
 	for _, work := range workNames() {
 		cells := r.cellsOf(work)
 		if len(cells) == 0 {
@@ -83,6 +86,50 @@ func (r *results) table(w io.Writer, title, work string, cells []cell, text func
 		fmt.Fprintf(w, "| %s |", lib)
 		for _, c := range cells {
 			fmt.Fprintf(w, " %s |", text(c, lib))
+		}
+		fmt.Fprintln(w)
+	}
+}
+
+// compared is what stands side by side in the first table and in the chart.
+var compared = []struct{ work, callers string }{
+	{small, "1"}, {orders, "1"}, {kibi64, "1"},
+	{small, "16"}, {orders, "16"}, {kibi64, "16"},
+	{small, "128"}, {orders, "128"}, {mebi, "4"},
+}
+
+// comparedCells returns those of them that were measured.
+func (r *results) comparedCells() (cells []cell) {
+	for _, one := range compared {
+		for _, c := range r.cellsOf(one.work) {
+			if c.String() == one.callers {
+				cells = append(cells, c)
+			}
+		}
+	}
+	return cells
+}
+
+// sideBySide prints a row for each library and a column for each work and number of
+// callers.
+func (r *results) sideBySide(w io.Writer) {
+	cells := r.comparedCells()
+	slices.SortStableFunc(cells, func(a, b cell) int {
+		return cmp.Compare(slices.Index(workNames(), a.Work), slices.Index(workNames(), b.Work))
+	})
+	fmt.Fprint(w, "\n### Side by side: calls/s as a multiple of net/rpc\n\n| |")
+	for _, c := range cells {
+		fmt.Fprintf(w, " %s, %v |", c.Work, c)
+	}
+	fmt.Fprintf(w, "\n|---|%s\n", strings.Repeat("---|", len(cells)))
+	for _, lib := range r.Libraries {
+		fmt.Fprintf(w, "| %s |", lib)
+		for _, c := range cells {
+			text := "–"
+			if s := r.ratio(c, lib, base); s.n > 0 {
+				text = twoDecimals(s.median)
+			}
+			fmt.Fprintf(w, " %s |", text)
 		}
 		fmt.Fprintln(w)
 	}
