@@ -2,6 +2,7 @@ package gobstream
 
 import (
 	"bytes"
+	"encoding/gob"
 	"math/big"
 	"net/netip"
 	"net/url"
@@ -28,7 +29,7 @@ func newZoo() *zooValue {
 }
 
 // FuzzGobPlan compares what plans read with what gob reads, of whatever a peer may send
-// for a type that it has defined.
+// for a type that it has defined; and what plans write of it with what gob writes.
 func FuzzGobPlan(f *testing.F) {
 	values := []any{plainValue{}, newZoo(), map[string]zooInner{"k": {A: 1}}}
 	var definitions [][]byte
@@ -60,6 +61,11 @@ func FuzzGobPlan(f *testing.F) {
 		if !reflect.DeepEqual(got.Interface(), want.Interface()) && !bytes.Equal(a, b) {
 			t.Fatalf("read\n%+v\ngob reads\n%+v", got.Elem(), want.Elem())
 		}
+		ours, theirs := decodedByGob(t, of, written(t, got)), decodedByGob(t, of, encoded(t, got.Interface(), got.Interface()))
+		a, b = encodedAgain(t, ours), encodedAgain(t, theirs)
+		if !reflect.DeepEqual(ours.Interface(), theirs.Interface()) && !bytes.Equal(a, b) {
+			t.Fatalf("wrote\n%+v\ngob writes\n%+v", ours.Elem(), theirs.Elem())
+		}
 	})
 }
 
@@ -78,6 +84,32 @@ func readerOf(t testing.TB, first []byte, of reflect.Type) *Reader {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// written returns what a Writer writes for v, twice: the second one is its plan's.
+func written(t *testing.T, v reflect.Value) (stream [][]byte) {
+	var w Writer
+	for range 2 {
+		data, err := w.Append(nil, v.Interface(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Sent(data)
+		stream = append(stream, data)
+	}
+	return stream
+}
+
+// decodedByGob returns a pointer to the last value of a stream.
+func decodedByGob(t *testing.T, of reflect.Type, stream [][]byte) (v reflect.Value) {
+	dec := gob.NewDecoder(bytes.NewReader(bytes.Join(stream, nil)))
+	for range stream {
+		v = reflect.New(of)
+		if err := dec.DecodeValue(v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return v
 }
 
 func encodedAgain(t *testing.T, v reflect.Value) []byte { return encoded(t, v.Interface())[0] }
