@@ -108,5 +108,5 @@ func fromFloat(f float64) uint64 { return bits.ReverseBytes64(math.Float64bits(f
 
 // imaginary returns where the imaginary part of a complex number lies.
 func (p *plan) imaginary(at unsafe.Pointer) unsafe.Pointer {
-	return unsafe.Add(at, p.t.Size()/2)
+	return unsafe.Add(at, p.size/2)
 }

@@ -23,6 +23,7 @@ type plan struct {
 	form form
 	kind reflect.Kind // of a number, which says how it lies in memory
 	t    reflect.Type // of the value
+	size uintptr      // of the value in memory
 
 	fields    []field  // of a struct, in the order of their numbers on the stream
 	key, elem *plan    // of a map; of a slice, an array, a map or a pointer
@@ -85,7 +86,7 @@ func (m *planner) plan(t reflect.Type) *plan {
 	if p := m.made[t]; p != nil {
 		return p
 	}
-	p := &plan{t: t, kind: t.Kind()}
+	p := &plan{t: t, kind: t.Kind(), size: t.Size()}
 	m.made[t] = p
 	m.visiting[t] = true
 	m.make(p, t)

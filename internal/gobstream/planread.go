@@ -124,7 +124,7 @@ func (p *plan) readSlice(c *cursor, at unsafe.Pointer) bool {
 	length, ahead := int(n), int(n)
 	s := slice(at)
 	if s.room < length {
-		ahead = entriesAhead(p.elem.t, length)
+		ahead = p.elem.ahead(length)
 		*s = sliceHeader{}
 		if p.elem.form == stringID {
 			*(*[]string)(at) = make([]string, ahead)
@@ -146,13 +146,16 @@ func (p *plan) readSlice(c *cursor, at unsafe.Pointer) bool {
 	}
 }
 
-// entriesAhead returns for how many of n entries there may be room in advance.
-func entriesAhead(t reflect.Type, n int) int {
-	return min(n, max(1, maxAhead/max(1, int(t.Size()))))
+// ahead returns for how many of n elements there may be room in advance.
+func (p *plan) ahead(n int) int {
+	if uint64(n)*uint64(p.size) <= maxAhead { // n is at most the number of bytes of the value
+		return n
+	}
+	return max(1, maxAhead/int(p.size))
 }
 
 func (p *plan) readElements(c *cursor, first unsafe.Pointer, from, to int) bool {
-	size := p.elem.t.Size()
+	size := p.elem.size
 	if p.elem.isNumber() {
 		for i := from; i < to && c.err == nil; i++ {
 			if !p.elem.store(unsafe.Add(first, uintptr(i)*size), c.uint()) {
@@ -184,7 +187,7 @@ func (p *plan) readEntries(c *cursor, at unsafe.Pointer) bool {
 	}
 	m := p.value(at)
 	if m.IsNil() {
-		m.Set(reflect.MakeMapWithSize(p.t, entriesAhead(p.elem.t, n)))
+		m.Set(reflect.MakeMapWithSize(p.t, p.elem.ahead(n)))
 	}
 	key, elem := reflect.New(p.key.t), reflect.New(p.elem.t)
 	for range n {
@@ -206,7 +209,7 @@ func (p *plan) readTexts(c *cursor, at unsafe.Pointer) bool {
 	}
 	m := (*map[string]string)(at)
 	if *m == nil {
-		*m = make(map[string]string, entriesAhead(p.elem.t, n))
+		*m = make(map[string]string, p.elem.ahead(n))
 	}
 	for range n {
 		key := c.string(c.uint())

@@ -192,7 +192,7 @@ func (p *plan) writeFields(o *output, at unsafe.Pointer) {
 
 func (p *plan) writeElements(o *output, first unsafe.Pointer, n int) {
 	o.uint(uint64(n))
-	size := p.elem.t.Size()
+	size := p.elem.size
 	if p.elem.isNumber() {
 		for i := range n {
 			o.uint(p.elem.load(unsafe.Add(first, uintptr(i)*size)))
