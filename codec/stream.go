@@ -25,7 +25,7 @@ type stream struct {
 	bare io.Writer  // a connection that is written to with one Write a message; nil: conn gathers
 
 	message int    // length of the message being read; the next one starts behind it
-	written int    // length of the latest message that was written: the next one may be as long
+	written int    // length that the next message to be written may have, after the latest ones
 	scratch []byte // the message being written to a bare connection
 }
 
@@ -78,7 +78,7 @@ func (s *stream) begin() []byte {
 
 // send writes the message that begins at an offset of the buffer.
 func (s *stream) send(buffer []byte, start int) error {
-	s.written = len(buffer) - start
+	s.written = max(len(buffer)-start, s.written/2)
 	if s.bare == nil {
 		return s.conn.Commit(buffer)
 	}

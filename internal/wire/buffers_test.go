@@ -98,9 +98,24 @@ func TestWriter_Sizes(t *testing.T) {
 	}
 	wg.Wait()
 	w.Drain(t.Context())
+	wantSmallBuffers(t, w)
+}
+
+// wantSmallBuffers fails if a Writer that has nothing to write keeps a large buffer.
+func wantSmallBuffers(t *testing.T, w *Writer) {
+	t.Helper()
 	for _, b := range append(w.free, w.open) {
 		if cap(b) > keepBuffer {
 			t.Errorf("a buffer of %d bytes is kept", cap(b))
 		}
 	}
+}
+
+// TestWriter_GivenUp begins a large message that is not finished.
+func TestWriter_GivenUp(t *testing.T) {
+	w := NewWriter(io.Discard, -1, func(err error) { t.Error(err) })
+	w.Begin(t.Context())
+	w.Buffer(1 << 20)
+	w.End()
+	wantSmallBuffers(t, w)
 }

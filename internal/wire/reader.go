@@ -29,7 +29,7 @@ var ErrBudget = errors.New("message exceeds the size limit")
 //
 // The buffer grows with bytes that have arrived, and hardly with a length that a peer
 // has merely claimed, so a false length costs nothing: there is room for a few times
-// what has arrived, or for as much as the peer's latest message had. For messages that
+// what has arrived, or for as much as the peer's latest messages had. For messages that
 // fit into 64 KiB, the buffer doubles while reads fill it and shrinks again when they
 // don't; a larger message has a buffer to itself, which is given back behind it.
 //
@@ -40,7 +40,7 @@ type Reader struct {
 	r, w  int  // buf[r:w] has been read from src, but not been discarded
 	full  bool // the last read filled the buffer: more is waiting
 	light int  // reads in a row that a buffer a quarter as large had held
-	shown int  // bytes of the latest message: the peer does send such
+	shown int  // bytes of messages that the peer has sent lately: it does send such
 	err   error
 
 	budget int // bytes that Read may still hand out; negative: any number
@@ -98,7 +98,7 @@ func (r *Reader) Buffered() []byte { return r.buf[r.r:r.w] }
 // Discard drops n buffered bytes.
 func (r *Reader) Discard(n int) {
 	r.r += min(n, r.w-r.r)
-	r.shown = n
+	r.shown = max(n, r.shown/2)
 	if len(r.buf) > steadyBuffer && r.w-r.r <= firstBuffer { // a large message has passed, but for its line's end perhaps
 		r.resize(firstBuffer)
 	}

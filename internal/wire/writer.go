@@ -174,8 +174,8 @@ func (w *Writer) gather() {
 	w.size += len(b)
 	last := len(w.gathered) - 1
 	switch {
-	case len(b) == 0:
-		return
+	case len(b) == 0: // of a message that was given up, perhaps
+		w.keep(b)
 	case last >= 0 && len(w.gathered[last])+len(b) <= keepBuffer:
 		w.gathered[last] = append(w.gathered[last], b...)
 		w.keep(b)
