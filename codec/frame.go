@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // The framed layout. All integers without a size are unsigned varints (see
@@ -99,7 +100,7 @@ func (c *framed) parse(frame []byte, h *Header) error {
 		h.frame.Metadata = p.pairs()
 	}
 	if flags&flagBody != 0 {
-		c.body = p.data
+		c.body = slices.Clip(p.data) // a user's decoder may append to it
 	}
 	return p.err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 
 	"geerpc/internal/nesting"
 	"geerpc/internal/wire"
@@ -127,6 +128,6 @@ func (c *jsonCodec) take() (header []byte) {
 	if at.end < len(data) && data[at.end] == '\n' {
 		c.message++
 	}
-	c.body = data[at.header:at.end]
+	c.body = slices.Clip(data[at.header:at.end]) // a user's decoder may append to it
 	return data[:at.header]
 }

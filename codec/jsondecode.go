@@ -44,7 +44,13 @@ func unmarshalJSON(body []byte, v any) error {
 	d := jsonDecoders.Get().(*jsonDecoder)
 	d.body = body
 	before := d.dec.InputOffset()
-	if err := d.dec.Decode(v); err != nil {
+	err := d.dec.Decode(v)
+	d.body = nil
+	switch {
+	case err == nil:
+	case !json.Valid(body): // nothing has been decoded, and the error counts what d has decoded before
+		return json.Unmarshal(body, v)
+	default:
 		return err // and d may be of no use any more
 	}
 	if d.dec.InputOffset()-before != int64(len(body)) { // never, or the next body would begin with the rest

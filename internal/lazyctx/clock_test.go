@@ -88,11 +88,13 @@ func TestClocked(t *testing.T) {
 	}
 }
 
+type otherKey struct{}
+
 // derive returns a child of ctx, and one with another context in between.
 func derive(t *testing.T, ctx context.Context) (direct, wrapped context.Context) {
 	direct, stop := context.WithCancel(ctx)
 	t.Cleanup(stop)
-	wrapped, stop = context.WithTimeout(context.WithValue(ctx, "a key", "a value"), 100*time.Hour)
+	wrapped, stop = context.WithTimeout(context.WithValue(ctx, otherKey{}, "a value"), 100*time.Hour)
 	t.Cleanup(stop)
 	return direct, wrapped
 }
@@ -119,7 +121,7 @@ func TestClocked_NobodyWaits(t *testing.T) {
 		if err := c.Err(); err != nil {
 			t.Errorf("too early: %v", err)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if err := c.Err(); err != context.DeadlineExceeded {
 			t.Errorf("Err %v", err)
 		}
@@ -143,11 +145,9 @@ func TestClock_AnyOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, endParent := newClock(t)
 		began := time.Now()
-		var contexts []*Clocked
 		var all sync.WaitGroup
 		for i := range 1000 {
 			c := k.in(time.Duration(rand.IntN(100)) * time.Second) // zero: without
-			contexts = append(contexts, c)
 			cancelled := rand.IntN(3) == 0
 			at := time.Duration(rand.IntN(100_000)) * time.Millisecond
 			k.derived.Store(int32(i % 2)) // a hub for every other
