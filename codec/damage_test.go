@@ -55,7 +55,7 @@ type all struct {
 }
 
 func newAll() all {
-	return all{plain{"name", leaf{1 << 40}}, box{leaf{3}}, []string{"a", "b"}, map[string]int{"k": 1}, []byte("raw")}
+	return all{plain{"name", leaf{1 << 30}}, box{leaf{3}}, []string{"a", "b"}, map[string]int{"k": 1}, []byte("raw")}
 }
 
 // TestB11_FlippedBits flips each bit of a stream. The result may be other

@@ -4,7 +4,6 @@ import (
 	"encoding"
 	"encoding/gob"
 	"reflect"
-	"unsafe"
 )
 
 // A coder calls the methods of values that encode and decode themselves.
@@ -56,10 +55,10 @@ func (p *plan) code(t reflect.Type) bool {
 	return false
 }
 
-// address returns a pointer to the value at an address, or the pointer that it is.
-func (c *coder) address(at unsafe.Pointer) any {
+// pointerTo returns a pointer to the value at an address, or the pointer that it is.
+func (c *coder) pointerTo(at address) any {
 	if c.pointer {
-		at = pointee(at) // nil may encode itself
+		at = *at.pointer() // nil may encode itself
 	}
-	return reflect.NewAt(c.of, at).Interface()
+	return at.pointerTo(c.of).Interface()
 }

@@ -59,7 +59,7 @@ func (w *walk) describe(t *typeDef, field int) {
 	case field == 1 && t.kind < encoderKind, field == 2 && t.kind == mapKind:
 		t.parts = append(t.parts, w.int())
 	case field == 2 && t.kind == arrayKind:
-		w.int() // the length, which precedes each value as well
+		t.length = w.int()
 	default:
 		w.fail(corrupt("gob type with an unknown field"))
 	}

@@ -33,6 +33,8 @@
 // types hold interfaces, maps or themselves before gob sees them (walk). The
 // walk checks a value, finds its end and takes the definitions out of it. The
 // decoder then gets the definitions first, and the value in a single section.
+// Values that a plan decodes are not walked: it believes nothing either, see
+// reserve.
 //
 // # Writing
 //
@@ -52,7 +54,7 @@
 // Package gob looks after any reader, any writer and any type, and every value pays
 // for that. A plan encodes and decodes the values of one type: it is a graph like the
 // type, made once for the process, and goes through a value by itself (plan, planwrite,
-// planread, memory). What it writes is what gob would write. Gob still defines and checks
+// planread). What it writes is what gob would write. Gob still defines and checks
 // the types: the first value of each is gob's. It also has all values of types that hold
 // an interface, and it decodes again what a plan could not, to say why. A value of a
 // peer's type gets a plan of its own if the fields are ours in another order, or if some

@@ -16,8 +16,8 @@ func (i *ignored) read(c *cursor) bool {
 
 // ignorable reports whether values of a type can be ignored by themselves: it is
 // defined, and holds no interface, with which new types may come.
-func (s *schema) ignorable(id int, visited map[int]bool) bool {
-	t := s.types[id]
+func (v *converter) ignorable(id int, visited map[int]bool) bool {
+	t := v.schema.types[id]
 	if t == nil {
 		return boolID <= id && id < interfaceID
 	}
@@ -25,8 +25,11 @@ func (s *schema) ignorable(id int, visited map[int]bool) bool {
 		return true
 	}
 	visited[id] = true
+	if !v.step() {
+		return false
+	}
 	for _, part := range t.parts {
-		if !s.ignorable(part, visited) {
+		if !v.ignorable(part, visited) {
 			return false
 		}
 	}

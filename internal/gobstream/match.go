@@ -1,18 +1,35 @@
 package gobstream
 
-// reading returns the plan that decodes values of a type of the peer's: p itself, if
-// that type is ours, or else one with the peer's fields. It returns nil if gob has to
-// decode the values, or to say why it can't.
-func (p *plan) reading(s *schema, id int) *plan {
-	if same := make(matches); same.ours(p, s, id) {
+// maxSteps limits how many parts of types a Reader compares. A peer can define thousands
+// of types that hold each other, and then each of them has to be compared as a whole. The
+// types of a program have far fewer parts.
+const maxSteps = 1 << 13
+
+// A converter finds the plans that decode values of a peer's types.
+type converter struct {
+	schema *schema
+	steps  int // made so far
+}
+
+// plan returns the plan that decodes values of a type of the peer's: p itself, if that
+// type is ours, or else one with the peer's fields. It returns nil if gob has to decode
+// the values, or to say why it can't.
+func (v *converter) plan(p *plan, id int) *plan {
+	if v.same(p, id, make(map[match]bool)) {
 		return p
 	}
-	m := adapter{schema: s, made: make(map[match]*plan)}
-	theirs := m.plan(p, id)
+	m := adapter{converter: v, made: make(map[match]*plan)}
+	adapted := m.adapt(p, id)
 	if m.failed {
 		return nil
 	}
-	return theirs
+	return adapted
+}
+
+// step reports whether another part of a type may be compared.
+func (v *converter) step() bool {
+	v.steps++
+	return v.steps <= maxSteps
 }
 
 // A match is a plan for a type of the peer's.
@@ -33,6 +50,8 @@ func (p *plan) fits(peers *typeDef) bool {
 		return peers.kind == mapKind
 	case p.form == coderForm:
 		return peers.kind == p.coder.kind
+	case p.form == arrayForm && peers.kind == arrayKind:
+		return peers.length == p.t.Len()
 	}
 	return p.form == formOfKind[peers.kind]
 }
@@ -48,32 +67,30 @@ func (p *plan) parts() []*plan {
 	return nil
 }
 
-// matches is what has been compared, or is about to be.
-type matches map[match]bool
-
-// ours reports whether a type of the peer's is exactly the type of p.
-func (m matches) ours(p *plan, s *schema, id int) bool {
+// same reports whether a type of the peer's is exactly the type of p. Those that have
+// been compared, or are being compared, are in seen: what differs ends it all.
+func (v *converter) same(p *plan, id int, seen map[match]bool) bool {
 	for p.form == pointerForm {
 		p = p.elem
 	}
 	if p.form < structForm {
 		return int(p.form) == id
 	}
-	if m[match{p, id}] {
+	if seen[match{p, id}] {
 		return true
 	}
-	m[match{p, id}] = true
-	peers := s.types[id]
-	if !p.fits(peers) || len(peers.names) != len(p.fields) {
+	seen[match{p, id}] = true
+	peers := v.schema.types[id]
+	if !v.step() || !p.fits(peers) || len(peers.names) != len(p.fields) {
 		return false
 	}
 	for i, f := range p.fields {
-		if f.name != peers.names[i] || !m.ours(f.plan, s, peers.parts[i]) {
+		if f.name != peers.names[i] || !v.same(f.plan, peers.parts[i], seen) {
 			return false
 		}
 	}
 	for i, part := range p.parts() {
-		if !m.ours(part, s, peers.parts[i]) {
+		if !v.same(part, peers.parts[i], seen) {
 			return false
 		}
 	}
@@ -82,24 +99,27 @@ func (m matches) ours(p *plan, s *schema, id int) bool {
 
 // An adapter makes a plan for a type of the peer's of a plan for one of ours.
 type adapter struct {
-	schema *schema
+	*converter
 	made   map[match]*plan // some of them unfinished: a type may hold itself
 	failed bool
 }
 
-func (m *adapter) plan(p *plan, id int) *plan {
+func (m *adapter) adapt(p *plan, id int) *plan {
 	if known := m.made[match{p, id}]; known != nil {
 		return known
 	}
-	theirs := *p
-	m.made[match{p, id}] = &theirs
-	m.adapt(&theirs, id)
-	return &theirs
+	adapted := *p
+	m.made[match{p, id}] = &adapted
+	if m.failed = m.failed || !m.step(); !m.failed {
+		m.complete(&adapted, id)
+	}
+	return &adapted
 }
 
-func (m *adapter) adapt(p *plan, id int) {
+// complete replaces the parts of a plan, which is a copy of ours.
+func (m *adapter) complete(p *plan, id int) {
 	if p.form == pointerForm {
-		p.elem = m.plan(p.elem, id)
+		p.elem = m.adapt(p.elem, id)
 		return
 	}
 	if p.form < structForm {
@@ -114,9 +134,9 @@ func (m *adapter) adapt(p *plan, id int) {
 	case structForm:
 		m.fields(p, peers)
 	case mapForm, textMapForm:
-		p.key, p.elem = m.plan(p.key, peers.parts[0]), m.plan(p.elem, peers.parts[1])
+		p.key, p.elem = m.adapt(p.key, peers.parts[0]), m.adapt(p.elem, peers.parts[1])
 	case sliceForm, arrayForm:
-		p.elem = m.plan(p.elem, peers.parts[0])
+		p.elem = m.adapt(p.elem, peers.parts[0])
 	}
 }
 
@@ -127,18 +147,18 @@ func (m *adapter) fields(p *plan, peers *typeDef) {
 	for i, name := range peers.names {
 		if f := p.field(name); f != nil {
 			known++
-			fields = append(fields, field{name, f.offset, m.plan(f.plan, peers.parts[i])})
+			fields = append(fields, field{name, f.offset, m.adapt(f.plan, peers.parts[i])})
 		} else {
-			fields = append(fields, field{name, 0, m.ignoring(peers.parts[i])})
+			fields = append(fields, field{name, 0, m.ignore(peers.parts[i])})
 		}
 	}
 	m.failed = m.failed || known == 0 // gob says that the types have nothing in common
 	p.fields = fields
 }
 
-// ignoring returns a plan for values that are decoded into nothing.
-func (m *adapter) ignoring(id int) *plan {
-	m.failed = m.failed || !m.schema.ignorable(id, make(map[int]bool))
+// ignore returns a plan for values that are decoded into nothing.
+func (m *adapter) ignore(id int) *plan {
+	m.failed = m.failed || !m.ignorable(id, make(map[int]bool))
 	return &plan{form: ignoredForm, ignored: &ignored{m.schema, id}}
 }
 

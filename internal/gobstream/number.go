@@ -81,11 +81,12 @@ func sizeOfInt(i int64) int { return sizeOfUint(toUnsigned(i)) }
 // It does not reslice data: to store a pointer for each byte is slow while the garbage
 // is being collected.
 type cursor struct {
-	data  []byte
-	off   int // of what is left
-	err   error
-	depth int             // of the values within values that are being read
-	text  strings.Builder // has short strings; see string
+	data     []byte
+	off      int // of what is left
+	err      error
+	depth    int             // of the values within values that are being read
+	reserved int             // bytes for elements of those that have not been read; see reserve
+	text     strings.Builder // has short strings; see string
 }
 
 var (
@@ -136,7 +137,7 @@ func (c *cursor) take(n uint64) []byte {
 	}
 	start := c.off
 	c.off += int(n)
-	return c.data[start:c.off]
+	return c.data[start:c.off:c.off] // a user's decoder may append to it
 }
 
 // Short strings of a value share memory: a value has many, and to allocate each takes

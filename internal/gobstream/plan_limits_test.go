@@ -85,9 +85,10 @@ func TestGobPlan_Room(t *testing.T) {
 func TestGobPlan_ByValue(t *testing.T) {
 	type parcel struct{ Text *string }
 	var w Writer
+	var data []byte
+	var err error
 	for range 2 {
-		data, err := w.Append(nil, parcel{ref("text")}, 0)
-		if err != nil {
+		if data, err = w.Append(nil, parcel{ref("text")}, 0); err != nil {
 			t.Fatal(err)
 		}
 		w.Sent(data)
@@ -95,9 +96,16 @@ func TestGobPlan_ByValue(t *testing.T) {
 	if !w.last.copied.IsValid() || w.last.copied.Elem().Interface() != (parcel{}) {
 		t.Errorf("the value is kept: %v", w.last.copied)
 	}
+	if data, err = w.Append(nil, [keepBuffer + 1]byte{}, 0); err != nil {
+		t.Fatal(err)
+	}
+	w.Sent(data)
+	w.Append(nil, [keepBuffer + 1]byte{}, 0)
+	if w.last.copied.IsValid() {
+		t.Error("the memory of a large copy is kept")
+	}
 	type amount struct{ N big.Int }
-	data, err := w.Append(nil, &amount{}, 0)
-	if err != nil {
+	if data, err = w.Append(nil, &amount{}, 0); err != nil {
 		t.Fatal(err)
 	}
 	w.Sent(data)

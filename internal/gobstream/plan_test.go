@@ -42,7 +42,7 @@ var plainValues = []plainValue{
 	{},
 	{Bool: true, Int: 1, Int8: -1, Named: 300, hidden: 5, Int64: math.MinInt64, Uint: 127, Uint8: 128,
 		Uint64: math.MaxUint64, F32: 1.5, F64: -2.25, Name: "n", Bytes: []byte{0}},
-	{Int: math.MaxInt64, Int8: math.MinInt8, F64: math.Inf(-1), F32: math.MaxFloat32},
+	{Int: math.MaxInt, Int8: math.MinInt8, F64: math.Inf(-1), F32: math.MaxFloat32},
 	{F64: math.Copysign(0, -1), Bytes: []byte{}},
 	{F64: math.SmallestNonzeroFloat64, Int64: -64, Int: 64, Named: -65},
 	{Bytes: bytes.Repeat([]byte{1}, 70000)},
@@ -154,7 +154,10 @@ func ref[T any](v T) *T { return &v }
 
 // Peers' types may differ, as they may with gob.
 func TestGobPlan_OtherTypes(t *testing.T) {
-	type theirs struct{ B, A int }
+	type theirs struct {
+		B, A int
+		P    [][3]int
+	}
 	type (
 		more   struct{ A, B, C int }
 		fewer  struct{ A int }
@@ -164,9 +167,13 @@ func TestGobPlan_OtherTypes(t *testing.T) {
 		none   struct{ X int }
 		Part   struct{ A, B int }
 		parts  struct{ Part }
+		longer struct {
+			A int
+			P [][4]int
+		}
 	)
-	written := encoded(t, theirs{1, 2}, theirs{200, 300})
-	for _, to := range []any{more{C: 9}, fewer{}, narrow{}, other{}, hidden{}, none{}, parts{}} {
+	written := encoded(t, theirs{B: 1, A: 2}, theirs{B: 200, A: 300})
+	for _, to := range []any{more{C: 9}, fewer{}, narrow{}, other{}, hidden{}, none{}, parts{}, longer{}} {
 		var r Reader
 		dec := gob.NewDecoder(bytes.NewReader(bytes.Join(written, nil)))
 		for i := range written {
@@ -192,7 +199,7 @@ func TestGobPlan_InventedTypes(t *testing.T) {
 	}{{"hidden", intID}, {"Hidden", intID}, {"", intID}, {"P", 0}, {"Int", uintID}, {"Bytes", 70}} {
 		s := schema{types: map[int]*typeDef{65: {kind: structKind, names: []string{field.name}, parts: []int{field.id}}}}
 		for _, ours := range []any{plainValue{}, struct{ P *int }{}} {
-			if planOf(reflect.TypeOf(ours)).reading(&s, 65) != nil {
+			if (&converter{schema: &s}).plan(planOf(reflect.TypeOf(ours)), 65) != nil {
 				t.Errorf("there is a plan for field %q of type %d and %T", field.name, field.id, ours)
 			}
 		}

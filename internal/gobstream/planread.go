@@ -3,13 +3,12 @@ package gobstream
 import (
 	"bytes"
 	"reflect"
-	"unsafe"
 )
 
-// readSection decodes a value into memory at an address, from behind the id of its type
-// to the end of its section. It returns false if the value is not as expected: gob must
-// then decode it again, and say what is wrong.
-func (p *plan) readSection(c *cursor, at unsafe.Pointer) (ok bool) {
+// readSection decodes a value to an address, from behind the id of its type to the end
+// of its section. It returns false if the value is not as expected: gob must then decode
+// it again, and say what is wrong.
+func (p *plan) readSection(c *cursor, at address) (ok bool) {
 	defer func() {
 		if recover() != nil { // a user's decoder
 			ok = false
@@ -18,26 +17,32 @@ func (p *plan) readSection(c *cursor, at unsafe.Pointer) (ok bool) {
 	if p.form != structForm && c.uint() != 0 {
 		return false
 	}
-	return p.read(c, at) && c.err == nil && c.left() == 0
+	return p.read(c, at) && c.left() == 0
 }
 
-// read decodes a part of a value. If it returns false the value is not as expected; it may
-// return true after an error of the cursor.
-func (p *plan) read(c *cursor, at unsafe.Pointer) bool {
+// read decodes a part of a value. It returns false if that is not as expected.
+func (p *plan) read(c *cursor, at address) (ok bool) {
 	switch p.form {
 	case boolID, intID, uintID, floatID:
-		return p.store(at, c.uint())
+		x := c.uint()
+		return c.err == nil && at.store(p.kind, x)
 	case complexID:
 		re, im := c.uint(), c.uint()
-		return p.store(at, re) && p.store(p.imaginary(at), im)
+		return c.err == nil && at.store(p.kind, re) && at.plus(p.size/2).store(p.kind, im)
 	case stringID:
-		*(*string)(at) = c.string(c.uint())
+		s := c.string(c.uint())
+		if c.err == nil {
+			*at.string() = s
+		}
 	case bytesID:
-		setBytes((*[]byte)(at), c.take(c.uint()))
+		data := c.take(c.uint())
+		if c.err == nil {
+			setBytes(at.bytes(), data)
+		}
 	case pointerForm:
-		to := (*unsafe.Pointer)(at)
-		if *to == nil {
-			*to = reflect.New(p.elem.t).UnsafePointer()
+		to := at.pointer()
+		if to.isNil() {
+			*to = addressOf(reflect.New(p.elem.t))
 		}
 		return p.elem.read(c, *to)
 	case coderForm:
@@ -60,19 +65,19 @@ func setBytes(to *[]byte, data []byte) {
 	copy(*to, data)
 }
 
-func (p *plan) readCoded(c *cursor, at unsafe.Pointer) bool {
+func (p *plan) readCoded(c *cursor, at address) bool {
 	data := c.take(c.uint())
 	if c.err != nil {
 		return false
 	}
-	if to := (*unsafe.Pointer)(at); p.coder.pointer && *to == nil {
-		*to = reflect.New(p.coder.of).UnsafePointer()
+	if p.coder.pointer && at.pointer().isNil() {
+		*at.pointer() = addressOf(reflect.New(p.coder.of))
 	}
-	return p.coder.decode(p.coder.address(at), data) == nil
+	return p.coder.decode(p.coder.pointerTo(at), data) == nil
 }
 
 // readParts decodes a value that has parts, which may be of its own type again.
-func (p *plan) readParts(c *cursor, at unsafe.Pointer) (ok bool) {
+func (p *plan) readParts(c *cursor, at address) (ok bool) {
 	if c.depth++; c.depth > maxReadDepth {
 		return false
 	}
@@ -93,7 +98,7 @@ func (p *plan) readParts(c *cursor, at unsafe.Pointer) (ok bool) {
 	return ok
 }
 
-func (p *plan) readFields(c *cursor, at unsafe.Pointer) bool {
+func (p *plan) readFields(c *cursor, at address) bool {
 	for number := -1; ; {
 		delta := c.uint()
 		if delta == 0 {
@@ -104,33 +109,24 @@ func (p *plan) readFields(c *cursor, at unsafe.Pointer) bool {
 		}
 		number += int(delta)
 		f := &p.fields[number]
-		if !f.read(c, unsafe.Add(at, f.offset)) {
+		if !f.read(c, at.plus(f.offset)) {
 			return false
 		}
 	}
 }
 
-// maxAhead is how many bytes a slice or a map gets before its entries have been seen.
-// It is what gob allows itself.
-const maxAhead = 10 << 20
-
 // readSlice decodes a slice. Like gob, it uses the memory and the values that the slice
 // has, if there is room for all elements.
-func (p *plan) readSlice(c *cursor, at unsafe.Pointer) bool {
-	n := c.uint()
-	if n > uint64(c.left()) { // an element takes a byte at least
+func (p *plan) readSlice(c *cursor, at address) bool {
+	length, ok := c.count(1)
+	if !ok {
 		return false
 	}
-	length, ahead := int(n), int(n)
-	s := slice(at)
+	s := at.slice()
+	ahead, reserved := length, 0
 	if s.room < length {
-		ahead = p.elem.ahead(length)
-		*s = sliceHeader{}
-		if p.elem.form == stringID {
-			*(*[]string)(at) = make([]string, ahead)
-		} else {
-			p.value(at).Grow(ahead)
-		}
+		ahead, reserved = c.reserve(length, p.elem.size)
+		p.makeSlice(at, ahead)
 	}
 	s.length = ahead
 	for done := 0; ; {
@@ -138,78 +134,81 @@ func (p *plan) readSlice(c *cursor, at unsafe.Pointer) bool {
 			return false
 		}
 		if ahead == length {
+			c.reserved -= reserved
 			return true
 		}
 		done, ahead = ahead, min(2*ahead, length)
-		p.value(at).Grow(ahead - done)
+		at.value(p.t).Grow(ahead - done)
 		s.length = ahead
 	}
 }
 
-// ahead returns for how many of n elements there may be room in advance.
-func (p *plan) ahead(n int) int {
-	if uint64(n)*uint64(p.size) <= maxAhead { // n is at most the number of bytes of the value
-		return n
+// makeSlice sets a slice to an empty one with room for n elements.
+func (p *plan) makeSlice(at address, n int) {
+	if p.elem.form == stringID { // as most are
+		*at.strings() = make([]string, 0, n)
+		return
 	}
-	return max(1, maxAhead/int(p.size))
+	*at.slice() = sliceHeader{}
+	at.value(p.t).Grow(n)
 }
 
-func (p *plan) readElements(c *cursor, first unsafe.Pointer, from, to int) bool {
+func (p *plan) readElements(c *cursor, first address, from, to int) bool {
 	size := p.elem.size
 	if p.elem.isNumber() {
-		for i := from; i < to && c.err == nil; i++ {
-			if !p.elem.store(unsafe.Add(first, uintptr(i)*size), c.uint()) {
+		for i := from; i < to; i++ {
+			x := c.uint()
+			if c.err != nil || !first.plus(uintptr(i)*size).store(p.elem.kind, x) {
 				return false
 			}
 		}
-		return c.err == nil
+		return true
 	}
 	for i := from; i < to; i++ {
-		if !p.elem.read(c, unsafe.Add(first, uintptr(i)*size)) {
+		if !p.elem.read(c, first.plus(uintptr(i)*size)) {
 			return false
 		}
 	}
 	return true
 }
 
-// entries returns how many entries a map has on the stream, and false if there can't be
-// as many.
-func (c *cursor) entries() (n int, ok bool) {
-	x := c.uint()
-	return int(x), c.err == nil && x <= uint64(c.left()/2) // an entry takes two bytes at least
-}
-
 // readEntries decodes entries into a map, which may have some.
-func (p *plan) readEntries(c *cursor, at unsafe.Pointer) bool {
-	n, ok := c.entries()
+func (p *plan) readEntries(c *cursor, at address) bool {
+	n, ok := c.count(2)
 	if !ok {
 		return false
 	}
-	m := p.value(at)
+	m := at.value(p.t)
+	reserved := 0
 	if m.IsNil() {
-		m.Set(reflect.MakeMapWithSize(p.t, p.elem.ahead(n)))
+		var ahead int
+		ahead, reserved = c.reserve(n, p.entrySize())
+		m.Set(reflect.MakeMapWithSize(p.t, ahead))
 	}
 	key, elem := reflect.New(p.key.t), reflect.New(p.elem.t)
 	for range n {
-		if !p.key.read(c, key.UnsafePointer()) || !p.elem.read(c, elem.UnsafePointer()) {
+		if !p.key.read(c, addressOf(key)) || !p.elem.read(c, addressOf(elem)) {
 			return false
 		}
 		m.SetMapIndex(key.Elem(), elem.Elem())
 		key.Elem().SetZero()
 		elem.Elem().SetZero()
 	}
+	c.reserved -= reserved
 	return true
 }
 
-// readTexts is readEntries for a map of strings to strings, whatever they are called.
-func (p *plan) readTexts(c *cursor, at unsafe.Pointer) bool {
-	n, ok := c.entries()
+// readTexts is readEntries for a map of strings to strings.
+func (p *plan) readTexts(c *cursor, at address) bool {
+	n, ok := c.count(2)
 	if !ok {
 		return false
 	}
-	m := (*map[string]string)(at)
-	if *m == nil {
-		*m = make(map[string]string, p.elem.ahead(n))
+	m := at.texts()
+	if *m == nil { // none of the entries holds a map, so that this need not be counted
+		ahead, reserved := c.reserve(n, p.entrySize())
+		c.reserved -= reserved
+		*m = make(map[string]string, ahead)
 	}
 	for range n {
 		key := c.string(c.uint())
@@ -221,3 +220,7 @@ func (p *plan) readTexts(c *cursor, at unsafe.Pointer) bool {
 	}
 	return true
 }
+
+// entrySize returns about how many bytes an entry of a map takes: a table is up to twice
+// as large as its entries.
+func (p *plan) entrySize() uintptr { return 2 * (p.key.size + p.elem.size + 1) }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"unsafe"
 
 	"geerpc/internal/wire"
 )
@@ -13,7 +12,8 @@ import (
 // An output is what the plans of a value write to.
 type output struct {
 	b     []byte
-	room  int   // bytes that b may have; beyond, the value is given up
+	start int   // of the value in b
+	room  int   // bytes that the value may take; beyond, it is given up
 	depth int   // of values that may be nested without limit
 	err   error // the first one; what follows in b is of no use
 }
@@ -30,6 +30,18 @@ func (o *output) fail(err error) {
 	}
 }
 
+// ended reports whether the value is given up.
+func (o *output) ended() bool {
+	if len(o.b)-o.start > o.room {
+		o.tooLarge()
+	}
+	return o.err != nil
+}
+
+func (o *output) tooLarge() {
+	o.fail(fmt.Errorf("%w: more than %d bytes", wire.ErrTooLarge, o.room))
+}
+
 // idOf returns the id of the type of a section's value.
 func idOf(section []byte) int {
 	c := cursor{data: section}
@@ -38,31 +50,30 @@ func idOf(section []byte) int {
 }
 
 // appendSection appends a section with the value at an address, which may take room
-// bytes (0: any number). The id is that of its type. LengthSize is how many bytes the
-// section's length takes; what it says at first is a guess.
-func (p *plan) appendSection(b []byte, id int, at unsafe.Pointer, room int, lengthSize *int) (_ []byte, err error) {
+// bytes (0: any number).
+func (t *writtenType) appendSection(b []byte, at address, room int) (_ []byte, err error) {
 	defer func() {
 		if r := recover(); r != nil { // a user's encoder
-			err = fmt.Errorf("gob: encoding %s panicked: %v", p.t, r)
+			err = fmt.Errorf("gob: encoding %s panicked: %v", t.plan.t, r)
 		}
 	}()
-	var length [9]byte
-	o := output{b: append(b, length[:*lengthSize]...), room: math.MaxInt}
-	if room > 0 {
-		o.room = len(b) + room
+	if room == 0 {
+		room = math.MaxInt
 	}
-	o.uint(toUnsigned(int64(id)))
-	if p.form != structForm {
+	var length [9]byte
+	o := output{b: append(b, length[:t.lengthSize]...), start: len(b), room: room} // a guess, at first
+	o.uint(toUnsigned(int64(t.id)))
+	if t.plan.form != structForm {
 		o.b = append(o.b, 0) // where a struct has its first field's number
 	}
-	p.write(&o, at, inside)
+	t.plan.write(&o, at, inside)
 	if o.err != nil {
 		return b, o.err
 	}
-	whole, section := o.b, o.b[len(b)+*lengthSize:]
-	if size := sizeOfUint(uint64(len(section))); size != *lengthSize { // move the section
+	whole, section := o.b, o.b[len(b)+t.lengthSize:]
+	if size := sizeOfUint(uint64(len(section))); size != t.lengthSize { // move the section
 		whole = append(whole[:len(b)+size], section...)
-		*lengthSize = size
+		t.lengthSize = size
 	}
 	appendUint(whole[:len(b)], uint64(len(section))) // in its place
 	return whole, nil
@@ -75,7 +86,7 @@ const inside = 0
 // write writes the value at an address. That of a field has delta in front, the distance
 // of its number from that of the field before it; like gob, write writes nothing at all
 // for most zero values, and reports false.
-func (p *plan) write(o *output, at unsafe.Pointer, delta int) (written bool) {
+func (p *plan) write(o *output, at address, delta int) (written bool) {
 	if p.form == pointerForm {
 		return p.writePointer(o, at, delta)
 	}
@@ -87,23 +98,26 @@ func (p *plan) write(o *output, at unsafe.Pointer, delta int) (written bool) {
 	}
 	switch p.form {
 	case boolID, intID, uintID, floatID:
-		o.uint(p.load(at))
+		o.uint(at.load(p.kind))
 	case complexID:
-		o.uint(p.load(at))
-		o.uint(p.load(p.imaginary(at)))
+		o.uint(at.load(p.kind))
+		o.uint(at.plus(p.size / 2).load(p.kind))
 	case stringID:
-		o.string(*(*string)(at))
+		o.string(*at.string())
 	case bytesID:
-		o.bytes(*(*[]byte)(at))
+		o.bytes(*at.bytes())
 	case coderForm:
-		data, err := p.coder.encode(p.coder.address(at))
+		data, err := p.coder.encode(p.coder.pointerTo(at))
 		if err != nil {
 			o.fail(err)
 		}
 		o.bytes(data)
 	case textMapForm:
-		o.uint(uint64(len(*(*map[string]string)(at))))
-		for key, elem := range *(*map[string]string)(at) {
+		o.uint(uint64(len(*at.texts())))
+		for key, elem := range *at.texts() {
+			if o.ended() {
+				break
+			}
 			o.string(key)
 			o.string(elem)
 		}
@@ -114,22 +128,22 @@ func (p *plan) write(o *output, at unsafe.Pointer, delta int) (written bool) {
 }
 
 // omits reports whether gob leaves out a field with the value at an address.
-func (p *plan) omits(at unsafe.Pointer) bool {
+func (p *plan) omits(at address) bool {
 	switch p.form {
 	case boolID, intID, uintID:
-		return p.load(at) == 0
+		return at.load(p.kind) == 0
 	case floatID:
-		return isZero(p.load(at))
+		return isZero(at.load(p.kind))
 	case complexID:
-		return isZero(p.load(at)) && isZero(p.load(p.imaginary(at)))
+		return isZero(at.load(p.kind)) && isZero(at.plus(p.size/2).load(p.kind))
 	case stringID:
-		return len(*(*string)(at)) == 0
+		return len(*at.string()) == 0
 	case bytesID, sliceForm:
-		return slice(at).length == 0
+		return at.slice().length == 0
 	case mapForm, textMapForm:
-		return pointee(at) == nil
+		return at.pointer().isNil()
 	case coderForm:
-		return !p.addressed && p.value(at).IsZero()
+		return !p.addressed && at.value(p.t).IsZero()
 	}
 	return false
 }
@@ -138,9 +152,9 @@ func (p *plan) omits(at unsafe.Pointer) bool {
 // one.
 func isZero(x uint64) bool { return toFloat(x) == 0 }
 
-func (p *plan) writePointer(o *output, at unsafe.Pointer, delta int) (written bool) {
-	to := pointee(at)
-	if to == nil {
+func (p *plan) writePointer(o *output, at address, delta int) (written bool) {
+	to := *at.pointer()
+	if to.isNil() {
 		if delta == inside {
 			o.fail(errNilElement)
 		}
@@ -153,21 +167,18 @@ var errNilElement = errors.New("gob: a nil pointer in a slice, an array or a map
 
 // writeParts writes a value that has parts, which may be of its own type again, or hold
 // the value itself.
-func (p *plan) writeParts(o *output, at unsafe.Pointer) {
-	if len(o.b) > o.room {
-		o.fail(fmt.Errorf("%w: more than %d bytes", wire.ErrTooLarge, o.room))
-	}
+func (p *plan) writeParts(o *output, at address) {
 	if p.unbounded {
 		if o.depth++; o.depth > maxDepth {
 			o.fail(fmt.Errorf("%w: does it hold itself?", errTooDeep))
 		}
 	}
 	switch {
-	case o.err != nil:
+	case o.ended():
 	case p.form == structForm:
 		p.writeFields(o, at)
 	case p.form == sliceForm:
-		s := slice(at)
+		s := at.slice()
 		p.writeElements(o, s.first, s.length)
 	case p.form == arrayForm:
 		p.writeElements(o, at, p.t.Len())
@@ -179,42 +190,45 @@ func (p *plan) writeParts(o *output, at unsafe.Pointer) {
 	}
 }
 
-func (p *plan) writeFields(o *output, at unsafe.Pointer) {
+func (p *plan) writeFields(o *output, at address) {
 	last := -1
 	for number := range p.fields {
 		f := &p.fields[number]
-		if f.write(o, unsafe.Add(at, f.offset), number-last) {
+		if o.err != nil {
+			return
+		}
+		if f.write(o, at.plus(f.offset), number-last) {
 			last = number
 		}
 	}
 	o.b = append(o.b, 0)
 }
 
-func (p *plan) writeElements(o *output, first unsafe.Pointer, n int) {
+func (p *plan) writeElements(o *output, first address, n int) {
 	o.uint(uint64(n))
 	size := p.elem.size
 	if p.elem.isNumber() {
-		for i := range n {
-			o.uint(p.elem.load(unsafe.Add(first, uintptr(i)*size)))
+		for i := 0; i < n && !o.ended(); i++ {
+			o.uint(first.plus(uintptr(i) * size).load(p.elem.kind))
 		}
 		return
 	}
-	for i := range n {
-		p.elem.write(o, unsafe.Add(first, uintptr(i)*size), inside)
+	for i := 0; i < n && !o.ended(); i++ {
+		p.elem.write(o, first.plus(uintptr(i)*size), inside)
 	}
 }
 
-func (p *plan) writeEntries(o *output, at unsafe.Pointer) {
-	m := p.value(at)
+func (p *plan) writeEntries(o *output, at address) {
+	m := at.value(p.t)
 	o.uint(uint64(m.Len()))
 	if m.Len() == 0 {
 		return
 	}
 	key, elem := reflect.New(p.key.t), reflect.New(p.elem.t)
-	for entries := m.MapRange(); entries.Next(); {
+	for entries := m.MapRange(); entries.Next() && !o.ended(); {
 		key.Elem().SetIterKey(entries)
 		elem.Elem().SetIterValue(entries)
-		p.key.write(o, key.UnsafePointer(), inside)
-		p.elem.write(o, elem.UnsafePointer(), inside)
+		p.key.write(o, addressOf(key), inside)
+		p.elem.write(o, addressOf(elem), inside)
 	}
 }

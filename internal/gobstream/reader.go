@@ -18,9 +18,10 @@ type Reader struct {
 	input   input        // of dec
 	message complete     // of Decode
 
-	plans    map[conversion]*plan // nil: gob decodes the values
-	last     conversion           // of the latest value
-	lastPlan *plan                // its entry in plans
+	converter converter
+	plans     map[conversion]*plan // nil: gob decodes the values
+	last      conversion           // of the latest value
+	lastPlan  *plan                // its entry in plans
 }
 
 // A conversion is from a type of the peer's to one of ours.
@@ -122,7 +123,7 @@ func (r *Reader) decodePlanned(section []byte, v any) bool {
 		return false
 	}
 	p := r.planFor(conversion{c.int(), to.Type()})
-	return p != nil && p.readSection(&c, to.Addr().UnsafePointer())
+	return p != nil && p.readSection(&c, addressOf(to.Addr()))
 }
 
 // planFor returns the plan for a conversion, or nil if there is none. For types
@@ -137,7 +138,8 @@ func (r *Reader) planFor(via conversion) *plan {
 			return nil
 		}
 		if p = planOf(via.to); p != nil {
-			p = p.reading(&r.schema, via.id)
+			r.converter.schema = &r.schema
+			p = r.converter.plan(p, via.id)
 		}
 		if r.plans == nil {
 			r.plans = make(map[conversion]*plan)

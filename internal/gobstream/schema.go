@@ -22,10 +22,11 @@ const (
 
 // A typeDef is a type that has been defined on a stream.
 type typeDef struct {
-	kind  kind
-	parts []int    // ids of the fields' types, or of the element's, or of the key's and the element's
-	names []string // of the fields
-	flat  flatness
+	kind   kind
+	parts  []int    // ids of the fields' types, or of the element's, or of the key's and the element's
+	names  []string // of the fields
+	length int      // of an array
+	flat   flatness
 }
 
 // A flatness says whether values of a type are flat: they hold no interface, no

@@ -4,7 +4,6 @@ import (
 	"encoding/gob"
 	"fmt"
 	"reflect"
-	"unsafe"
 )
 
 // keepBuffer is how large a value may be for gob to keep its buffer.
@@ -41,23 +40,28 @@ type writtenType struct {
 }
 
 // address returns where the plan finds v, or nil if gob must encode it.
-func (t *writtenType) address(v any) unsafe.Pointer {
+func (t *writtenType) address(v any) address {
 	r := reflect.ValueOf(v)
 	switch {
 	case r.Kind() == reflect.Pointer:
-		return r.UnsafePointer()
+		return addressOf(r)
 	case t.plan.addressed:
-		return nil // gob refuses it
+		return address{} // gob refuses it
 	case !t.copied.IsValid():
 		t.copied = reflect.New(r.Type())
 	}
 	t.copied.Elem().Set(r)
-	return t.copied.UnsafePointer()
+	return addressOf(t.copied)
 }
 
-// forget drops the copy of a value, which may lead to much memory.
+// forget drops the copy of a value, which may lead to much memory. The memory of the copy
+// itself is kept for the next one, if it is not much.
 func (t *writtenType) forget() {
-	if t.copied.IsValid() {
+	switch {
+	case !t.copied.IsValid():
+	case t.plan.size > keepBuffer:
+		t.copied = reflect.Value{}
+	default:
 		t.copied.Elem().SetZero()
 	}
 }
@@ -77,9 +81,9 @@ func (w *Writer) LimitDefinitions(n int) { w.schema.limit = n }
 func (w *Writer) Append(dst []byte, v any, room int) ([]byte, error) {
 	t := w.typeOf(v)
 	if t.id != 0 {
-		if at := t.address(v); at != nil {
+		if at := t.address(v); !at.isNil() {
 			defer t.forget()
-			return t.plan.appendSection(dst, t.id, at, room, &t.lengthSize)
+			return t.appendSection(dst, at, room)
 		}
 	}
 	v = encodable(v)
