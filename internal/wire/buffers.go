@@ -16,14 +16,14 @@ const (
 
 var bufferPools [bufferClasses]sync.Pool // of *[]byte
 
-func classSize(class int) int { return keepBuffer<<class + headerRoom }
+func classSize(class int) int { return maxOwnBuffer<<class + headerRoom }
 
-// takeBuffer returns an empty buffer with room for n bytes at least. What is in it is
-// another message's.
+// takeBuffer returns an empty buffer with room for n bytes at least. There may be bytes
+// of another message in that room.
 func takeBuffer(n int) []byte {
 	class := 0
 	if n > classSize(0) {
-		class = bits.Len(uint(n-headerRoom-1) / keepBuffer)
+		class = bits.Len(uint(n-headerRoom-1) / maxOwnBuffer)
 	}
 	if class >= bufferClasses {
 		return make([]byte, 0, n)
@@ -34,15 +34,15 @@ func takeBuffer(n int) []byte {
 	return make([]byte, 0, classSize(class))
 }
 
-// giveBuffer gives back a buffer, which nobody may use any more. It need not come from
+// releaseBuffer gives a buffer back, which nobody may use any more. It need not come from
 // takeBuffer; one that is too small or too large to be shared is left to the garbage
 // collector.
-func giveBuffer(b []byte) {
+func releaseBuffer(b []byte) {
 	n := cap(b)
 	if n < classSize(0) || n > 2*classSize(bufferClasses-1) {
 		return
 	}
-	class := min(bits.Len(uint(n-headerRoom)/keepBuffer)-1, bufferClasses-1)
+	class := min(bits.Len(uint(n-headerRoom)/maxOwnBuffer)-1, bufferClasses-1)
 	b = b[:0]
 	bufferPools[class].Put(&b)
 }

@@ -15,16 +15,16 @@ import (
 // each has the room that was asked for, and not many times as much.
 func TestBuffers_Sizes(t *testing.T) {
 	for n := 1; n < 40<<20; n += 1 + n/7 {
-		giveBuffer(make([]byte, n))
+		releaseBuffer(make([]byte, n))
 		b := takeBuffer(n)
 		if len(b) != 0 || cap(b) < n || cap(b) > 4*n+classSize(0) {
 			t.Fatalf("a buffer of %d bytes has %d, %d in use", n, cap(b), len(b))
 		}
-		giveBuffer(b)
+		releaseBuffer(b)
 	}
 	for class := range bufferClasses {
-		if b := takeBuffer(keepBuffer<<class + 100); cap(b) >= 2*classSize(class) {
-			t.Errorf("a body of %d bytes and its header have %d", keepBuffer<<class, cap(b))
+		if b := takeBuffer(maxOwnBuffer<<class + 100); cap(b) >= 2*classSize(class) {
+			t.Errorf("a body of %d bytes and its header have %d", maxOwnBuffer<<class, cap(b))
 		}
 	}
 }
@@ -105,7 +105,7 @@ func TestWriter_Sizes(t *testing.T) {
 func wantSmallBuffers(t *testing.T, w *Writer) {
 	t.Helper()
 	for _, b := range append(w.free, w.open) {
-		if cap(b) > keepBuffer {
+		if cap(b) > maxOwnBuffer {
 			t.Errorf("a buffer of %d bytes is kept", cap(b))
 		}
 	}

@@ -40,7 +40,7 @@ type Reader struct {
 	r, w  int  // buf[r:w] has been read from src, but not been discarded
 	full  bool // the last read filled the buffer: more is waiting
 	light int  // reads in a row that a buffer a quarter as large had held
-	shown int  // bytes of messages that the peer has sent lately: it does send such
+	shown int  // bytes of the largest of the latest messages; the next one may be as large without proof
 	err   error
 
 	budget int // bytes that Read may still hand out; negative: any number
@@ -165,7 +165,7 @@ func (r *Reader) resize(size int) {
 	}
 	r.w = copy(r.buf, old[r.r:r.w])
 	r.r, r.full, r.light = 0, false, 0
-	giveBuffer(old)
+	releaseBuffer(old)
 }
 
 func (r *Reader) measure(got int) {

@@ -256,7 +256,7 @@ func TestD122_RestIsNotKept(t *testing.T) {
 	w := NewWriter(io.Discard, time.Minute, func(err error) { t.Error(err) })
 	large := make([]byte, 3<<20)
 	w.flushing.Store(true)
-	w.handOver(large, large[len(large)-keepBuffer/2:])
+	w.handOver(large, large[len(large)-maxOwnBuffer/2:])
 	w.Wait()
 	if w.free != nil {
 		t.Errorf("the last %d bytes of a buffer of %d are kept, and so is all of it", cap(w.free), len(large))

@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	maxGathered = 1 << 20  // bytes waiting for the peer, beyond which writers wait for room
-	keepBuffer  = 64 << 10 // a larger buffer is not kept for the next flush, but shared
-	keepBuffers = 2        // as many as are in use while one is being written
-	largeWrite  = 16 << 10 // bytes that don't join others in a buffer too small for all
-	maxRounds   = 16       // flushes that one caller does for others before a goroutine takes over
+	maxGathered   = 1 << 20  // bytes waiting for the peer, beyond which writers wait for room
+	maxOwnBuffer  = 64 << 10 // bytes of a buffer that a connection keeps; a larger one is shared
+	maxOwnBuffers = 2        // that a connection keeps: as many as are in use while one is being written
+	largeWrite    = 16 << 10 // bytes that don't join others in a buffer too small for all
+	maxRounds     = 16       // flushes that one caller does for others before a goroutine takes over
 )
 
 // A Writer gathers what is written to a connection and lets one system call
@@ -128,14 +128,15 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Buffer returns a buffer to append a message to, between Begin and End, and what is
-// in it must remain. There is room for n bytes, if n is right; it need not be. The
-// message counts once the buffer has been handed to Commit.
+// Buffer returns a buffer to append a message to, between Begin and End. What it holds
+// must not be changed. The message may have more bytes than n, or fewer, but no buffer
+// has to be allocated or moved for it if n is right. It counts once the buffer has been
+// handed to Commit.
 func (w *Writer) Buffer(n int) []byte {
 	if n > largeWrite && n > cap(w.open)-len(w.open) {
 		w.mu.Lock()
 		w.gather()
-		w.keep(w.open)
+		w.recycle(w.open)
 		w.mu.Unlock()
 		w.open = takeBuffer(n)
 	}
@@ -175,10 +176,10 @@ func (w *Writer) gather() {
 	last := len(w.gathered) - 1
 	switch {
 	case len(b) == 0: // of a message that was given up, perhaps
-		w.keep(b)
-	case last >= 0 && len(w.gathered[last])+len(b) <= keepBuffer:
+		w.recycle(b)
+	case last >= 0 && len(w.gathered[last])+len(b) <= maxOwnBuffer:
 		w.gathered[last] = append(w.gathered[last], b...)
-		w.keep(b)
+		w.recycle(b)
 	default:
 		w.gathered = append(w.gathered, b)
 	}
@@ -188,11 +189,11 @@ func (w *Writer) gather() {
 	}
 }
 
-// keep keeps a buffer of which all has been written, for what is written next.
-func (w *Writer) keep(b []byte) {
-	if cap(b) > keepBuffer {
-		giveBuffer(b)
-	} else if cap(b) > 0 && len(w.free) < keepBuffers {
+// recycle keeps a buffer of which all has been written, for what is written next.
+func (w *Writer) recycle(b []byte) {
+	if cap(b) > maxOwnBuffer {
+		releaseBuffer(b)
+	} else if cap(b) > 0 && len(w.free) < maxOwnBuffers {
 		w.free = append(w.free, b[:0])
 	}
 }
@@ -237,7 +238,7 @@ func (w *Writer) flushInline(yield bool) {
 			w.handOver(batch, rest)
 			return
 		}
-		w.giveBack(batch)
+		w.noteWritten(batch)
 	}
 	w.handOver(nil, nil)
 }
@@ -261,14 +262,14 @@ func (w *Writer) flushRest(batch, rest []byte) {
 	if !w.writeAll(rest) {
 		return
 	}
-	w.giveBack(batch)
+	w.noteWritten(batch)
 	for {
 		runtime.Gosched()
 		batch := w.take()
 		if batch == nil || !w.writeAll(w.pack(batch)) {
 			return
 		}
-		w.giveBack(batch)
+		w.noteWritten(batch)
 	}
 }
 
@@ -320,11 +321,11 @@ func (w *Writer) pack(batch []byte) []byte {
 	return w.packed
 }
 
-// giveBack says that a batch, all of it, has been written.
-func (w *Writer) giveBack(batch []byte) {
+// noteWritten notes that a batch, all of it, has been written.
+func (w *Writer) noteWritten(batch []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.keep(batch)
+	w.recycle(batch)
 }
 
 // Fail makes all that follows fail with err, and tells the owner. Only the
