@@ -38,12 +38,23 @@ type busyClient struct {
 	release func()
 	slow    chan error // of the call whose argument it is
 	cancel  func()     // of that call
+	answer  func()     // lets the server answer calls with such arguments
 }
 
 func newBusyClient(t *testing.T, e *env) *busyClient {
 	t.Helper()
-	RegisterFunc(e.Server, "Test.Slow", func(context.Context, Slow) (Reply, error) { return Reply{1}, nil })
-	c := &busyClient{Client: e.dial(nil), slow: make(chan error, 1)}
+	c := newUnansweredClient(t, e)
+	c.answer()
+	return c
+}
+
+// newUnansweredClient returns a busyClient whose server does not answer yet.
+func newUnansweredClient(t *testing.T, e *env) *busyClient {
+	t.Helper()
+	answered := make(chan struct{})
+	RegisterFunc(e.Server, "Test.Slow", func(context.Context, Slow) (Reply, error) { <-answered; return Reply{1}, nil })
+	c := &busyClient{Client: e.dial(nil), slow: make(chan error, 1), answer: sync.OnceFunc(func() { close(answered) })}
+	t.Cleanup(c.answer)
 	go c.Call(t.Context(), "Arith.Block", Args{}, nil) // ends with the test
 	eventually(t, "a call in flight", func() bool { return c.inFlight.Len() == 1 })
 
@@ -128,7 +139,7 @@ func (c *Client) clientCallOf(seq uint64) (found *clientCall) {
 // A caller does not leave while its arguments are being read.
 func TestSlowArgument_ItsCallerWaits(t *testing.T) {
 	each(t, func(t *testing.T, e *env) {
-		c := newBusyClient(t, e)
+		c := newUnansweredClient(t, e) // or the reply may be faster than the caller
 		w := c.clientCallOf(2)
 		c.cancel()
 		eventually(t, "the caller wants to leave", func() bool { return w.state.Load() == callerWaits })

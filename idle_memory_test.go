@@ -157,9 +157,9 @@ func (e *env) keeps(o *Option, call func(client *Client) error, most int64) {
 			e.t.Fatal(err)
 		}
 	}
-	if each := (e.atRest() - before) / conns; each > most {
-		e.t.Errorf("a connection keeps %d bytes, allowed are %d", each, most)
-	}
+	eventually(e.t, fmt.Sprintf("a connection keeps no more than %d bytes", most), func() bool { // on a busy machine a reader may not have let go of the message
+		return (e.atRest()-before)/conns <= most
+	})
 	runtime.KeepAlive(clients)
 }
 
