@@ -136,7 +136,6 @@ func (w *Writer) Buffer(n int) []byte {
 	if n > largeWrite && n > cap(w.open)-len(w.open) {
 		w.mu.Lock()
 		w.gather()
-		w.recycle(w.open)
 		w.mu.Unlock()
 		w.open = takeBuffer(n)
 	}
@@ -165,11 +164,14 @@ func (w *Writer) Total() int { return w.total }
 func (w *Writer) End() {
 	w.mu.Lock()
 	w.gather()
+	if n := len(w.free); n > 0 {
+		w.open, w.free = w.free[n-1], w.free[:n-1]
+	}
 	w.mu.Unlock()
 	w.turn.unlock()
 }
 
-// gather adds what is in the open buffer to what is gathered, and leaves another one.
+// gather adds what is in the open buffer to what is gathered, and leaves none open.
 func (w *Writer) gather() {
 	b := w.open
 	w.size += len(b)
@@ -184,9 +186,6 @@ func (w *Writer) gather() {
 		w.gathered = append(w.gathered, b)
 	}
 	w.open = nil
-	if n := len(w.free); n > 0 {
-		w.open, w.free = w.free[n-1], w.free[:n-1]
-	}
 }
 
 // recycle keeps a buffer of which all has been written, for what is written next.
