@@ -128,8 +128,7 @@ func (c *framed) ReadBody(body any) error {
 
 // Write implements Codec.
 func (c *framed) Write(h *Header, body any) error {
-	buffer := c.begin()
-	start := len(buffer)
+	buffer, start := c.begin()
 	buffer = appendFrame(buffer, h, body != nil)
 	room, err := c.room(len(buffer) - start)
 	if err != nil {

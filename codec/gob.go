@@ -104,8 +104,7 @@ func (c *GobCodec) WriteHeader(h *Header) error {
 
 // appendHeader begins a message, and returns where.
 func (c *GobCodec) appendHeader(h *Header) (buffer []byte, start int, err error) {
-	buffer = c.begin()
-	start = len(buffer)
+	buffer, start = c.begin()
 	buffer, err = c.enc.Append(buffer, gobHeader{h.ServiceMethod, h.Seq, h.Error}, 0)
 	return buffer, start, err
 }

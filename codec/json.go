@@ -88,8 +88,7 @@ func (c *jsonCodec) Write(h *Header, body any) error {
 		return err
 	}
 	jh := newJSONHeader(h, c.extended)
-	buffer := c.begin()
-	start := len(buffer)
+	buffer, start := c.begin()
 	buffer, err := appendJSON(jh.append(buffer), body)
 	if err != nil {
 		return err

@@ -67,13 +67,14 @@ func (s *stream) fits(message []byte) error {
 	return nil
 }
 
-// begin returns the buffer that a message is appended to. What is in it belongs to
-// other messages.
-func (s *stream) begin() []byte {
+// begin returns the buffer that a message is appended to, and where in it the message
+// starts: what is before belongs to others.
+func (s *stream) begin() (buffer []byte, start int) {
 	if s.bare != nil {
-		return s.scratch[:0]
+		return s.scratch[:0], 0
 	}
-	return s.conn.Buffer(s.written)
+	buffer = s.conn.Buffer(s.written)
+	return buffer, len(buffer)
 }
 
 // send writes the message that begins at an offset of the buffer.
