@@ -72,8 +72,7 @@ func TestConcurrency_Adaptive(t *testing.T) {
 				l := &Concurrency{}
 				r := newResource(10, 10*time.Millisecond)
 				offer(t, l, r, c.rate, 10*time.Second, c.deadline)
-				limits := make(chan int, 1)
-				go func() { limits <- medianLimit(l, 10*time.Second) }()
+				limits := medianLimit(l, 10*time.Second)
 				good := offer(t, l, r, c.rate, 10*time.Second, c.deadline)
 				got, share := <-limits, float64(good)/10/float64(min(c.rate, 1000))
 				t.Logf("limit %d, %.0f %% of what was possible", got, 100*share)
@@ -85,16 +84,20 @@ func TestConcurrency_Adaptive(t *testing.T) {
 	}
 }
 
-// medianLimit looks at the limit ten times a second. It is lower for a moment now and
+// medianLimit looks at the limit ten times a second for some time, beside the caller. It is lower for a moment now and
 // then, when the limiter measures how long a call takes that need not wait.
-func medianLimit(c *Concurrency, length time.Duration) int {
-	var seen []int
-	for range int(length.Seconds() * 10) {
-		time.Sleep(time.Second / 10)
-		seen = append(seen, c.Limits()[""])
-	}
-	slices.Sort(seen)
-	return seen[len(seen)/2]
+func medianLimit(c *Concurrency, length time.Duration) <-chan int {
+	median := make(chan int, 1)
+	go func() { // ends with the length
+		var seen []int
+		for range int(length.Seconds() * 10) {
+			time.Sleep(time.Second / 10)
+			seen = append(seen, c.Limits()[""])
+		}
+		slices.Sort(seen)
+		median <- seen[len(seen)/2]
+	}()
+	return median
 }
 
 // TestConcurrency_MildOverload: for five minutes there is a tenth more than can be
@@ -105,8 +108,7 @@ func TestConcurrency_MildOverload(t *testing.T) {
 		r := newResource(4, 20*time.Millisecond)
 		offer(t, l, r, 220, 10*time.Second, time.Second)
 		for minute := range 5 {
-			limits := make(chan int, 1)
-			go func() { limits <- medianLimit(l, time.Minute) }()
+			limits := medianLimit(l, time.Minute)
 			good := offer(t, l, r, 220, time.Minute, 120*time.Millisecond)
 			if got := <-limits; got > 15 || float64(good) < 0.85*200*60 {
 				t.Errorf("after %d minutes the limit is %d, and %d calls of 12,000 were good", minute+1, got, good)
@@ -159,8 +161,7 @@ func TestConcurrency_Slower(t *testing.T) {
 		offer(t, l, r, 1900, 20*time.Second, time.Second)
 		r.took.Store(int64(50 * time.Millisecond))
 		offer(t, l, r, 600, 20*time.Second, time.Second)
-		limits := make(chan int, 1)
-		go func() { limits <- medianLimit(l, 20*time.Second) }()
+		limits := medianLimit(l, 20*time.Second)
 		good := offer(t, l, r, 600, 20*time.Second, time.Second)
 		if got := <-limits; got < 16 || got > 100 || good < 7200 {
 			t.Errorf("the limit is %d; %d of 8,000 calls are good", got, good)
