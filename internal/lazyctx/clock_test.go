@@ -31,61 +31,39 @@ func (k *Clock) in(left time.Duration) *Clocked {
 // However it ends, and whenever it is looked at: what a Clocked says has to be the same,
 // and must not change; and its children end with it, for the same reason.
 func TestClocked(t *testing.T) {
-	lost := errors.New("lost")
-	ends := []struct {
-		name  string
-		end   func(c *Clocked, endParent func(error))
-		err   error
-		cause error
-	}{
-		{"cancelled", func(c *Clocked, _ func(error)) { c.Cancel() }, context.Canceled, context.Canceled},
-		{"parent ended", func(_ *Clocked, endParent func(error)) { endParent(lost) }, context.Canceled, lost},
-		{"deadline", func(*Clocked, func(error)) { time.Sleep(time.Second) }, context.DeadlineExceeded, context.DeadlineExceeded},
-	}
-	looks := []struct {
-		name string
-		look func(c *Clocked)
-	}{
+	looks := []look[*Clocked]{
 		{"nothing", func(*Clocked) {}},
 		{"Err", func(c *Clocked) { c.Err() }},
 		{"Done", func(c *Clocked) { c.Done() }},
 		{"child", func(c *Clocked) { derive(t, c) }},
 		{"hub", func(c *Clocked) { c.Clock.derived.Store(1); c.Done(); derive(t, c) }},
 	}
-	for _, e := range ends {
-		for _, before := range looks {
-			for _, after := range looks {
-				t.Run(e.name+"/"+before.name+" before/"+after.name+" after", func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) {
-						k, endParent := newClock(t)
-						c := k.in(time.Second)
-						before.look(c)
-						direct, wrapped := derive(t, c)
-						if err := c.Err(); err != nil || context.Cause(c) != nil {
-							t.Fatalf("ended already: %v", err)
-						}
-						e.end(c, endParent)
-						ended := time.Now()
-						after.look(c)
-						synctest.Wait()
-						for range 2 {
-							for _, ctx := range []context.Context{c, direct, wrapped} {
-								wantDone(t, ctx, e.err, e.cause)
-							}
-							late, _ := derive(t, c)
-							wantDone(t, late, e.err, e.cause)
-							c.Cancel() // once more
-							endParent(errors.New("closed"))
-							time.Sleep(time.Hour)
-						}
-						if took := time.Since(ended); took != 2*time.Hour {
-							t.Errorf("it took %v", took)
-						}
-					})
-				})
-			}
+	eachEnding(t, looks, func(t *testing.T, e ending, before, after look[*Clocked]) {
+		k, endParent := newClock(t)
+		c := k.in(time.Second)
+		before.do(c)
+		direct, wrapped := derive(t, c)
+		if err := c.Err(); err != nil || context.Cause(c) != nil {
+			t.Fatalf("ended already: %v", err)
 		}
-	}
+		e.end(c, endParent)
+		ended := time.Now()
+		after.do(c)
+		synctest.Wait()
+		for range 2 {
+			for _, ctx := range []context.Context{c, direct, wrapped} {
+				wantDone(t, ctx, e.err, e.cause)
+			}
+			late, _ := derive(t, c)
+			wantDone(t, late, e.err, e.cause)
+			c.Cancel() // once more
+			endParent(errors.New("closed"))
+			time.Sleep(time.Hour)
+		}
+		if took := time.Since(ended); took != 2*time.Hour {
+			t.Errorf("it took %v", took)
+		}
+	})
 }
 
 type otherKey struct{}
@@ -97,18 +75,6 @@ func derive(t *testing.T, ctx context.Context) (direct, wrapped context.Context)
 	wrapped, stop = context.WithTimeout(context.WithValue(ctx, otherKey{}, "a value"), 100*time.Hour)
 	t.Cleanup(stop)
 	return direct, wrapped
-}
-
-func wantDone(t *testing.T, ctx context.Context, err, cause error) {
-	t.Helper()
-	select {
-	case <-ctx.Done():
-	default:
-		t.Errorf("%v: Done is not closed", ctx)
-	}
-	if ctx.Err() != err || context.Cause(ctx) != cause {
-		t.Errorf("%v: Err %v, cause %v, want %v, %v", ctx, ctx.Err(), context.Cause(ctx), err, cause)
-	}
 }
 
 // A context that nobody has asked for Done costs the clock nothing, and its Err is right

@@ -30,62 +30,81 @@ func newContext(t *testing.T, left time.Duration) (c *Context, endParent func(er
 // Looked at before it ends, only after it, or both: what a context says has to
 // be the same, and must not change.
 func TestContext(t *testing.T) {
-	lost := errors.New("lost")
-	ends := []struct {
-		name  string
-		end   func(c *Context, endParent func(error))
-		err   error
-		cause error
-	}{
-		{"cancelled", func(c *Context, _ func(error)) { c.Cancel() }, context.Canceled, context.Canceled},
-		{"parent ended", func(_ *Context, endParent func(error)) { endParent(lost) }, context.Canceled, lost},
-		{"deadline", func(*Context, func(error)) { time.Sleep(time.Second) }, context.DeadlineExceeded, context.DeadlineExceeded},
-	}
-	looks := []struct {
-		name string
-		look func(c *Context)
-	}{
+	looks := []look[*Context]{
 		{"nothing", func(*Context) {}},
 		{"Err", func(c *Context) { c.Err() }},
 		{"Done", func(c *Context) { c.Done() }},
 	}
-	for _, e := range ends {
+	eachEnding(t, looks, func(t *testing.T, e ending, before, after look[*Context]) {
+		c, endParent := newContext(t, time.Second)
+		before.do(c)
+		if err := c.Err(); err != nil {
+			t.Fatalf("ended already: %v", err)
+		}
+		e.end(c, endParent)
+		after.do(c)
+		synctest.Wait()
+		if after.name == "Err" && c.Err() != e.err {
+			t.Errorf("Err %v, want %v", c.Err(), e.err)
+		}
+		wantEnded(t, c, e.err, e.cause)
+		c.Cancel() // once more
+		endParent(errors.New("closed"))
+		wantEnded(t, c, e.err, e.cause)
+	})
+}
+
+// An ending is a way in which a context of this package ends.
+type ending struct {
+	name  string
+	end   func(c interface{ Cancel() bool }, endParent func(error))
+	err   error
+	cause error
+}
+
+var errLost = errors.New("lost")
+
+// endings are for contexts that have a second left.
+var endings = []ending{
+	{"cancelled", func(c interface{ Cancel() bool }, _ func(error)) { c.Cancel() }, context.Canceled, context.Canceled},
+	{"parent ended", func(_ interface{ Cancel() bool }, endParent func(error)) { endParent(errLost) }, context.Canceled, errLost},
+	{"deadline", func(interface{ Cancel() bool }, func(error)) { time.Sleep(time.Second) }, context.DeadlineExceeded, context.DeadlineExceeded},
+}
+
+// A look is a way to look at a context.
+type look[C any] struct {
+	name string
+	do   func(C)
+}
+
+// eachEnding runs a test in a bubble for each ending, with each look before it and after.
+func eachEnding[C any](t *testing.T, looks []look[C], test func(t *testing.T, e ending, before, after look[C])) {
+	for _, e := range endings {
 		for _, before := range looks {
 			for _, after := range looks {
 				t.Run(e.name+"/"+before.name+" before/"+after.name+" after", func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) {
-						c, endParent := newContext(t, time.Second)
-						before.look(c)
-						if err := c.Err(); err != nil {
-							t.Fatalf("ended already: %v", err)
-						}
-						e.end(c, endParent)
-						after.look(c)
-						synctest.Wait()
-						if after.name == "Err" && c.Err() != e.err {
-							t.Errorf("Err %v, want %v", c.Err(), e.err)
-						}
-						wantEnded(t, c, e.err, e.cause)
-						c.Cancel() // once more
-						endParent(errors.New("closed"))
-						wantEnded(t, c, e.err, e.cause)
-					})
+					synctest.Test(t, func(t *testing.T) { test(t, e, before, after) })
 				})
 			}
 		}
 	}
 }
 
-func wantEnded(t *testing.T, c *Context, err, cause error) {
+func wantEnded(t *testing.T, ctx context.Context, err, cause error) {
 	t.Helper()
 	synctest.Wait()
+	wantDone(t, ctx, err, cause)
+}
+
+func wantDone(t *testing.T, ctx context.Context, err, cause error) {
+	t.Helper()
 	select {
-	case <-c.Done():
+	case <-ctx.Done():
 	default:
-		t.Error("Done is not closed")
+		t.Errorf("%v: Done is not closed", ctx)
 	}
-	if c.Err() != err || context.Cause(c) != cause {
-		t.Errorf("Err %v, cause %v, want %v, %v", c.Err(), context.Cause(c), err, cause)
+	if ctx.Err() != err || context.Cause(ctx) != cause {
+		t.Errorf("%v: Err %v, cause %v, want %v, %v", ctx, ctx.Err(), context.Cause(ctx), err, cause)
 	}
 }
 
