@@ -129,7 +129,7 @@ func (c *servedCall) put(h codec.Header, failure *Error) error {
 // sendInstead answers with an error because the answer could not be encoded.
 func (c *servedCall) sendInstead(h codec.Header, e *Error, succeeded bool) {
 	if succeeded {
-		c.method.failed.Add(1) // it is an error after all
+		c.method.stats.RecordFailure(nanotime(), uint8(e.Code))
 	}
 	e.put(&h)
 	h.Frame().Metadata = nil

@@ -118,8 +118,8 @@ func (r *registry) debugServices() []debugpage.Service {
 // increments them. So a call that begins or ends meanwhile is never counted as
 // failed or ended without being counted as begun.
 func (m *method) counts() (c debugpage.Counts) {
-	c.Errors = m.failed.Load()
-	ended := m.ended.Load() // before begun, or InFlight could be negative
+	var ended int64
+	ended, c.Errors = m.stats.Totals() // before begun, or InFlight could be negative
 	c.Calls = m.begun.Load()
 	c.InFlight = c.Calls - ended
 	return c

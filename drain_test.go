@@ -259,7 +259,7 @@ func TestDrain_HandleTimeout(t *testing.T) {
 		eventually(t, "the method has returned and the client left", func() bool {
 			left := false
 			c.update(func(s *connState) { left = s.noNewCalls })
-			return left && e.registry.method("Test.Wait").ended.Load() == 1
+			return left && e.registry.method("Test.Wait").endedCalls() == 1
 		})
 		for range i % 4 { // the timeout is sent back to the end of the line
 			c.link.Out.End()

@@ -212,3 +212,9 @@ func (*Arith) Panic(args Args, _ *Reply) error {
 	runtime.Goexit()
 	return nil
 }
+
+// endedCalls returns how many calls of a method have ended.
+func (m *method) endedCalls() int64 {
+	ended, _ := m.stats.Totals()
+	return ended
+}

@@ -153,6 +153,7 @@ func (c *conn) runInline() bool {
 	r := &c.reader
 	epoch := r.epoch.Load()
 	begun := nanotime()
+	now := begun
 	r.begun.Store(int64(begun))
 	var running *servedCall
 	defer func() {
@@ -165,14 +166,14 @@ func (c *conn) runInline() bool {
 		running = r.batch[r.next]
 		r.next++
 		c.enterUserCode(epoch)
-		running.do()
+		now = running.do(now)
 		if !r.epoch.CompareAndSwap(epoch+1, epoch) {
 			return false
 		}
 		r.finished = append(r.finished, running)
 	}
 	running = nil
-	r.notePace(nanotime() - begun)
+	r.notePace(now - begun)
 	finished := r.endBatch()
 	c.enterUserCode(epoch)
 	c.answer(finished...)

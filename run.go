@@ -19,7 +19,7 @@ func (c *conn) start(calls []*servedCall) {
 func (c *servedCall) run() {
 	defer func() { c.conn.link.Flush(c.conn.slots.taken.Load() > 0) }()
 	defer c.conn.answer(c)
-	c.do()
+	c.do(nanotime())
 }
 
 // startInOrder queues calls for the one goroutine that runs them.

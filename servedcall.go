@@ -149,25 +149,23 @@ func (c *servedCall) callerGone() error {
 
 var errConnGone error = &Error{Code: CodeUnavailable, Where: InServer, Ran: RanNever, Message: "the connection is closed"}
 
-// do runs the call, and sets its err. Whatever the method does is an answer: a panic
-// is, and so is runtime.Goexit, which ends our goroutine once do has noted it.
-func (c *servedCall) do() {
-	var since time.Duration
+// do runs the call, begun now, and sets its err. It returns when the call has ended.
+// Whatever the method does is an answer: a panic is, and so is runtime.Goexit, which ends
+// our goroutine once do has noted it.
+func (c *servedCall) do(now time.Duration) (ended time.Duration) {
 	if c.method != nil {
-		c.method.begin()
-		if c.method.pace.Load() < inlineAfter {
-			since = nanotime()
-		}
+		c.method.begun.Add(1)
 	}
 	err := errGoexit
 	defer func() {
-		if since > 0 && c.hasBegun() {
-			c.method.notePace(nanotime()-since <= quickLimit, slowPenalty)
-		}
 		if err == errGoexit && c.forgo() {
 			err = errInterceptorExit
 		}
-		c.finish(err)
+		ended = nanotime()
+		if m := c.method; m != nil && c.hasBegun() && m.pace.Load() < inlineAfter {
+			m.notePace(ended-now <= quickLimit, slowPenalty)
+		}
+		c.finish(err, ended, ended-now)
 	}()
 	defer func() {
 		if p := recover(); p != nil {
@@ -179,6 +177,7 @@ func (c *servedCall) do() {
 		failure = asError(failure) // may run a user's code, for the error's text
 	}
 	err = failure
+	return
 }
 
 var (
@@ -239,10 +238,11 @@ func (c *servedCall) hasBegun() bool { return c.begun || c.start.hasBegun() }
 // forgo reports whether the method has not begun and, from now on, never will.
 func (c *servedCall) forgo() bool { return !c.begun && c.start.forgo() }
 
-// finish notes how the call has ended. What is left is the answer.
-func (c *servedCall) finish(err error) {
+// finish notes how the call has ended now, and how long it took. What is left is the
+// answer.
+func (c *servedCall) finish(err error, now, took time.Duration) {
 	if c.method != nil {
-		c.method.end(err != nil || c.answered.Load()) // the handle timeout's answer is an error too
+		c.record(err, now, took)
 	}
 	c.stopTime()
 	c.err = err

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"geerpc/internal/callstats"
 	"geerpc/internal/values"
 )
 
@@ -44,23 +45,13 @@ type method struct {
 
 	_ [64]byte // keeps what all calls read apart from what all calls write
 
-	// Calls that have begun and not ended are running. A third counter would be one
-	// more atomic operation a call.
-	begun, ended, failed atomic.Int64
+	// Calls that have begun and not ended are running.
+	begun atomic.Int64
+	stats callstats.Recorder // of those that have ended
 }
 
 // String returns the name by which the method is called.
 func (m *method) String() string { return m.service + "." + m.name }
-
-// begin and end count a call.
-func (m *method) begin() { m.begun.Add(1) }
-
-func (m *method) end(failed bool) {
-	m.ended.Add(1)
-	if failed {
-		m.failed.Add(1)
-	}
-}
 
 // explain returns why arguments could not be decoded, with what the caller can do about
 // it where the method takes an interface.

@@ -125,7 +125,7 @@ func TestD120_ShutdownOnASlowLink(t *testing.T) {
 				return c.state.noNewCalls
 			})
 			close(release)
-			eventually(t, "all have run", func() bool { return late.ended.Load() == calls+cancelled })
+			eventually(t, "all have run", func() bool { return late.endedCalls() == calls+cancelled })
 			<-time.After(5 * time.Second) // the last answers are on their way
 			leave()
 			leaving.Wait()
@@ -175,7 +175,7 @@ func TestD115_ShutdownBehindCONNECT(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "it has run", func() bool {
-		return running.Load() == 0 && e.registry.method("Test.Blob").ended.Load() == 1
+		return running.Load() == 0 && e.registry.method("Test.Blob").endedCalls() == 1
 	})
 	shut := make(chan error, 1)
 	go func() { shut <- e.Shutdown(context.Background()) }()

@@ -1,0 +1,44 @@
+package geerpc
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"geerpc/internal/callstats"
+)
+
+// Recording: what the debug page tells of calls that have ended. See package callstats.
+
+// record counts a call that has ended now, with an *Error or nil.
+func (c *servedCall) record(err error, now, took time.Duration) {
+	if err == nil && c.answered.Load() {
+		err = errHandleTimeout // was the answer
+	}
+	if c.method.stats.Record(now, took, uint8(CodeOf(err))) {
+		c.keepSample(took, err)
+	}
+}
+
+var errHandleTimeout error = &Error{Code: CodeDeadlineExceeded, Message: "rpc server: request handle timeout"}
+
+// keepSample keeps a call that has ended, for people to look at.
+func (c *servedCall) keepSample(took time.Duration, err error) {
+	sample := callstats.Sample{At: time.Now(), Took: took, Code: uint8(CodeOf(err)), Peer: addressOf(c.conn.peer.Addr)}
+	if err != nil {
+		sample.Error = fmt.Sprintf("%.256s", err)
+	}
+	if c.ctx != nil {
+		sample.Trace = traceID(c.ctx.metadata["traceparent"])
+	}
+	c.method.stats.Keep(sample)
+}
+
+// traceID returns the trace's id that a W3C traceparent has, "" if it is none.
+func traceID(traceparent string) string {
+	parts := strings.Split(traceparent, "-")
+	if len(parts) < 4 || len(parts[1]) != 32 || strings.Trim(parts[1], "0123456789abcdef") != "" {
+		return ""
+	}
+	return parts[1]
+}
