@@ -104,13 +104,19 @@ type Server struct {
 	// asked to leave. Zero or negative: for ever.
 	IdleTimeout time.Duration
 
-	registry registry
-	unknown  interceptedCall // of methods that do not exist
-	conns    connset.Set[*conn]
-	rejected atomic.Int64 // connections
-	hooks    connset.Hooks
-	stalls   stallWatch
-	reports  report.Queue
+	// DisableIntrospection switches off the service "geerpc", with which the geerpc
+	// command, and others who may call this Server, ask for the names and the types of
+	// its methods. The name is reserved in any case.
+	DisableIntrospection bool
+
+	registry      registry
+	unknown       interceptedCall // of methods that do not exist
+	introspection introspection
+	conns         connset.Set[*conn]
+	rejected      atomic.Int64 // connections
+	hooks         connset.Hooks
+	stalls        stallWatch
+	reports       report.Queue
 }
 
 // NewServer returns a new Server.
@@ -223,6 +229,7 @@ func (s *Server) Serve(l net.Listener) error {
 // writes. It blocks until the client has hung up and its calls are answered,
 // and closes the connection.
 func (s *Server) ServeConn(rwc io.ReadWriteCloser) {
+	s.offerIntrospection()
 	c := newConn(s, rwc)
 	if !s.conns.Add(c, s.MaxConns) {
 		c.link.Fail(ErrServerClosed)

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"geerpc/internal/callstats"
+	"geerpc/internal/introspect"
 	"geerpc/internal/values"
 )
 
@@ -78,6 +79,7 @@ type registry struct {
 	services atomic.Pointer[map[string][]*method]
 	methods  atomic.Pointer[map[string]*method] // by "Service.Method"
 	unknown  atomic.Int64                       // calls to methods that are missing
+	builtin  map[string]*method                 // the Server's own; not changed any more when there are connections
 
 	unfit  map[string]error // methods that were skipped, and why; guarded by mu
 	values map[string]bool  // services that have a value; guarded by mu
@@ -86,9 +88,11 @@ type registry struct {
 // method returns the method of a name, or nil.
 func (r *registry) method(serviceMethod string) *method {
 	if methods := r.methods.Load(); methods != nil {
-		return (*methods)[serviceMethod]
+		if m := (*methods)[serviceMethod]; m != nil {
+			return m
+		}
 	}
-	return nil
+	return r.builtin[serviceMethod]
 }
 
 // byService returns the methods of each service. They must not be changed.
@@ -147,6 +151,9 @@ type unfitMethod struct {
 // add publishes methods of one service, all or none: those of a value, of which a
 // service has one at most, or a function.
 func (r *registry) add(service string, value bool, methods ...*method) error {
+	if service == introspect.Service {
+		return errors.New("rpc: the service name " + service + " is reserved: see Server.DisableIntrospection")
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	services, byName := map[string][]*method{}, map[string]*method{}

@@ -108,6 +108,13 @@ func RegisterFunc[A, R any](server *Server, serviceMethod string, f func(context
 	case f == nil:
 		return errors.New("rpc: register function: " + serviceMethod + " is nil")
 	}
+	m := newFuncMethod(serviceMethod, f)
+	return server.registry.add(m.service, false, m)
+}
+
+// newFuncMethod makes a method of a function. Its name has a dot.
+func newFuncMethod[A, R any](serviceMethod string, f func(context.Context, A) (R, error)) *method {
+	dot := strings.LastIndexByte(serviceMethod, '.')
 	m := &method{
 		service: serviceMethod[:dot], name: serviceMethod[dot+1:],
 		argType: reflect.TypeFor[A](), replyType: reflect.TypeFor[*R](), wantsContext: true,
@@ -118,7 +125,7 @@ func RegisterFunc[A, R any](server *Server, serviceMethod string, f func(context
 		*replyv.Interface().(*R), err = f(ctx, argument[A](argv))
 		return err
 	}
-	return server.registry.add(m.service, false, m)
+	return m
 }
 
 // argument returns what v holds, without a copy on the heap where it can.

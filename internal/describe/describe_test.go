@@ -101,7 +101,7 @@ func TestConforms(t *testing.T) {
 	for _, samples := range [][]any{
 		{0, -5}, {""}, {true}, {math.Pi}, {[]byte("x"), []byte(nil)}, {[]string{"a"}, []string(nil)}, {time.Now()},
 		{map[string]int{"a": 1}, map[string]int(nil)}, {json.Number("12")}, {Named("x")}, {Base{7}},
-		{Order{}, Order{Note: pointer("n"), Items: []Item{{"a", 1}, {}}, ByName: map[string]*Item{"x": nil, "y": {}},
+		{Order{private: 1}, Order{Note: pointer("n"), Items: []Item{{"a", 1}, {}}, ByName: map[string]*Item{"x": nil, "y": {}},
 			Blob: []byte{1}, Total: big.NewInt(5), Raw: json.RawMessage("[]"), Any: 1, ByID: map[int]bool{-1: true}}},
 		{Tree{}, Tree{Children: []*Tree{nil, {Value: 1}}}},
 		{Forest{"a": {"b": nil}}, Forest(nil)},
