@@ -13,14 +13,17 @@ import (
 // patience is how long goroutines that are about to end have for it.
 const patience = 5 * time.Second
 
-// Main runs the tests and exits; it is all that a TestMain has to do.
-func Main(m *testing.M) {
-	code := m.Run()
+// Main runs the tests and exits; it is all that most TestMains have to do.
+func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Run runs the tests, and returns the exit code.
+func Run(m *testing.M) (code int) {
+	code = m.Run()
 	if stacks := Goroutines(patience); code == 0 && stacks != "" {
 		fmt.Fprintf(os.Stderr, "goroutines left behind:\n%s\n", stacks)
 		code = 1
 	}
-	os.Exit(code)
+	return code
 }
 
 // Goroutines waits, for at most limit, until no goroutine but the caller's has
