@@ -1,80 +1,158 @@
-// Command geerpc runs the programs that servers and clients of geerpc may need.
+// Command geerpc talks to servers of geerpc: it lists and describes their methods, calls
+// them, and measures them. It also runs a registry.
 //
-//	geerpc registry    keeps the list of servers; see package registry
+//	geerpc list 127.0.0.1:7001
+//	geerpc call 127.0.0.1:7001 Arith.Add '{"A":1,"B":2}'
 //
-// Each command lists its flags with -h. The exit code is 0 on success, 1 on
-// failure and 2 for wrong usage.
+// geerpc help lists the commands and the exit codes, geerpc help COMMAND the flags of
+// one.
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
-// A command is named by the first argument.
-type command struct {
-	name, about string
-
-	// run returns when ctx ends. Results are written to out, messages to log.
-	run func(ctx context.Context, args []string, out, log io.Writer) error
+// A stdio is where a command reads its input, and writes its results and messages.
+type stdio struct {
+	in       io.Reader
+	out, log io.Writer
 }
 
-var commands = []command{
-	{"registry", "keep the list of servers that are alive, and tell it over HTTP or HTTPS", runRegistry},
+// A command is named by the first argument.
+type command struct {
+	name, args, about string
+	help              string // further lines
+	min, max          int    // number of arguments, without flags
+
+	// define defines the flags, and returns what runs the command when they are set. It
+	// returns when ctx ends.
+	define func(set *flag.FlagSet) action
+}
+
+type action func(ctx context.Context, std stdio, args []string) error
+
+// commands is set by init, because help and completion, which are among them, list them.
+var commands []*command
+
+func init() {
+	commands = []*command{
+		listCommand, describeCommand, callCommand,
+		serversCommand, registryCommand, versionCommand, completionCommand, helpCommand,
+	}
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
 }
-
-// errUsage is the error of a command that was called wrongly, and that has said
-// why in its log.
-var errUsage = errors.New("called wrongly")
 
 // run runs the command that args name, and returns the exit code.
-func run(ctx context.Context, args []string, out, log io.Writer) int {
+func run(ctx context.Context, args []string, std stdio) int {
 	if len(args) == 0 {
-		usage(log)
-		return 2
+		usage(std.log)
+		return exitUsage
 	}
-	for _, c := range commands {
-		if c.name == args[0] {
-			return exitCode(c.run(ctx, args[1:], out, log), log)
-		}
+	name, args := args[0], args[1:]
+	if name == "-h" || name == "-help" || name == "--help" {
+		name = helpCommand.name
 	}
-	switch args[0] {
-	case "help", "-h", "-help", "--help":
-		usage(out)
-		return 0
+	c := findCommand(name)
+	if c == nil {
+		fmt.Fprintf(std.log, "geerpc: there is no command %q%s\ngeerpc help lists the commands.\n", name, didYouMean(name, commandNames()))
+		return exitUsage
 	}
-	fmt.Fprintf(log, "geerpc: there is no command %q\n\n", args[0])
-	usage(log)
-	return 2
+	set := c.flagSet()
+	do := c.define(set)
+	args, err := c.parse(set, args)
+	if err == flag.ErrHelp {
+		c.usage(std.out)
+		return exitOK
+	}
+	if err == nil {
+		err = do(ctx, std, args)
+	}
+	return c.report(std.log, err, isSet(set, "json"))
 }
 
-func exitCode(err error, log io.Writer) int {
-	switch {
-	case err == nil, errors.Is(err, flag.ErrHelp):
-		return 0
-	case errors.Is(err, errUsage):
-		return 2
+func findCommand(name string) *command {
+	for _, c := range commands {
+		if c.name == name {
+			return c
+		}
 	}
-	fmt.Fprintln(log, "geerpc:", err)
-	return 1
+	return nil
+}
+
+func commandNames() (names []string) {
+	for _, c := range commands {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+var helpCommand = &command{name: "help", args: "[COMMAND]", about: "tell about the commands, or about one and its flags", max: 1, define: defineHelp}
+
+func defineHelp(*flag.FlagSet) action {
+	return func(_ context.Context, std stdio, args []string) error {
+		if len(args) == 0 {
+			usage(std.out)
+			return nil
+		}
+		c := findCommand(args[0])
+		if c == nil {
+			return usagef("there is no command %q%s", args[0], didYouMean(args[0], commandNames()))
+		}
+		c.usage(std.out)
+		return nil
+	}
 }
 
 func usage(w io.Writer) {
-	fmt.Fprint(w, "usage: geerpc <command> [flags]\n\ncommands:\n")
+	fmt.Fprint(w, "usage: geerpc COMMAND [ARGUMENTS] [FLAGS]\n\ncommands:\n")
 	for _, c := range commands {
-		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.about)
+		fmt.Fprintf(w, "  %-11s %s\n", c.name, c.about)
 	}
-	fmt.Fprint(w, "\ngeerpc <command> -h tells the flags of a command.\n")
+	fmt.Fprint(w, `
+geerpc help COMMAND tells its arguments and flags. ADDR is one of
+
+  host:port               a server
+  protocol@address        a server: tcp@, tls@, http@, https@ or unix@
+  http://host:port/path   a registry, https too; several are separated by commas
+
+exit codes:
+`)
+	for _, e := range exitCodes {
+		fmt.Fprintf(w, "  %d  %s\n", e.code, e.meaning)
+	}
+}
+
+// usage tells all about a command.
+func (c *command) usage(w io.Writer) {
+	fmt.Fprintf(w, "usage: %s\n\n%s.\n", c.synopsis(), strings.ToUpper(c.about[:1])+c.about[1:])
+	if c.help != "" {
+		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(c.help))
+	}
+	set := c.flagSet()
+	c.define(set)
+	if len(flagsOf(set)) > 0 {
+		fmt.Fprint(w, "\nflags, which may stand before or after the arguments:\n")
+		set.SetOutput(w)
+		set.PrintDefaults()
+	}
+}
+
+func (c *command) synopsis() string {
+	text := "geerpc " + c.name
+	if c.args != "" {
+		text += " " + c.args
+	}
+	return text
 }

@@ -22,12 +22,9 @@ import (
 	"time"
 
 	"geerpc"
-	"geerpc/internal/leak"
 	"geerpc/registry"
 	"geerpc/xclient"
 )
-
-func TestMain(m *testing.M) { leak.Main(m) }
 
 // A buffer is a log that is written while it is read.
 type buffer struct {
@@ -66,7 +63,7 @@ func start(t *testing.T, args ...string) (url string, log *buffer, stop func()) 
 	pr, pw := io.Pipe()
 	code := make(chan int, 1)
 	go func() { // ends with ctx; code tells
-		code <- run(ctx, append([]string{"registry", "-addr", "127.0.0.1:0"}, args...), pw, log)
+		code <- run(ctx, append([]string{"registry", "-addr", "127.0.0.1:0"}, args...), stdio{out: pw, log: log})
 		pw.Close()
 	}()
 	stop = sync.OnceFunc(func() {
@@ -205,12 +202,12 @@ func TestCalledWrongly(t *testing.T) {
 		code       int
 		want       string
 	}{
-		{"nothing", "", 2, "usage: geerpc <command>"},
+		{"nothing", "", 2, "usage: geerpc COMMAND"},
 		{"unknown command", "serve", 2, `no command "serve"`},
 		{"help", "help", 0, "registry "},
 		{"help for a command", "registry -h", 0, "-token-file"},
 		{"unknown flag", "registry -port 1", 2, "-port"},
-		{"an argument", "registry 9999", 2, "-addr"},
+		{"an argument", "registry 9999", 2, "only flags"},
 		{"a path without a slash", "registry -path servers", 2, "slash"},
 		{"bad address", "registry -addr 127.0.0.1:x", 1, "unknown port"},
 		{"no such file", "registry -addr 127.0.0.1:0 -token-file " + empty + "/x", 1, empty + "/x"},
@@ -232,7 +229,7 @@ func TestCalledWrongly(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 			var said bytes.Buffer
-			code := run(ctx, strings.Fields(c.args), &said, &said)
+			code := run(ctx, strings.Fields(c.args), stdio{strings.NewReader(""), &said, &said})
 			if code != c.code || !strings.Contains(said.String(), c.want) {
 				t.Errorf("code %d, want %d; said %q, want %q in it", code, c.code, &said, c.want)
 			}

@@ -41,12 +41,16 @@ type registryFlags struct {
 	addr, path, tokenFile string
 	certFile, keyFile     string
 	grace, timeout        time.Duration
+	json                  bool
 }
 
-func parseRegistryFlags(args []string, log io.Writer) (*registryFlags, error) {
+var registryCommand = &command{
+	name: "registry", about: "keep the list of servers that are alive, and tell it over HTTP or HTTPS",
+	define: defineRegistry,
+}
+
+func defineRegistry(set *flag.FlagSet) action {
 	f := new(registryFlags)
-	set := flag.NewFlagSet("geerpc registry", flag.ContinueOnError)
-	set.SetOutput(log)
 	set.StringVar(&f.addr, "addr", ":9999", "the `address` to listen on")
 	set.StringVar(&f.path, "path", registryapi.DefaultPath, "the `path` of the registry")
 	set.StringVar(&f.tokenFile, "token-file", "", "a `file` with the token that servers must present, or with several, one a line, of which any will do; it is read again when it changes; none: everybody may register")
@@ -54,25 +58,16 @@ func parseRegistryFlags(args []string, log io.Writer) (*registryFlags, error) {
 	set.StringVar(&f.keyFile, "key-file", "", "the `file` with the certificate's key, in PEM")
 	set.DurationVar(&f.grace, "grace", registry.DefaultGrace, "for how long servers are kept when most fall silent at once; negative: not at all")
 	set.DurationVar(&f.timeout, "timeout", registry.DefaultTimeout, "for how long a server is kept that doesn't say when it beats next; 0: no server ever expires")
-	err := set.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return nil, err
-	case err != nil:
-		return nil, errUsage // Parse has printed why
-	case set.NArg() > 0:
-		fmt.Fprintln(log, "geerpc registry: no arguments are taken")
-		set.Usage()
-		return nil, errUsage
-	case !isPath(f.path):
-		fmt.Fprintf(log, "geerpc registry: -path %q: want a plain path that begins with a slash and is not %s\n", f.path, healthPath)
-		set.Usage()
-		return nil, errUsage
-	case (f.certFile == "") != (f.keyFile == ""):
-		fmt.Fprintln(log, "geerpc registry: -cert-file and -key-file go together")
-		return nil, errUsage
+	set.BoolVar(&f.json, "json", false, "print the URL and the log as JSON")
+	return func(ctx context.Context, std stdio, _ []string) error {
+		switch {
+		case !isPath(f.path):
+			return usagef("-path %q: want a plain path that begins with a slash and is not %s", f.path, healthPath)
+		case (f.certFile == "") != (f.keyFile == ""):
+			return usagef("-cert-file and -key-file go together")
+		}
+		return runRegistry(ctx, f, std)
 	}
-	return f, nil
 }
 
 // isPath reports whether a path can be both a pattern of a ServeMux and part of
@@ -84,12 +79,11 @@ func isPath(p string) bool {
 }
 
 // runRegistry runs a registry until ctx ends. It prints the URL to out.
-func runRegistry(ctx context.Context, args []string, out, log io.Writer) error {
-	f, err := parseRegistryFlags(args, log)
-	if err != nil {
-		return err
+func runRegistry(ctx context.Context, f *registryFlags, std stdio) error {
+	format, logger := "registry: %s\n", slog.New(slog.NewTextHandler(std.log, nil))
+	if f.json {
+		format, logger = "{\"registry\":%q}\n", slog.New(slog.NewJSONHandler(std.log, nil))
 	}
-	logger := slog.New(slog.NewTextHandler(log, nil))
 	tokens, err := loadTokens(f.tokenFile)
 	if err != nil {
 		return err
@@ -103,7 +97,7 @@ func runRegistry(ctx context.Context, args []string, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "registry: %s://%s%s\n", scheme, reachable(lis.Addr()), f.path)
+	fmt.Fprintf(std.out, format, scheme+"://"+reachable(lis.Addr())+f.path)
 	logger.Info("registry: serving", "scheme", scheme, "addr", lis.Addr(), "path", f.path, "token", f.tokenFile != "", "grace", r.Grace)
 	watching, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup

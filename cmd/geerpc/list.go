@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"text/tabwriter"
+
+	"geerpc"
+	"geerpc/codec"
+	"geerpc/internal/introspect"
+)
+
+var listCommand = &command{
+	name: "list", args: "ADDR [Service]", about: "list the methods of a server",
+	help: `Each line is a method that can be called. -l adds its declaration in Go, and the
+methods that can't be called, with the reason.`,
+	min: 1, max: 2, define: defineList,
+}
+
+// A listedMethod is a method in the list as JSON.
+type listedMethod struct {
+	Method    string `json:"method"`
+	Signature string `json:"signature,omitempty"`
+	Skipped   string `json:"skipped,omitempty"` // why it can't be called
+}
+
+func defineList(set *flag.FlagSet) action {
+	t := targetFlags(set)
+	long := set.Bool("l", false, "with the declarations, and the methods that can't be called")
+	asJSON := jsonFlag(set, "a JSON array: all that -l shows")
+	return func(ctx context.Context, std stdio, args []string) error {
+		if err := t.set(args[0]); err != nil {
+			return err
+		}
+		service := ""
+		if len(args) > 1 {
+			service = args[1]
+		}
+		d, err := t.describe(ctx, service, service)
+		if err != nil {
+			return err
+		}
+		list := listMethods(d)
+		if *asJSON {
+			return json.NewEncoder(std.out).Encode(list)
+		}
+		table := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
+		for _, m := range list {
+			switch {
+			case m.Skipped == "" && *long:
+				fmt.Fprintf(table, "%s\t%s\n", m.Method, m.Signature)
+			case m.Skipped == "":
+				fmt.Fprintln(table, m.Method)
+			case *long:
+				fmt.Fprintf(table, "%s\tcan't be called: it %s\n", m.Method, m.Skipped)
+			}
+		}
+		return table.Flush()
+	}
+}
+
+func listMethods(d *introspect.Description) []listedMethod {
+	list := []listedMethod{}
+	for _, s := range d.Services {
+		for _, m := range s.Methods {
+			list = append(list, listedMethod{Method: s.Name + "." + m.Name, Signature: m.Signature})
+		}
+		for _, m := range s.Skipped {
+			list = append(list, listedMethod{Method: s.Name + "." + m.Name, Skipped: m.Reason})
+		}
+	}
+	return list
+}
+
+// describe asks the server, or one that offers the service, for a description of one
+// service or of all.
+func (t *target) describe(ctx context.Context, offers, service string) (*introspect.Description, error) {
+	ctx, cancel := t.withTimeout(ctx)
+	defer cancel()
+	client, err := t.dial(ctx, offers, codec.JsonType)
+	if geerpc.CodeOf(err) == geerpc.CodeInvalidArgument && isRefused(err) {
+		client, err = t.dial(ctx, offers, codec.GobType) // the server does not take JSON
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	d := new(introspect.Description)
+	err = client.Call(ctx, introspect.Describe, introspect.DescribeArgs{Service: service}, d)
+	if geerpc.CodeOf(err) != geerpc.CodeNotFound {
+		return d, t.explainCall(ctx, introspect.Describe, err)
+	}
+	if isRefused(err) {
+		return nil, &failure{exit: exitBadCall, err: err, hint: "the server does not describe itself: it is older than that, or has DisableIntrospection set"}
+	}
+	if all, err := t.describe(ctx, offers, ""); err == nil {
+		return nil, noSuchService(service, all)
+	}
+	return nil, &failure{exit: exitBadCall, err: err}
+}
+
+var errNoServer = errors.New("the registry lists no such server")

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"geerpc/internal/registryapi"
+	"geerpc/registry"
+)
+
+// startRegistry returns the URL of a registry.
+func startRegistry(t *testing.T) string {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.Handle(registryapi.DefaultPath, registry.New(0))
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	return srv.URL + registryapi.DefaultPath
+}
+
+func TestServers(t *testing.T) {
+	url := startRegistry(t)
+	geerpcRun(t, "servers", url).want(t, 0, "", "no servers")
+	addr := serveRegistered(t, url, map[string]string{"zone": "b"})
+	o := geerpcRun(t, "servers", url)
+	for _, want := range []string{"ADDRESS", "tcp@" + addr, "alive", "Arith", "zone=b"} {
+		o.want(t, 0, want, "")
+	}
+	geerpcRun(t, "servers", strings.TrimPrefix(url, "http://")).want(t, 0, addr, "")
+	geerpcRun(t, "servers", "http://"+nobody(t)+"/x,"+url).want(t, 0, addr, "")
+	var servers []registry.ServerItem
+	geerpcRun(t, "servers", url, "-json").decode(t, &servers)
+	if len(servers) != 1 || servers[0].Addr != "tcp@"+addr || servers[0].Metadata["zone"] != "b" {
+		t.Errorf("%+v", servers)
+	}
+}
+
+func TestServers_Failures(t *testing.T) {
+	url := startRegistry(t)
+	geerpcRun(t, "servers", "http://"+nobody(t)).want(t, exitUnavailable, "", "is the server running")
+	geerpcRun(t, "servers", strings.TrimSuffix(url, "registry")).want(t, exitUnavailable, "", registryapi.DefaultPath)
+	geerpcRun(t, "servers", "http://").want(t, exitUsage, "", "no host")
+	geerpcRun(t, "servers").want(t, exitUsage, "", "REGISTRY")
+}
+
+// TestThroughRegistry: commands that talk to servers find them in a registry.
+func TestThroughRegistry(t *testing.T) {
+	url := startRegistry(t)
+	geerpcRun(t, "call", url, "Arith.Neg", "1").want(t, exitUnavailable, "", "")
+	geerpcRun(t, "list", url).want(t, exitUnavailable, "", "geerpc servers "+url)
+	serveRegistered(t, url, nil)
+	second := serveRegistered(t, url, nil)
+	geerpcRun(t, "call", url, "Arith.Neg", "1").want(t, 0, "-1\n", "")
+	geerpcRun(t, "call", url, "Arith.Neg", "1", "-server", second).want(t, 0, "-1\n", "")
+	geerpcRun(t, "call", url, "Arith.Neg", "1", "-server", "nowhere").want(t, exitUnavailable, "", "geerpc servers "+url)
+	geerpcRun(t, "call", url, "Arith.Negg", "1").want(t, exitBadCall, "", "did you mean Arith.Neg?")
+	geerpcRun(t, "call", url, "Other.Method").want(t, exitUnavailable, "", "Other")
+	geerpcRun(t, "list", url).want(t, 0, "Arith.Add\n", "")
+	geerpcRun(t, "describe", url, "Arith.Add", "-server", second).want(t, 0, "geerpc call "+url, "")
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"flag"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"geerpc"
+	"geerpc/codec"
+	"geerpc/internal/introspect"
+	"geerpc/registry"
+	"geerpc/xclient"
+)
+
+// maxReplyBytes is the size of the largest reply that is accepted.
+const maxReplyBytes = 64 << 20
+
+// tokenVariable is the environment variable with the token. There is no flag for it,
+// because others on the machine see the arguments of a process.
+const tokenVariable = "GEERPC_TOKEN"
+
+// A target is how to reach the server that a command talks to: the flags that all these
+// commands have, and the address.
+type target struct {
+	timeout time.Duration
+	files   geerpc.TLSFiles
+	useTLS  bool
+	lax     bool // accepts any certificate
+	host    string
+	token   string // the name of the file
+	path    string
+	server  string
+
+	given string // the address as it was given
+	addr  string // the same with a protocol
+}
+
+func targetFlags(set *flag.FlagSet) *target {
+	t := new(target)
+	set.DurationVar(&t.timeout, "timeout", 10*time.Second, "the time for connecting and for each call; 0: no limit")
+	set.BoolVar(&t.useTLS, "tls", false, "use TLS; the other flags for TLS imply it, and so do tls@ and https@ in an address")
+	set.StringVar(&t.files.CAFile, "ca-file", "", "a `file` with the authorities that vouch for the server, in PEM; none: those of the system")
+	set.StringVar(&t.files.CertFile, "cert-file", "", "a `file` with a certificate for servers that ask for one, in PEM")
+	set.StringVar(&t.files.KeyFile, "key-file", "", "the `file` with the certificate's key, in PEM")
+	set.StringVar(&t.host, "server-name", "", "the `name` in the server's certificate, if it is not that in the address")
+	set.BoolVar(&t.lax, "insecure", false, "use TLS and accept any certificate: whoever is in between can read and change everything")
+	set.StringVar(&t.token, "token-file", "", "a `file` with the token that the server requires; none: the variable "+tokenVariable+", if it is set")
+	set.StringVar(&t.path, "http-path", "", "the `path` of the server behind http@ and https@; none: as usual")
+	set.StringVar(&t.server, "server", "", "if ADDR is a registry: the `part` of an address, to talk to that server alone")
+	return t
+}
+
+// isRegistry reports whether the address is that of a registry.
+func isRegistry(addr string) bool {
+	return strings.HasPrefix(addr, "http://") || strings.HasPrefix(addr, "https://")
+}
+
+// set sets the address.
+func (t *target) set(addr string) error {
+	t.given, t.addr = addr, addr
+	switch {
+	case isRegistry(addr), strings.Contains(addr, "@"):
+		return nil
+	case strings.HasPrefix(addr, "/"):
+		t.addr = "unix@" + addr
+		return nil
+	}
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		return usagef("address %q: want host:port, protocol@address, or the URL of a registry", addr)
+	}
+	t.addr = "tcp@" + addr
+	return nil
+}
+
+// tlsConfig returns the config for TLS, nil if there is none.
+func (t *target) tlsConfig() (*tls.Config, error) {
+	f := &t.files
+	if !t.useTLS && !t.lax && t.host == "" && f.CAFile == "" && f.CertFile == "" && f.KeyFile == "" {
+		return nil, nil
+	}
+	if (f.CertFile == "") != (f.KeyFile == "") {
+		return nil, usagef("-cert-file and -key-file go together")
+	}
+	config, err := f.Client()
+	if err != nil {
+		return nil, err
+	}
+	config.ServerName, config.InsecureSkipVerify = t.host, t.lax
+	return config, nil
+}
+
+// option returns how connections are made, with a codec.
+func (t *target) option(codecType codec.Type) (*geerpc.Option, error) {
+	config, err := t.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	opt := &geerpc.Option{CodecType: codecType, ConnectTimeout: t.timeout, TLSConfig: config,
+		HTTPPath: t.path, MaxMessageBytes: maxReplyBytes, Token: os.Getenv(tokenVariable)}
+	if t.token != "" {
+		tokens, err := loadTokens(t.token)
+		if err != nil {
+			return nil, err
+		}
+		opt.Token = tokens.current()[0]
+	}
+	return opt, nil
+}
+
+// withTimeout limits the time for a call.
+func (t *target) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	if t.timeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, t.timeout)
+}
+
+// httpClient returns a client for asking a registry. It keeps no connection.
+func (t *target) httpClient() (*http.Client, error) {
+	config, err := t.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true, Proxy: http.ProxyFromEnvironment}}, nil
+}
+
+// dial connects to the server, or to one that the registry lists.
+func (t *target) dial(ctx context.Context, service string, codecType codec.Type) (*geerpc.Client, error) {
+	opt, err := t.option(codecType)
+	if err != nil {
+		return nil, err
+	}
+	addr := t.addr
+	if isRegistry(addr) {
+		if addr, err = t.pick(ctx, service); err != nil {
+			return nil, err
+		}
+	}
+	client, err := geerpc.XDialContext(ctx, addr, opt)
+	if err != nil {
+		return nil, t.explain(err)
+	}
+	return client, nil
+}
+
+// pick returns the address of one of the servers that the registry lists.
+func (t *target) pick(ctx context.Context, service string) (string, error) {
+	servers, err := t.list(ctx)
+	if err != nil {
+		return "", err
+	}
+	servers = slices.DeleteFunc(servers, func(s registry.ServerItem) bool {
+		return !strings.Contains(s.Addr, t.server) ||
+			service != "" && service != introspect.Service && len(s.Services) > 0 && !slices.Contains(s.Services, service)
+	})
+	if len(servers) == 0 {
+		return "", &failure{exit: exitUnavailable, err: errNoServer, hint: "geerpc servers " + quote(t.given) + " lists the servers and what they offer"}
+	}
+	best := slices.IndexFunc(servers, func(s registry.ServerItem) bool { return !s.Silent && !s.Legacy })
+	return servers[max(best, 0)].Addr, nil
+}
+
+// newCaller returns what makes calls: a client, or for a registry one that calls all
+// servers. close closes it.
+func (t *target) newCaller(ctx context.Context, service string) (caller geerpc.Caller, close func(), err error) {
+	if !isRegistry(t.addr) || t.server != "" {
+		client, err := t.dial(ctx, service, codec.JsonType)
+		if err != nil {
+			return nil, nil, err
+		}
+		return client, func() { client.Close() }, nil
+	}
+	opt, err := t.option(codec.JsonType)
+	if err != nil {
+		return nil, nil, err
+	}
+	d := xclient.NewGeeRegistryDiscovery(t.addr, 0)
+	if d.Client, err = t.httpClient(); err != nil {
+		return nil, nil, err
+	}
+	xc := xclient.New(d, xclient.Config{Option: opt})
+	return xc, func() { xc.Close(); d.Close() }, nil
+}
