@@ -13,7 +13,7 @@ func TestCompletion_Bash(t *testing.T) {
 		t.Skip(err)
 	}
 	script := geerpcRun(t, "completion", "bash").out
-	for words, want := range map[string]string{"geerpc c": "call completion", "geerpc call -ti": "-timeout", "geerpc call x": ""} {
+	for words, want := range map[string]string{"geerpc c": "call completion", "geerpc call -ti": "-timeout", "geerpc call x": "", "geerpc bench -ra": "-rate"} {
 		list := strings.Fields(words)
 		test := script + "\nCOMP_WORDS=(" + words + ")\nCOMP_CWORD=" + string(rune('0'+len(list)-1)) + "\n_geerpc\necho ${COMPREPLY[*]}\n"
 		cmd := exec.CommandContext(t.Context(), bash, "--norc", "-c", test)

@@ -43,7 +43,7 @@ var commands []*command
 
 func init() {
 	commands = []*command{
-		listCommand, describeCommand, callCommand,
+		listCommand, describeCommand, callCommand, benchCommand,
 		serversCommand, registryCommand, versionCommand, completionCommand, helpCommand,
 	}
 }

@@ -59,4 +59,5 @@ func TestThroughRegistry(t *testing.T) {
 	geerpcRun(t, "call", url, "Other.Method").want(t, exitUnavailable, "", "Other")
 	geerpcRun(t, "list", url).want(t, 0, "Arith.Add\n", "")
 	geerpcRun(t, "describe", url, "Arith.Add", "-server", second).want(t, 0, "geerpc call "+url, "")
+	geerpcRun(t, "bench", url, "Arith.Neg", "1", "-d", "100ms").want(t, 0, "p50", "")
 }
