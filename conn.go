@@ -179,6 +179,7 @@ var errDone = errors.New("connection closed in good order")
 type slots struct {
 	most  int64         // 0: no limit
 	taken atomic.Int64  // by calls that have been started
+	used  atomic.Int64  // so far
 	freed chan struct{} // on the plain layout, capacity 1: a slot may be free, look again
 }
 
@@ -187,7 +188,10 @@ func (s *slots) full(notStarted int) bool {
 	return s.most > 0 && s.taken.Load()+int64(notStarted) >= s.most
 }
 
-func (s *slots) take(n int) { s.taken.Add(int64(n)) }
+func (s *slots) take(n int) {
+	s.taken.Add(int64(n))
+	s.used.Add(int64(n))
+}
 
 func (s *slots) free(n int) {
 	s.taken.Add(-int64(n))

@@ -116,7 +116,7 @@ func TestDebug_ServicesWithSignatures(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("services are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	text := visible(loadDebug(t, s, "/", "").Body.String())
+	text := visible(loadDebug(t, s, "/", "text/html").Body.String())
 	for _, line := range want { // in this order
 		_, rest, found := strings.Cut(text, line)
 		if !found {
@@ -143,13 +143,15 @@ func TestDebug_JSONFields(t *testing.T) {
 		if err := json.Unmarshal(rec.Body.Bytes(), &v); err != nil {
 			t.Fatal(name, err)
 		}
-		wantFields(t, v, "calls connections errors goroutines in_flight services state unknown_calls uptime_seconds")
+		wantFields(t, v, "calls connections errors goroutines hints in_flight last_day last_hour last_minute now refused running server services settings state unknown_calls uptime_seconds")
+		wantFields(t, v["server"], "build go host listeners pid program")
+		wantFields(t, v["last_hour"], "calls calls_per_second errors errors_by_code p50_seconds p90_seconds p999_seconds p99_seconds rate")
 		service := v["services"].([]any)[0]
-		wantFields(t, service, "methods name")
-		wantFields(t, service.(map[string]any)["methods"].([]any)[0], "calls errors in_flight name signature")
+		wantFields(t, service, "methods name skipped")
+		wantFields(t, service.(map[string]any)["methods"].([]any)[0], "calls errors in_flight last_day last_hour last_minute name samples signature")
 		conns := v["connections"].(map[string]any)
 		wantFields(t, conns, "handshaking limit list open rejected")
-		wantFields(t, conns["list"].([]any)[0], "age_seconds codec gone in_flight layout peer tls")
+		wantFields(t, conns["list"].([]any)[0], "age_seconds calls codec compression draining gone in_flight layout peer received_bytes sent_bytes tls")
 	}
 }
 
@@ -160,14 +162,11 @@ func wantFields(t *testing.T, v any, want string) {
 	}
 }
 
-func TestDebug_PageForBrowsersAndByDefault(t *testing.T) {
+func TestDebug_PageForBrowsers(t *testing.T) {
 	for name, c := range map[string]struct{ target, accept string }{
-		"nothing said": {"/", ""},
-		"browser":      {"/", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"},
-		"both":         {"/", "application/json, text/html"},
-		"anything":     {"/", "*/*"},
-		"query wins":   {"/?format=html", "application/json"},
-		"nonsense":     {"/?format=", ";;;,,"},
+		"browser":    {"/", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"},
+		"both":       {"/", "application/json, text/html"},
+		"query wins": {"/?format=html", "application/json"},
 	} {
 		rec := loadDebug(t, NewServer(), c.target, c.accept)
 		if got := rec.Header().Get("Content-Type"); got != "text/html; charset=utf-8" {
@@ -178,7 +177,7 @@ func TestDebug_PageForBrowsersAndByDefault(t *testing.T) {
 
 func TestDebug_EmptyExplainsItself(t *testing.T) {
 	var s Server
-	text := visible(loadDebug(t, &s, "/", "").Body.String())
+	text := visible(loadDebug(t, &s, "/", "text/html").Body.String())
 	for _, want := range []string{"server.Register(new(Arith))", "geerpc.RegisterFunc", "Nobody is connected", "server.Serve(listener)"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("empty page lacks %q", want)
@@ -188,7 +187,7 @@ func TestDebug_EmptyExplainsItself(t *testing.T) {
 		t.Errorf("empty arrays are null: %s", body)
 	}
 	s.Close()
-	if text := visible(loadDebug(t, &s, "/", "").Body.String()); !strings.Contains(text, "told to shut down") {
+	if text := visible(loadDebug(t, &s, "/", "text/html").Body.String()); !strings.Contains(text, "told to shut down") {
 		t.Error("page of a closed server does not say so")
 	}
 }
@@ -198,7 +197,7 @@ func TestDebug_Refresh(t *testing.T) {
 		"": "", "?refresh=5": "5", "?refresh=3600": "3600", "?refresh=0": "", "?refresh=-1": "", "?refresh=3601": "",
 		"?refresh=5;url=//x": "", "?refresh=5%0d%0aX:y": "", "?refresh=%2b07": "7", "?refresh=5&format=json": "",
 	} {
-		if got := loadDebug(t, NewServer(), "/"+query, "").Header().Get("Refresh"); got != want {
+		if got := loadDebug(t, NewServer(), "/"+query, "text/html").Header().Get("Refresh"); got != want {
 			t.Errorf("%s: Refresh %q, want %q", query, got, want)
 		}
 	}
@@ -242,7 +241,7 @@ func TestA22_DebugOnAMuxOfOnesOwn(t *testing.T) {
 	mux.Handle("/deep/er/", two.DebugHandler())
 	hs := httptest.NewServer(mux)
 	defer hs.Close()
-	for path, want := range map[string]string{"/one?format=json": `"One"`, "/deep/er/x/y": "<h3>Two</h3>"} {
+	for path, want := range map[string]string{"/one?format=json": `"One"`, "/deep/er/x/y": "Two.Add"} {
 		resp, err := hs.Client().Get(hs.URL + path)
 		if err != nil {
 			t.Fatal(err)
@@ -263,23 +262,38 @@ func TestA22_DebugOnAMuxOfOnesOwn(t *testing.T) {
 	}
 }
 
+// between returns what is between two texts on a page, and the page without it.
+func between(t *testing.T, page, begin, end string) (inside, rest string) {
+	t.Helper()
+	before, after, found := strings.Cut(page, begin)
+	inside, after, closed := strings.Cut(after, end)
+	if !found || !closed || len(inside) < 1000 {
+		t.Errorf("between %s and %s there are %d bytes", begin, end, len(inside))
+	}
+	return inside, before + after
+}
+
 func TestE51_DebugPolicyMatchesThePage(t *testing.T) {
 	s := NewServer()
 	if err := s.RegisterName("Arith", new(Arith)); err != nil {
 		t.Fatal(err)
 	}
-	rec := loadDebug(t, s, "/", "")
-	page := rec.Body.String()
-	_, rest, _ := strings.Cut(page, "<style>")
-	style, _, found := strings.Cut(rest, "</style>")
-	sum := sha256.Sum256([]byte(style))
-	want := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-	if got := rec.Header().Get("Content-Security-Policy"); !found || len(style) < 1000 || got != want {
-		t.Errorf("policy is\n%s, want\n%s", got, want)
-	}
-	// What the policy would stop must not be there.
-	if bad := regexp.MustCompile(`(?i)<script|<link|<img|<form|\sstyle=|\son\w+=|url\(|@import|<style[\s\S]*<style`).FindString(page); bad != "" {
-		t.Errorf("page has %q", bad)
+	for _, target := range []string{"/", "/?method=Arith.Add"} {
+		rec := loadDebug(t, s, target, "text/html")
+		style, page := between(t, rec.Body.String(), "<style>", "</style>")
+		script, page := between(t, page, "<script>", "</script>")
+		hash := func(text string) string {
+			sum := sha256.Sum256([]byte(text))
+			return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+		}
+		want := "default-src 'none'; style-src " + hash(style) + "; script-src " + hash(script) + "; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+		if got := rec.Header().Get("Content-Security-Policy"); got != want {
+			t.Errorf("policy is\n%s, want\n%s", got, want)
+		}
+		// What the policy would stop must not be there.
+		if bad := regexp.MustCompile(`(?i)<script|<link|<img|<form|\sstyle=|\son\w+=|url\(|@import|<style`).FindString(page); bad != "" {
+			t.Errorf("page has %q", bad)
+		}
 	}
 }
 
@@ -300,7 +314,7 @@ func TestE50_E51_NamesAreText(t *testing.T) {
 			if debugOf(t, e.Server).Calls != 1 {
 				t.Error("call not counted")
 			}
-			page := loadDebug(t, e.Server, "/", "").Body.String()
+			_, page := between(t, loadDebug(t, e.Server, "/", "text/html").Body.String(), "<script>", "</script>")
 			if strings.ContainsAny(name, "<>\"'") && strings.Contains(page, name) {
 				t.Error("name is on the page as it is")
 			}
@@ -320,24 +334,35 @@ func TestE50_E51_NamesAreText(t *testing.T) {
 	}
 }
 
-// What peers make up is counted and not shown: neither methods that do not
-// exist nor codecs.
-func TestE51_WhatPeersMakeUpIsNotShown(t *testing.T) {
+// TestE51_WhatPeersMakeUp: names of methods that do not exist are no rows of the page, and
+// are told as text, cut short, and a few of them only.
+func TestE51_WhatPeersMakeUp(t *testing.T) {
 	each(t, func(t *testing.T, e *env) {
 		client := e.dial(nil)
-		for _, name := range []string{"Madeup.Method", "Arith.Madeup", "madeup", "<script>madeup"} {
+		names := []string{"Madeup.Method", "Arith.Madeup", "madeup", "<script>madeup." + strings.Repeat("x", 2000)}
+		for _, name := range names {
 			err := client.Call(context.Background(), name, Args{}, new(Reply))
-			wantError(t, err, CodeNotFound, InServer, RanNever)
+			if CodeOf(err) == CodeOK {
+				t.Errorf("%.50s was called", name)
+			}
 		}
-		if info := debugOf(t, e.Server); info.UnknownCalls != 4 || info.Calls != 0 || info.Errors != 0 {
-			t.Errorf("unknown calls %d, calls %d, errors %d; want 4, 0, 0", info.UnknownCalls, info.Calls, info.Errors)
+		info := debugOf(t, e.Server)
+		if info.UnknownCalls != 4 || info.Calls != 0 || info.Errors != 0 || len(info.Services) != 1 {
+			t.Errorf("unknown calls %d, calls %d, errors %d, services %d; want 4, 0, 0, 1", info.UnknownCalls, info.Calls, info.Errors, len(info.Services))
 		}
 		if _, err := e.tryDial(&Option{CodecType: "madeup", ConnectTimeout: -1}); err == nil {
 			t.Error("a codec was made up and worked")
 		}
+		if len(info.Refused) == 0 || !strings.Contains(info.Refused[0].Error, "Madeup") {
+			t.Errorf("refused lately: %+v", info.Refused)
+		}
+		for range 50 {
+			client.Call(context.Background(), names[3], Args{}, new(Reply))
+		}
 		for _, target := range []string{"/", "/?format=json"} {
-			if strings.Contains(strings.ToLower(loadDebug(t, e.Server, target, "").Body.String()), "madeup") {
-				t.Errorf("%s shows what a peer made up", target)
+			page := loadDebug(t, e.Server, target, "text/html").Body.String()
+			if strings.Contains(page, "<script>madeup") || strings.Contains(page, strings.Repeat("x", 300)) || strings.Count(page, "adeup") > 2*debugpage.MaxRefused {
+				t.Errorf("%s shows what a peer made up as it is", target)
 			}
 		}
 	})

@@ -52,9 +52,9 @@ func TestDebug_CountsCalls(t *testing.T) {
 		if n := info.Connections.List[0].InFlight; n != 1 {
 			t.Errorf("connection has %d in flight, want 1", n)
 		}
-		text := visible(loadDebug(t, e.Server, "/", "").Body.String())
-		if !strings.Contains(text, "6 (54.5 %)") {
-			t.Error("page does not show six errors of eleven calls")
+		text := visible(loadDebug(t, e.Server, "/", "text/html").Body.String())
+		if !strings.Contains(text, "6 60.0 %") {
+			t.Error("page does not show six errors of the ten calls that have ended")
 		}
 
 		cancel()
@@ -152,7 +152,7 @@ func TestDebug_Connections(t *testing.T) {
 			if c.AgeSeconds <= 0 || c.AgeSeconds > info.UptimeSeconds+1 {
 				t.Errorf("connection %d is %v s old, its server %v s", i, c.AgeSeconds, info.UptimeSeconds)
 			}
-			if text := visible(loadDebug(t, e.Server, "/", "").Body.String()); !strings.Contains(text, c.Peer) || !strings.Contains(text, "of 7") {
+			if text := visible(loadDebug(t, e.Server, "/", "text/html").Body.String()); !strings.Contains(text, c.Peer) || !strings.Contains(text, "of 7") {
 				t.Errorf("page lacks %s or the limit", c.Peer)
 			}
 		}
@@ -174,7 +174,7 @@ func TestDebug_HandshakesAndRejections(t *testing.T) {
 	}
 	silent := raw()
 	eventually(t, "a silent connection", func() bool { return debugOf(t, e.Server).Connections.Handshaking == 1 })
-	if text := visible(loadDebug(t, e.Server, "/", "").Body.String()); !strings.Contains(text, "(1 in handshake)") {
+	if text := visible(loadDebug(t, e.Server, "/", "text/html").Body.String()); !strings.Contains(text, "1 in handshake") {
 		t.Error("page does not tell of the handshake")
 	}
 	c := debugOf(t, e.Server).Connections.List[0]
@@ -211,7 +211,7 @@ func TestDebug_ConnectionGoneMethodsNot(t *testing.T) {
 		list := debugOf(t, e.Server).Connections.List
 		return len(list) == 1 && list[0].Gone && list[0].InFlight == 1
 	})
-	if text := visible(loadDebug(t, e.Server, "/", "").Body.String()); !strings.Contains(text, "gone") {
+	if text := visible(loadDebug(t, e.Server, "/", "text/html").Body.String()); !strings.Contains(text, "gone") {
 		t.Error("page does not say so")
 	}
 	close(stubborn.letGo)
@@ -239,7 +239,7 @@ func TestDebug_ListIsBounded(t *testing.T) {
 	if len(c.List) != debugpage.MaxConns || c.Handshaking != many {
 		t.Errorf("%d listed, %d in their handshake", len(c.List), c.Handshaking)
 	}
-	if text := visible(loadDebug(t, e.Server, "/", "").Body.String()); !strings.Contains(text, "31 more are not listed") {
+	if text := visible(loadDebug(t, e.Server, "/", "text/html").Body.String()); !strings.Contains(text, "31 more are not listed") {
 		t.Error("page does not say how many are left out")
 	}
 	client.Close()
@@ -248,7 +248,7 @@ func TestDebug_ListIsBounded(t *testing.T) {
 
 func TestDebug_State(t *testing.T) {
 	e := newEnv(t, "tcp", codec.GobType)
-	if info := debugOf(t, e.Server); info.State != "open" || info.UptimeSeconds != 0 {
+	if info := debugOf(t, e.Server); info.State != "idle" || info.UptimeSeconds != 0 {
 		t.Errorf("before: %q, %v s", info.State, info.UptimeSeconds)
 	}
 	stubborn := newStubborn()

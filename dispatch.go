@@ -148,6 +148,7 @@ func (c *conn) readCall(h *codec.Header) (k *servedCall, admitted bool) {
 	if k.method = c.reader.findMethod(&c.server.registry, h.ServiceMethod); k.method == nil {
 		c.link.ReadBody(nil)
 		k.rejection = c.server.registry.missing(h.ServiceMethod)
+		c.recordRefused(&c.server.registry.unknown, k.rejection)
 		k.setTime(0, remaining, md)
 		return k, true
 	}

@@ -77,7 +77,7 @@ func TestD130_ListenersAreClosedOnce(t *testing.T) {
 					go func() { served <- s.Serve(lis) }()
 				}
 				eventually(t, "all are served", func() bool {
-					return s.conns.Status().Listeners == len(closed)
+					return len(s.conns.Status().Listeners) == len(closed)
 				})
 				end(&s)
 				for i := range closed {

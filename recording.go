@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"geerpc/internal/callstats"
+	"geerpc/internal/usercode"
 )
 
 // Recording: what the debug page tells of calls that have ended. See package callstats.
@@ -32,6 +33,15 @@ func (c *servedCall) keepSample(took time.Duration, err error) {
 		sample.Trace = traceID(c.ctx.metadata["traceparent"])
 	}
 	c.method.stats.Keep(sample)
+}
+
+// recordRefused counts something that was refused, and keeps it for people to look at.
+func (c *conn) recordRefused(in *callstats.Recorder, why error) {
+	code := uint8(CodeOf(why))
+	if in.RecordRefused(nanotime(), code) {
+		in.Keep(callstats.Sample{At: time.Now(), Code: code, Peer: addressOf(c.peer.Addr),
+			Error: fmt.Sprintf("%.256s", usercode.ErrorText(why))})
+	}
 }
 
 // traceID returns the trace's id that a W3C traceparent has, "" if it is none.

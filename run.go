@@ -71,5 +71,5 @@ func (s *connState) track(k *servedCall) {
 	if s.calls == nil {
 		s.calls = make(map[uint64]*servedCall)
 	}
-	s.calls[k.seq] = k
+	s.calls[k.seq], k.since = k, nanotime()
 }

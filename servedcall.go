@@ -39,8 +39,9 @@ type servedCall struct {
 	timer    *time.Timer // of the handle timeout
 	answered atomic.Bool // with a timer: by that, or by the goroutine that ran the call
 
-	counted   bool // it was counted in connState.unanswered when it was read; only the reader looks
-	slotFreed bool // its slot and its seq may be used again; guarded by the conn's mu
+	since     time.Duration // when it was tracked, by nanotime; guarded by the conn's mu
+	counted   bool          // it was counted in connState.unanswered when it was read; only the reader looks
+	slotFreed bool          // its slot and its seq may be used again; guarded by the conn's mu
 
 	err         error // how the method ended, once it has
 	timerAnswer bool  // the handle timeout has answered; nothing else must

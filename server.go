@@ -10,10 +10,10 @@ import (
 	"net"
 	"reflect"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/callstats"
 	"geerpc/internal/connset"
 	"geerpc/internal/report"
 )
@@ -113,7 +113,7 @@ type Server struct {
 	unknown       interceptedCall // of methods that do not exist
 	introspection introspection
 	conns         connset.Set[*conn]
-	rejected      atomic.Int64 // connections
+	rejected      callstats.Recorder // connections
 	hooks         connset.Hooks
 	stalls        stallWatch
 	reports       report.Queue
@@ -248,7 +248,7 @@ func (s *Server) noteRefused(c *conn, err error) {
 	if hungUp || s.conns.IsStopped() {
 		return
 	}
-	s.rejected.Add(1)
+	c.recordRefused(&s.rejected, err)
 	if heard {
 		s.report(slog.LevelWarn, "rpc server: connection rejected", "peer", c.peer.Addr, "err", err)
 	}

@@ -78,7 +78,7 @@ type registry struct {
 	mu       sync.Mutex // held by writers
 	services atomic.Pointer[map[string][]*method]
 	methods  atomic.Pointer[map[string]*method] // by "Service.Method"
-	unknown  atomic.Int64                       // calls to methods that are missing
+	unknown  callstats.Recorder                 // calls of methods that are missing
 	builtin  map[string]*method                 // the Server's own; not changed any more when there are connections
 
 	unfit  map[string]error // methods that were skipped, and why; guarded by mu
@@ -103,9 +103,8 @@ func (r *registry) byService() map[string][]*method {
 	return nil
 }
 
-// missing counts a call of a method that is not there, and returns the error for it.
+// missing returns the error for a call of a method that is not there.
 func (r *registry) missing(serviceMethod string) *Error {
-	r.unknown.Add(1)
 	e := &Error{Code: CodeNotFound, Where: InServer, Ran: RanNever}
 	dot := strings.LastIndexByte(serviceMethod, '.')
 	if dot < 0 {

@@ -63,8 +63,8 @@ func TestWindow_Content(t *testing.T) {
 	if last := w.Slots[slots-1-6:]; !slices.Equal(last[:3], []SlotCounts{{20, 0}, {20, 0}, {20, 0}}) || last[5] != (SlotCounts{3, 4}) || last[6] != (SlotCounts{}) {
 		t.Errorf("slots: %v", w.Slots)
 	}
-	if w.Covered != 59*time.Second || w.PerSecond() != 103.0/59 {
-		t.Errorf("%v covered, %v calls a second", w.Covered, w.PerSecond())
+	if w.Covered != 59*time.Second || w.PerSecond(time.Hour) != 103.0/59 || w.PerSecond(10*time.Second) != 10.3 || w.PerSecond(0) != 103 {
+		t.Errorf("%v covered, %v calls a second", w.Covered, w.PerSecond(time.Hour))
 	}
 	if ended, failed := r.Totals(); ended != 103 || failed != 4 {
 		t.Errorf("totals %d and %d", ended, failed)

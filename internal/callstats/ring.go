@@ -159,5 +159,8 @@ func (w *Window) Merge(other *Window) {
 	}
 }
 
-// PerSecond returns how many calls have ended in a second.
-func (w *Window) PerSecond() float64 { return float64(w.Calls) / max(w.Covered.Seconds(), 1) }
+// PerSecond returns how many calls have ended in a second, of a server that has been up
+// for some time.
+func (w *Window) PerSecond(up time.Duration) float64 {
+	return float64(w.Calls) / max(min(w.Covered, up).Seconds(), 1)
+}

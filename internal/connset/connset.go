@@ -213,10 +213,10 @@ func (s *Set[C]) Abandon(err error) {
 
 // A Status is how a set is at a moment.
 type Status[C Conn] struct {
-	State     string    // "open", "draining" or "closed"
+	State     string    // "idle" if there has been neither a connection nor a listener, "open", "draining" or "closed"
 	Since     time.Time // of the first connection or listener; zero if there was none
 	Conns     []C
-	Listeners int
+	Listeners []*Listener
 }
 
 // Status returns how the set is.
@@ -225,12 +225,14 @@ func (s *Set[C]) Status() Status[C] {
 	defer s.mu.Unlock()
 	state := "open"
 	switch {
+	case s.since.IsZero() && !s.stopped:
+		state = "idle"
 	case s.closed:
 		state = "closed"
 	case s.stopped:
 		state = "draining"
 	}
-	return Status[C]{state, s.since, slices.Collect(maps.Keys(s.conns)), len(s.listeners)}
+	return Status[C]{state, s.since, slices.Collect(maps.Keys(s.conns)), slices.Collect(maps.Keys(s.listeners))}
 }
 
 // A signal is a channel that is closed once. The zero value is ready.

@@ -128,7 +128,7 @@ func TestSet_Stop(t *testing.T) {
 		t.Error("it is not closed")
 	}
 	s.RemoveListener(l)
-	if n := s.Status().Listeners; n != 0 {
+	if n := len(s.Status().Listeners); n != 0 {
 		t.Errorf("%d listeners are left", n)
 	}
 }

@@ -1,9 +1,10 @@
-// Package debugpage is the debug page of a server: a page for people, and the
-// same as JSON for programs. It knows what is shown and how, and not where the
+// Package debugpage is the debug page of a server: for people in a browser, as text in a
+// terminal, and as JSON for programs. It knows what is shown and how, and not where the
 // numbers come from.
 //
-//	request ──→ Serve ──→ JSON   (?format=json, or Accept)
-//	              ↑   └─→ HTML   (page.html, page.css)
+//	request ──→ Serve ──→ HTML    (page.html, page.css), once or as a stream of events
+//	              ↑   ├─→ text    (page.txt)
+//	              │   └─→ JSON    (the fields of Info)
 //	         info() *Info
 package debugpage
 
@@ -13,73 +14,14 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
-	"strings"
+	"net/url"
 
+	"geerpc/internal/callstats"
 	"geerpc/internal/page"
 )
 
-// MaxConns limits the connections that are listed.
-const MaxConns = 100
-
-// An Info is what the page shows.
-type Info struct {
-	State         string  `json:"state"` // open, draining or closed
-	UptimeSeconds float64 `json:"uptime_seconds"`
-	Goroutines    int     `json:"goroutines"`
-	Counts
-	UnknownCalls int64     `json:"unknown_calls"`
-	Services     []Service `json:"services"`
-	Connections  Conns     `json:"connections"`
-}
-
-// Counts are the calls of one method, or of all.
-type Counts struct {
-	Calls    int64 `json:"calls"`
-	Errors   int64 `json:"errors"`
-	InFlight int64 `json:"in_flight"`
-}
-
-// A Service is a section of the page.
-type Service struct {
-	Name    string   `json:"name"`
-	Methods []Method `json:"methods"`
-}
-
-// A Method is a row of a Service.
-type Method struct {
-	Name      string `json:"name"`
-	Signature string `json:"signature"`
-	Counts
-}
-
-// Params returns the signature without the name.
-func (m Method) Params() string { return strings.TrimPrefix(m.Signature, m.Name) }
-
-// Conns are the connections, of which at most MaxConns are listed.
-type Conns struct {
-	Open        int    `json:"open"`
-	Handshaking int    `json:"handshaking"`
-	Limit       int    `json:"limit"`
-	Rejected    int64  `json:"rejected"`
-	List        []Conn `json:"list"`
-}
-
-// Unlisted returns how many connections the list leaves out.
-func (c Conns) Unlisted() int { return c.Open - len(c.List) }
-
-// A Conn is a row of Conns.
-type Conn struct {
-	Peer       string  `json:"peer"`
-	TLS        bool    `json:"tls"`
-	Codec      string  `json:"codec"`  // "" until the handshake is done
-	Layout     string  `json:"layout"` // likewise
-	InFlight   int64   `json:"in_flight"`
-	Gone       bool    `json:"gone"`
-	AgeSeconds float64 `json:"age_seconds"`
-}
-
-// Serve answers a request with what info returns. It fails if the page's template
-// does; the answer is 500 then.
+// Serve answers a request with what info returns. It fails if a template does; the answer
+// is 500 then.
 func Serve(w http.ResponseWriter, req *http.Request, info func() *Info) error {
 	debugPage.SetHeader(w.Header())
 	if req.Method != http.MethodGet && req.Method != http.MethodHead {
@@ -88,19 +30,23 @@ func Serve(w http.ResponseWriter, req *http.Request, info func() *Info) error {
 		return nil
 	}
 	query := req.URL.Query()
-	if format := query.Get("format"); format == "json" || format == "" && prefersJSON(req.Header) {
+	switch format := page.Format(query, req.Header); format {
+	case "json":
 		w.Header().Set("Content-Type", "application/json")
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
 		enc.Encode(info()) // an error is one of the connection
 		return nil
+	case "text":
+		return writeText(w, newView(query, info()))
+	case "html":
+		return debugPage.Write(w, query, newView(query, info()))
+	case "events":
+		return debugPage.Stream(w, req, func() any { return newView(query, info()) })
+	default:
+		http.Error(w, fmt.Sprintf("400 there is no format %.20q: html, text, json and events are", format), http.StatusBadRequest)
+		return nil
 	}
-	return debugPage.Write(w, query, info())
-}
-
-// prefersJSON reports whether a request comes from a program, not from a browser.
-func prefersJSON(header http.Header) bool {
-	return page.Accepts(header, "application/json") && !page.Accepts(header, "text/html")
 }
 
 var (
@@ -109,18 +55,76 @@ var (
 	//go:embed page.css
 	css string
 
-	debugPage = page.New(html, css, template.FuncMap{"percent": formatPercent})
+	debugPage = page.New(html, css, template.FuncMap{
+		"percent": formatPercent, "latency": formatLatency, "rate": formatRate, "bytes": formatBytes, "ago": formatAgo,
+		"spark": spark, "bars": bars,
+	})
 )
 
-// formatPercent formats part/whole. It says 0 % only of nothing, and 100 % only of
-// everything.
-func formatPercent(part, whole int64) string {
-	percent := 100 * float64(part) / float64(max(whole, 1))
-	switch {
-	case part > 0 && part >= whole:
-		return "100 %"
-	case part > 0 && percent < 0.1:
-		return "< 0.1 %"
+// A view is an Info as a request wants to see it: the numbers of one span, and perhaps
+// one method.
+type view struct {
+	*Info
+	Span     callstats.Span
+	Selected string // "Service.Method", "" for all
+}
+
+func newView(query url.Values, info *Info) *view {
+	v := &view{Info: info, Selected: query.Get("method")}
+	for span := callstats.Minute; span <= callstats.Day; span++ {
+		if query.Get("window") == span.String() {
+			v.Span = span
+		}
 	}
-	return fmt.Sprintf("%.1f %%", min(percent, 99.9))
+	return v
+}
+
+// Spans returns all spans.
+func (v *view) Spans() []callstats.Span {
+	return []callstats.Span{callstats.Minute, callstats.Hour, callstats.Day}
+}
+
+// In returns the numbers of the span that is shown.
+func (v *view) In(r *Recent) *Window { return r.In(v.Span) }
+
+// Link returns the address of the same page with another span or method.
+func (v *view) Link(span callstats.Span, method string) string {
+	query := url.Values{}
+	if span != callstats.Minute {
+		query.Set("window", span.String())
+	}
+	if method != "" {
+		query.Set("method", method)
+	}
+	return "?" + query.Encode()
+}
+
+// Method returns the method that is selected, or nil.
+func (v *view) Method() *Method {
+	for _, s := range v.Services {
+		for i := range s.Methods {
+			if s.Name+"."+s.Methods[i].Name == v.Selected {
+				return &s.Methods[i]
+			}
+		}
+	}
+	return nil
+}
+
+// Oldest returns the call that has been under way for longest, or nil.
+func (v *view) Oldest() *Running {
+	if len(v.Running) == 0 {
+		return nil
+	}
+	return &v.Running[0]
+}
+
+// Slow returns the calls that have been under way for a second or longer.
+func (v *view) Slow() (list []Running) {
+	for _, r := range v.Running {
+		if r.Seconds >= 1 {
+			list = append(list, r)
+		}
+	}
+	return list
 }

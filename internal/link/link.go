@@ -109,6 +109,13 @@ func (l *Link) Extended() bool { return l.extended }
 // PeerHandles reports whether the peer handles messages of a kind.
 func (l *Link) PeerHandles(k codec.Kind) bool { return l.peer.Has(k) }
 
+// Received returns how many bytes have come from the peer, Sent how many it has taken. They
+// may be called by any goroutine once the handshake is done.
+func (l *Link) Received() int64 { return l.raw.Received() }
+
+// Sent is like Received.
+func (l *Link) Sent() int64 { return l.Out.Sent() }
+
 // closer is how a codec closes the link.
 type closer struct{ l *Link }
 

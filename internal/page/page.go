@@ -1,6 +1,6 @@
-// Package page is what the pages for browsers have in common: one style, a
-// content security policy that allows that style and nothing else, and a way to
-// tell a browser from a program.
+// Package page is what the pages for browsers have in common: one style, one script that
+// keeps the page up to date, a content security policy that allows these and nothing
+// else, and a way to tell a browser from a program.
 package page
 
 import (
@@ -25,30 +25,40 @@ const maxRefresh = 3600
 //go:embed page.css
 var commonStyle string
 
-// A Page is a template with a style. It is safe for concurrent use.
+// A Page is a template with a style and a script. It is safe for concurrent use.
 type Page struct {
 	template *template.Template
 	policy   string
+	streams  streams
 }
 
 // New returns the page of a template and of a style that is added to the
-// common one. The template has the functions style, count and span, and those in
+// common one. The template has the functions style, script, count and span, and those in
 // funcs, which may be nil. New panics if html is no template.
 func New(html, style string, funcs template.FuncMap) *Page {
-	// What a browser sees of it, whatever line ends the checkout has: the hash
-	// in the policy depends on them.
-	style = strings.ReplaceAll(commonStyle+style, "\r\n", "\n")
-	sum := sha256.Sum256([]byte(style))
+	// What a browser sees of it, whatever line ends the checkout has: the hashes
+	// in the policy depend on them.
+	style, script := unixLines(commonStyle+style), unixLines(liveScript)
 	return &Page{
 		template: template.Must(template.New("page").Funcs(template.FuncMap{
-			"style": func() template.CSS { return template.CSS(style) },
-			"count": FormatCount,
-			"span":  FormatSpan,
+			"style":  func() template.CSS { return template.CSS(style) },
+			"script": func() template.JS { return template.JS(script) },
+			"count":  FormatCount,
+			"span":   FormatSpan,
 		}).Funcs(funcs).Parse(html)),
-		// Browsers apply this one style, and load or run nothing.
-		policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-			"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+		// Browsers apply this one style, run this one script, and load nothing
+		// but what it asks this server for.
+		policy: "default-src 'none'; style-src " + hashSource(style) + "; script-src " + hashSource(script) +
+			"; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 	}
+}
+
+func unixLines(s string) string { return strings.ReplaceAll(s, "\r\n", "\n") }
+
+// hashSource is how a policy allows one style or script.
+func hashSource(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
 // SetHeader sets the headers of every answer at the page's address, whatever
@@ -75,6 +85,23 @@ func (p *Page) Write(w http.ResponseWriter, query url.Values, data any) error {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Write(body.Bytes())
 	return nil
+}
+
+// Format returns the form in which a request wants the page: what ?format= says or, without
+// it, html for browsers, events for a script of the page's, json for a program that asks
+// for JSON, and text for curl.
+func Format(query url.Values, header http.Header) string {
+	switch format := query.Get("format"); {
+	case format != "":
+		return format
+	case Accepts(header, "text/event-stream"):
+		return "events"
+	case Accepts(header, "text/html"):
+		return "html"
+	case Accepts(header, "application/json"):
+		return "json"
+	}
+	return "text"
 }
 
 // Accepts reports whether a request names a media type as one that it accepts.

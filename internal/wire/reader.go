@@ -33,7 +33,7 @@ var ErrBudget = errors.New("message exceeds the size limit")
 // fit into 64 KiB, the buffer doubles while reads fill it and shrinks again when they
 // don't; a larger message has a buffer to itself, which is given back behind it.
 //
-// A Reader is for one goroutine; only Waiting may be called from another.
+// A Reader is for one goroutine; only Waiting and Received may be called from another.
 type Reader struct {
 	src   io.Reader
 	buf   []byte
@@ -45,6 +45,7 @@ type Reader struct {
 
 	budget int // bytes that Read may still hand out; negative: any number
 
+	received   atomic.Int64 // bytes, from src
 	waitsSince atomic.Int64 // when the current read of src began, by Now(); notWaiting: there is none
 
 	tiny [16]byte // a connection that is silent so far needs no more
@@ -67,6 +68,7 @@ func (r *Reader) Unpack(wrap func(below *Reader) io.Reader) (below *Reader) {
 	below = NewReader(r.src)
 	below.buf = append(below.buf[:0], r.Buffered()...)
 	below.w = len(below.buf)
+	below.received.Store(r.received.Load())
 	below.err, r.err = r.err, nil
 	r.buf, r.r, r.w, r.full, r.light = r.tiny[:], 0, 0, false, 0
 	r.src = wrap(below)
@@ -136,6 +138,7 @@ func (r *Reader) fill(n int) error {
 func (r *Reader) read(p []byte) (n int, err error) {
 	defer usercode.Recover("the connection's Read", &err)
 	n, err = r.src.Read(p)
+	r.received.Add(int64(max(n, 0)))
 	return n, usercode.Error(err)
 }
 
@@ -186,6 +189,9 @@ func (r *Reader) Waiting() time.Duration {
 	}
 	return Now() - time.Duration(since)
 }
+
+// Received returns how many bytes have been read from the connection.
+func (r *Reader) Received() int64 { return r.received.Load() }
 
 // SetBudget limits how many bytes Read and ReadByte hand out from now on.
 // It bounds a codec that does its own framing; a negative n is no limit.

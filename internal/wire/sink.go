@@ -82,6 +82,7 @@ type sink struct {
 	alarm  *Alarm        // calls fail; made when first needed
 	until  time.Duration // the deadline that is set, by Now
 
+	taken         atomic.Int64 // bytes
 	lastTaken     atomic.Int64 // when the connection last took bytes, by Now
 	lastUnblocked atomic.Int64 // when it last took bytes after having taken none for a while, by Now
 }
@@ -183,6 +184,7 @@ func (s *sink) writeConn(p []byte) (n int, err error) {
 	if n, err = s.conn.Write(p); n < 0 || n > len(p) {
 		return 0, errCount
 	}
+	s.taken.Add(int64(n))
 	return n, usercode.Error(err)
 }
 

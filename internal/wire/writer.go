@@ -353,6 +353,9 @@ func (w *Writer) SinceUnblocked() time.Duration {
 	return Now() - time.Duration(w.sink.lastUnblocked.Load())
 }
 
+// Sent returns how many bytes the connection has taken.
+func (w *Writer) Sent() int64 { return w.sink.taken.Load() }
+
 // Wait returns when no goroutine of the Writer is left. It is called after
 // Fail, and after the connection has been closed.
 func (w *Writer) Wait() {

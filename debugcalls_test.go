@@ -1,0 +1,205 @@
+package geerpc
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"geerpc/codec"
+	"geerpc/internal/debugpage"
+)
+
+// Steps is a service whose calls take as long, and end, as they are told.
+type Steps struct{}
+
+// Go sleeps, and fails with a code.
+func (Steps) Go(ctx context.Context, args Args, _ *Reply) error {
+	time.Sleep(time.Duration(args.A) * time.Millisecond)
+	if args.B != 0 {
+		return Errorf(Code(args.B), "told to fail with %d", args.B)
+	}
+	return nil
+}
+
+// stepped returns the environment of a server of Steps that has ended calls of all kinds.
+func stepped(t *testing.T) *env {
+	e := newEnv(t, "pipe", codec.GobType)
+	if err := e.Register(Steps{}); err != nil {
+		t.Fatal(err)
+	}
+	client := e.dial(nil)
+	ctx := WithMetadata(context.Background(), Metadata{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"})
+	for _, args := range []Args{{0, 0}, {0, 0}, {20, 0}, {0, int(CodeNotFound)}, {0, int(CodeUnavailable)}, {0, 99}} {
+		client.Call(ctx, "Steps.Go", args, new(Reply))
+	}
+	return e
+}
+
+func TestDebug_WhatBecameOfCalls(t *testing.T) {
+	info := debugOf(t, stepped(t).Server)
+	m := info.method(t, "Steps", "Go")
+	for span, w := range map[string]debugpage.Window{"minute": m.Minute, "hour": m.Hour, "day": m.Day, "minute of all": info.Minute} {
+		if w.Calls != 6 || w.Errors != 3 || w.ByCode["not found"] != 1 || w.ByCode["unavailable"] != 1 || len(w.ByCode) != 3 {
+			t.Errorf("%s: %+v", span, w)
+		}
+		if w.P50 <= 0 || w.P50 > 0.015 || w.P999 < 0.018 || w.PerSecond <= 0 {
+			t.Errorf("%s: %+v", span, w)
+		}
+	}
+	byCode := make(map[string]int)
+	for _, s := range m.Samples {
+		byCode[s.Code]++
+		if s.Trace != "0af7651916cd43dd8448eb211c80319c" || s.Peer != "pipe" || time.Since(s.At) > time.Minute || s.Code != "ok" && !strings.HasPrefix(s.Error, "told to fail") {
+			t.Errorf("sample %+v", s)
+		}
+	}
+	if byCode["ok"] != 2 || byCode["not found"] != 1 || byCode["unavailable"] != 1 || len(byCode) != 4 {
+		t.Errorf("samples by code: %v", byCode)
+	}
+}
+
+// A page for somebody who wants to know what is wrong.
+func TestDebug_ShowsWhatIsWrong(t *testing.T) {
+	e := stepped(t)
+	if err := e.RegisterName("Half", new(Shapes)); err != nil {
+		t.Fatal(err)
+	}
+	e.dial(nil).Call(context.Background(), "Nobody.Home", Args{}, new(Reply))
+	for target, wants := range map[string][]string{
+		"/?format=html": {"1 failing", "unavailable 1", "not found 1", "1 the server's", "Calls of unknown methods1", "can't find service Nobody",
+			"pipe pipe", "MaxInFlight4096 (default)", "Tokennot set", "application/gob, framed"},
+		"/?format=html&window=day":             {"Errors, last day3", "unavailable 1"},
+		"/?format=html&method=Steps.Go":        {"told to fail with 5", "0af7651916cd43dd8448eb211c80319c", "6 calls since the start, 3 of them failed", "since the start"},
+		"/?format=html&method=Steps.Gone":      {"Steps", "Configuration"},
+		"/?format=text":                        {"Steps.Go", "last minute", "unavailable", "1 calls of unknown methods", "can't find service Nobody"},
+		"/?format=text&window=hour":            {"last hour"},
+		"/?format=text&method=Steps.Go":        {"not found: told to fail with 5", "0af7651916cd43dd8448eb211c80319c"},
+		"/?format=html&method=<b>&window=<b>x": {"Configuration", "last minute"},
+	} {
+		page := loadDebug(t, e.Server, target, "").Body.String()
+		text := page
+		if strings.Contains(target, "html") {
+			text = title(page) + visible(page)
+		}
+		for _, want := range wants {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s does not show %q:\n%s", target, want, text)
+			}
+		}
+	}
+}
+
+// title returns the title of a page.
+func title(page string) string {
+	_, after, _ := strings.Cut(page, "<title>")
+	title, _, _ := strings.Cut(after, "</title>")
+	return title
+}
+
+// TestDebug_SkippedMethods are shown with the reason.
+func TestDebug_SkippedMethods(t *testing.T) {
+	s := NewServer()
+	if err := s.RegisterName("Half", new(Stubborn)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.RegisterName("Odd", oddMethods{}); err != nil {
+		t.Fatal(err)
+	}
+	info := debugOf(t, s)
+	if skipped := info.Services[1].Skipped; len(info.Services[0].Skipped) != 0 || len(skipped) != 1 || skipped[0].Name != "Three" || !strings.Contains(skipped[0].Why, "args and a reply") {
+		t.Errorf("%+v", info.Services)
+	}
+	if text := visible(loadDebug(t, s, "/", "text/html").Body.String()); !strings.Contains(text, "Three can't be called: it does not take args and a reply") {
+		t.Error("the page does not say so")
+	}
+}
+
+type oddMethods struct{}
+
+func (oddMethods) Two(Args, *Reply) error           { return nil }
+func (oddMethods) Three(Args, *Reply, *Reply) error { return nil }
+
+// TestDebug_OldestCalls: those that run inline too, once they keep the reader waiting.
+func TestDebug_OldestCalls(t *testing.T) {
+	e := newEnv(t, "pipe", codec.GobType)
+	client := e.dial(nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	blocked := make(chan error, 1)
+	go func() { blocked <- client.Call(ctx, "Arith.Block", Args{}, new(Reply)) }()
+	eventually(t, "the call is shown", func() bool {
+		running := debugOf(t, e.Server).Running
+		return len(running) == 1 && running[0].Method == "Arith.Block" && running[0].Peer == "pipe" && running[0].Seconds > 0
+	})
+	cancel()
+	<-blocked
+	eventually(t, "it is shown no more", func() bool { return len(debugOf(t, e.Server).Running) == 0 })
+}
+
+func TestDebug_ForCurlAndOthers(t *testing.T) {
+	for name, c := range map[string]struct{ query, accept, want string }{
+		"nothing said":   {"", "", "text/plain; charset=utf-8"},
+		"curl":           {"", "*/*", "text/plain; charset=utf-8"},
+		"nonsense":       {"?format=", ";;;,,", "text/plain; charset=utf-8"},
+		"asked for text": {"?format=text", "text/html", "text/plain; charset=utf-8"},
+	} {
+		rec := loadDebug(t, NewServer(), "/"+c.query, c.accept)
+		if got := rec.Header().Get("Content-Type"); got != c.want {
+			t.Errorf("%s: content type %q", name, got)
+		}
+	}
+	rec := httptest.NewRecorder()
+	NewServer().DebugHandler().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/?format=xml", nil))
+	if rec.Code != http.StatusBadRequest || !strings.Contains(rec.Body.String(), "html, text, json") {
+		t.Errorf("xml: %d %s", rec.Code, rec.Body)
+	}
+}
+
+// TestDebug_TextMovesNoCursor: what peers and services are called does not get to a terminal
+// as it is.
+func TestDebug_TextMovesNoCursor(t *testing.T) {
+	e := newEnv(t, "pipe", codec.GobType)
+	if err := e.RegisterName("a\x1b[2Jb\u009bc", new(Arith)); err != nil {
+		t.Fatal(err)
+	}
+	e.dial(nil).Call(context.Background(), "\x1b[31m.Add", Args{}, new(Reply))
+	text := loadDebug(t, e.Server, "/?format=text", "").Body.String()
+	if strings.ContainsAny(text, "\x1b\u009b") || !strings.Contains(text, "a�[2Jb�c.Add") {
+		t.Errorf("the text is %q", text)
+	}
+}
+
+// TestDebug_Live reads the page as a stream of events.
+func TestDebug_Live(t *testing.T) {
+	e := stepped(t)
+	hs := httptest.NewServer(e.DebugHandler())
+	defer hs.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, hs.URL+"/?method=Steps.Go", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	resp, err := hs.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if got := resp.Header.Get("Content-Type"); got != "text/event-stream" {
+		t.Errorf("content type %q", got)
+	}
+	var event strings.Builder
+	for buf := make([]byte, 1000); !strings.Contains(event.String(), "\n\n"); {
+		n, err := resp.Body.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		event.Write(buf[:n])
+	}
+	if text := event.String(); !strings.HasPrefix(text, "retry: 1000\ndata: <!DOCTYPE html>\ndata: ") || !strings.Contains(text, "told to fail with 5") {
+		t.Errorf("the event is\n%.300s", text)
+	}
+	io.Copy(io.Discard, io.LimitReader(resp.Body, 1)) // the next one comes
+}

@@ -1,0 +1,198 @@
+package geerpc
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"geerpc/internal/callstats"
+	"geerpc/internal/connset"
+	"geerpc/internal/debugpage"
+	"geerpc/internal/introspect"
+	"geerpc/internal/usercode"
+)
+
+// debugInfo gathers what the debug page shows. The numbers are not of one instant, but
+// consistent: a call that is in flight or has failed is among the calls.
+func (s *Server) debugInfo() *debugpage.Info {
+	status := s.conns.Status()
+	info := &debugpage.Info{
+		State:        status.State,
+		Server:       identity(status.Listeners),
+		Now:          time.Now(),
+		Goroutines:   runtime.NumGoroutine(),
+		UnknownCalls: ended(&s.registry.unknown),
+		Services:     s.registry.debugServices(),
+		Running:      runningCalls(status.Conns),
+		Connections:  debugConnsOf(status.Conns),
+		Settings:     s.settings(),
+	}
+	if !status.Since.IsZero() {
+		info.UptimeSeconds = time.Since(status.Since).Seconds()
+	}
+	info.Connections.Limit = max(s.MaxConns, 0)
+	info.Connections.Rejected = ended(&s.rejected)
+	info.Refused = s.refusedLately()
+	info.Hints = s.hints(info)
+	for _, service := range info.Services {
+		for _, m := range service.Methods {
+			info.Calls += m.Calls
+			info.Errors += m.Errors
+			info.InFlight += m.InFlight
+		}
+	}
+	info.Complete(nanotime(), codeName)
+	return info
+}
+
+// ended returns how many are counted.
+func ended(r *callstats.Recorder) int64 {
+	n, _ := r.Totals()
+	return n
+}
+
+func codeName(code uint8) string { return Code(code).String() }
+
+// identity says which server it is, among those of all machines.
+func identity(listeners []*connset.Listener) debugpage.Identity {
+	id := debugpage.Identity{Program: filepath.Base(os.Args[0]), PID: os.Getpid(), Listeners: []string{}, Go: runtime.Version()}
+	id.Host, _ = os.Hostname() // without a name, there is none to show
+	for _, l := range listeners {
+		addr := l.Addr()
+		if addr != nil {
+			id.Listeners = append(id.Listeners, addr.Network()+" "+usercode.AddrText(addr))
+		}
+	}
+	slices.Sort(id.Listeners)
+	build := introspect.OwnBuild()
+	id.Build = strings.TrimSpace(build.Module + " " + build.Version)
+	return id
+}
+
+func (r *registry) debugServices() []debugpage.Service {
+	list := []debugpage.Service{}
+	for name, methods := range r.byService() {
+		service := debugpage.Service{Name: name, Skipped: []debugpage.Skipped{}}
+		for _, m := range r.skipped(name) {
+			service.Skipped = append(service.Skipped, debugpage.Skipped{Name: m.Name, Why: m.Reason})
+		}
+		for _, m := range methods {
+			service.Methods = append(service.Methods, debugpage.Method{Name: m.name, Signature: m.signature(), Counts: m.counts(), Stats: &m.stats})
+		}
+		slices.SortFunc(service.Methods, func(a, b debugpage.Method) int { return cmp.Compare(a.Name, b.Name) })
+		list = append(list, service)
+	}
+	slices.SortFunc(list, func(a, b debugpage.Service) int { return cmp.Compare(a.Name, b.Name) })
+	return list
+}
+
+// signature returns the method as it would be declared.
+func (m *method) signature() string {
+	ctx := ""
+	if m.wantsContext {
+		ctx = "ctx context.Context, "
+	}
+	return m.name + "(" + ctx + "args " + typeName(m.argType) + ", reply " + typeName(m.replyType) + ") error"
+}
+
+func typeName(t reflect.Type) string {
+	return strings.NewReplacer("interface {}", "any", "[]uint8", "[]byte").Replace(t.String())
+}
+
+// counts reads the counters in the opposite order of that in which a call
+// increments them. So a call that begins or ends meanwhile is never counted as
+// failed or ended without being counted as begun.
+func (m *method) counts() (c debugpage.Counts) {
+	var ended int64
+	ended, c.Errors = m.stats.Totals() // before begun, or InFlight could be negative
+	c.Calls = m.begun.Load()
+	c.InFlight = c.Calls - ended
+	return c
+}
+
+// refusedLately returns the latest connections and calls of unknown methods that were
+// refused.
+func (s *Server) refusedLately() []debugpage.Sample {
+	list := append(debugpage.SamplesOf(&s.rejected, codeName), debugpage.SamplesOf(&s.registry.unknown, codeName)...)
+	slices.SortStableFunc(list, func(a, b debugpage.Sample) int { return b.At.Compare(a.At) })
+	return list[:min(len(list), debugpage.MaxRefused)]
+}
+
+// settings lists the configuration in force. Of a token it says only whether there is
+// one.
+func (s *Server) settings() []debugpage.Setting {
+	list := []debugpage.Setting{
+		{Name: "Token", Value: setOrNot(s.Token != ""), Default: s.Token == ""},
+		{Name: "Admit", Value: fmt.Sprintf("%d functions", len(s.Admit)), Default: len(s.Admit) == 0},
+		{Name: "Interceptors", Value: fmt.Sprintf("%d", len(s.Interceptors)), Default: len(s.Interceptors) == 0},
+		{Name: "Ordered", Value: fmt.Sprint(s.Ordered), Default: !s.Ordered},
+		{Name: "Logger", Value: setOrNot(s.Logger != nil), Default: s.Logger == nil},
+		{Name: "Codecs", Value: namesOr(s.Codecs, "all that are registered"), Default: len(s.Codecs) == 0},
+		{Name: "Compression", Value: namesOr(s.Compression, "none"), Default: len(s.Compression) == 0},
+	}
+	for _, l := range []struct {
+		name       string
+		set, force int
+	}{
+		{"MaxConns", s.MaxConns, max(s.MaxConns, 0)},
+		{"MaxInFlight", s.MaxInFlight, s.maxInFlight()},
+		{"MaxMessageBytes", s.MaxMessageBytes, limit(s.MaxMessageBytes, DefaultMaxMessageBytes)},
+		{"MaxDefinitionBytes", s.MaxDefinitionBytes, limit(s.MaxDefinitionBytes, DefaultMaxDefinitionBytes)},
+	} {
+		list = append(list, debugpage.Setting{Name: l.name, Value: limitText(l.force, fmt.Sprint(l.force)), Default: l.set == 0})
+	}
+	for _, l := range []struct {
+		name       string
+		set, force time.Duration
+	}{
+		{"HandleTimeout", s.HandleTimeout, max(s.HandleTimeout, 0)},
+		{"FlushTimeout", s.FlushTimeout, limit(s.FlushTimeout, DefaultFlushTimeout)},
+		{"ReadTimeout", s.ReadTimeout, limit(s.ReadTimeout, DefaultReadTimeout)},
+		{"IdleTimeout", s.IdleTimeout, max(s.IdleTimeout, 0)},
+	} {
+		list = append(list, debugpage.Setting{Name: l.name, Value: limitText(l.force, l.force.String()), Default: l.set == 0})
+	}
+	return list
+}
+
+func setOrNot(set bool) string {
+	if set {
+		return "set"
+	}
+	return "not set"
+}
+
+func namesOr[S ~string](names []S, none string) string {
+	if len(names) == 0 {
+		return none
+	}
+	return strings.Trim(fmt.Sprint(names), "[]")
+}
+
+func limitText[N int | time.Duration](n N, text string) string {
+	if n <= 0 {
+		return "no limit"
+	}
+	return text
+}
+
+// hints says what looks wrong.
+func (s *Server) hints(info *debugpage.Info) []string {
+	hints := []string{}
+	open := 0
+	for _, c := range info.Connections.List {
+		if c.Layout != "" && !c.TLS && !isLocal(c.Peer) {
+			open++
+		}
+	}
+	if s.Token != "" && open > 0 {
+		hints = append(hints, fmt.Sprintf("There is a Token, and %d connections from other machines have no TLS: who listens on the network can read it.", open))
+	}
+	return hints
+}

@@ -1,0 +1,75 @@
+package page
+
+import (
+	"bytes"
+	_ "embed" // the script
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// live.js asks for the page as a stream of events, and shows each.
+//
+//go:embed live.js
+var liveScript string
+
+const (
+	eventEvery = time.Second
+	maxStream  = 15 * time.Second // so long a stream may keep an http.Server from shutting down; the browser begins another
+	maxStreams = 16               // of a page
+	eventWrite = 10 * time.Second // to send an event
+)
+
+// streams counts the streams of a page.
+type streams struct{ open atomic.Int64 }
+
+// Stream answers a request with the page as server-sent events: now, and then once a
+// second, each time with what data returns then. It ends with the request's context, or
+// after a while. If too many streams are open, the answer is 503.
+//
+// See https://html.spec.whatwg.org/multipage/server-sent-events.html.
+func (p *Page) Stream(w http.ResponseWriter, req *http.Request, data func() any) error {
+	defer p.streams.open.Add(-1)
+	if p.streams.open.Add(1) > maxStreams {
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, "503 too many browsers watch this page", http.StatusServiceUnavailable)
+		return nil
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	control := http.NewResponseController(w)
+	defer control.SetWriteDeadline(time.Time{}) // the connection may be used again
+	ticks := time.NewTicker(eventEvery)
+	defer ticks.Stop()
+	for range maxStream / eventEvery {
+		var body bytes.Buffer
+		if err := p.template.Execute(&body, data()); err != nil {
+			return err
+		}
+		control.SetWriteDeadline(time.Now().Add(eventWrite)) // an error means that there can be none
+		if _, err := w.Write(event(body.Bytes())); err != nil {
+			return nil // the browser has gone
+		}
+		control.Flush()
+		select {
+		case <-ticks.C:
+		case <-req.Context().Done():
+			return nil
+		}
+	}
+	return nil
+}
+
+// event returns a text as an event. The browser is told to come back soon if the stream
+// ends.
+func event(text []byte) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "retry: %d\n", time.Second.Milliseconds())
+	for line := range bytes.Lines(text) {
+		b.WriteString("data: ")
+		b.Write(bytes.TrimRight(line, "\r\n"))
+		b.WriteByte('\n')
+	}
+	b.WriteByte('\n')
+	return b.Bytes()
+}

@@ -1,0 +1,68 @@
+package page
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestStream_EndsAfterAWhile: it must not keep an http.Server from shutting down.
+func TestStream_EndsAfterAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, n := New("{{.}}\n", "", nil), 0
+		rec, begun := httptest.NewRecorder(), time.Now()
+		if err := p.Stream(rec, httptest.NewRequest(http.MethodGet, "/", nil), func() any { n++; return n }); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begun); took != maxStream {
+			t.Errorf("it took %v", took)
+		}
+		if body := rec.Body.String(); strings.Count(body, "\n\n") != 15 || !strings.HasPrefix(body, "retry: 1000\ndata: 1\n\nretry: 1000\ndata: 2\n\n") || !rec.Flushed {
+			t.Errorf("the events are %q", body)
+		}
+	})
+}
+
+func TestStream_Limited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New("x", "", nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		stream := func() int {
+			rec := httptest.NewRecorder()
+			p.Stream(rec, httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx), func() any { return nil })
+			return rec.Code
+		}
+		var all sync.WaitGroup
+		for range maxStreams {
+			all.Go(func() { stream() })
+		}
+		synctest.Wait()
+		if code := stream(); code != http.StatusServiceUnavailable {
+			t.Errorf("one too many: %d", code)
+		}
+		cancel()
+		all.Wait()
+		if code := stream(); code != http.StatusOK {
+			t.Errorf("when the others have gone: %d", code)
+		}
+	})
+}
+
+func TestStream_TemplateThatFails(t *testing.T) {
+	p := New("{{.Missing}}", "", nil)
+	if err := p.Stream(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil), func() any { return struct{}{} }); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestEvent(t *testing.T) {
+	if got := event([]byte("a\r\n\nb")); !bytes.Equal(got, []byte("retry: 1000\ndata: a\ndata: \ndata: b\n\n")) {
+		t.Errorf("%q", got)
+	}
+}
