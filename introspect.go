@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
+	"geerpc/internal/callstats"
 	"geerpc/internal/describe"
 	"geerpc/internal/introspect"
 )
@@ -30,30 +32,40 @@ func (s *Server) offerIntrospection() {
 		if s.DisableIntrospection {
 			return
 		}
-		describe := newFuncMethod(introspect.Describe, s.describe)
-		s.registry.builtin = map[string]*method{introspect.Describe: describe}
+		s.registry.builtin = map[string]*method{
+			introspect.Describe: newFuncMethod(introspect.Describe, s.describe),
+			introspect.Stats:    newFuncMethod(introspect.Stats, s.stats),
+		}
 	})
 }
 
 // describe is the method geerpc.Describe.
-func (s *Server) describe(_ context.Context, args introspect.DescribeArgs) (*introspect.Description, error) {
-	services := s.registry.byService()
-	names := slices.Sorted(maps.Keys(services))
-	if name := args.Service; name != "" {
-		if services[name] == nil && name != introspect.Service {
-			return nil, Errorf(CodeNotFound, "rpc server: can't find service %.256s", name)
-		}
-		names = []string{name}
+func (s *Server) describe(_ context.Context, args introspect.Args) (*introspect.Description, error) {
+	services, err := s.inQuestion(args)
+	if err != nil {
+		return nil, err
 	}
 	d := &introspect.Description{Version: introspect.Version, Build: introspect.OwnBuild(), Services: []introspect.ServiceInfo{}}
-	for _, name := range names {
-		methods := services[name]
-		if name == introspect.Service {
-			methods = slices.Collect(maps.Values(s.registry.builtin))
-		}
-		d.Services = append(d.Services, s.describeService(name, methods))
+	for _, name := range slices.Sorted(maps.Keys(services)) {
+		d.Services = append(d.Services, s.describeService(name, services[name]))
 	}
 	return d, nil
+}
+
+// inQuestion returns the services that args are about, with their methods.
+func (s *Server) inQuestion(args introspect.Args) (map[string][]*method, error) {
+	services := s.registry.byService()
+	if args.Service == "" {
+		return services, nil
+	}
+	methods := services[args.Service]
+	if args.Service == introspect.Service {
+		methods = slices.Collect(maps.Values(s.registry.builtin))
+	}
+	if methods == nil {
+		return nil, Errorf(CodeNotFound, "rpc server: can't find service %.256s", args.Service)
+	}
+	return map[string][]*method{args.Service: methods}, nil
 }
 
 func (s *Server) describeService(name string, methods []*method) introspect.ServiceInfo {
@@ -86,4 +98,35 @@ func (r *registry) skipped(service string) []introspect.Skipped {
 	}
 	slices.SortFunc(list, func(a, b introspect.Skipped) int { return cmp.Compare(a.Name, b.Name) })
 	return list
+}
+
+// stats is the method geerpc.Stats.
+func (s *Server) stats(_ context.Context, args introspect.Args) (*introspect.Statistics, error) {
+	services, err := s.inQuestion(args)
+	if err != nil {
+		return nil, err
+	}
+	status := s.conns.Status()
+	st := &introspect.Statistics{Version: introspect.Version, State: status.State, UptimeSeconds: time.Since(status.Since).Seconds(),
+		Connections: len(status.Conns), Methods: []introspect.MethodStats{}}
+	for _, methods := range services {
+		for _, m := range methods {
+			st.Methods = append(st.Methods, m.recent())
+		}
+	}
+	slices.SortFunc(st.Methods, func(a, b introspect.MethodStats) int { return cmp.Compare(a.Method, b.Method) })
+	return st, nil
+}
+
+// recent returns what has become of the calls of a method.
+func (m *method) recent() introspect.MethodStats {
+	c, w := m.counts(), m.stats.Window(nanotime(), callstats.Minute)
+	r := introspect.Recent{Seconds: w.Covered.Seconds(), Calls: w.Calls, Errors: make(map[string]int64),
+		P50: w.Latency.Quantile(0.5), P90: w.Latency.Quantile(0.9), P99: w.Latency.Quantile(0.99), P999: w.Latency.Quantile(0.999)}
+	for code, n := range w.ByCode {
+		if n > 0 {
+			r.Errors[Code(code).String()] = n
+		}
+	}
+	return introspect.MethodStats{Method: m.String(), Calls: c.Calls, Errors: c.Errors, InFlight: c.InFlight, Minute: r}
 }

@@ -22,7 +22,7 @@ func (Half) Broken(int) error { return nil }
 
 func describeServer(t *testing.T, c *Client, service string) (*introspect.Description, error) {
 	t.Helper()
-	return Method[introspect.DescribeArgs, *introspect.Description](introspect.Describe)(t.Context(), c, introspect.DescribeArgs{Service: service})
+	return Method[introspect.Args, *introspect.Description](introspect.Describe)(t.Context(), c, introspect.Args{Service: service})
 }
 
 // TestIntrospection: a server describes itself, over every transport and codec.
@@ -136,4 +136,49 @@ func TestIntrospection_Refused(t *testing.T) {
 	refuse = true
 	_, err := describeServer(t, c, "")
 	wantError(t, err, CodePermissionDenied, InServer, RanNever)
+}
+
+// TestIntrospection_Stats: what has become of calls, over every transport and codec.
+func TestIntrospection_Stats(t *testing.T) {
+	each(t, func(t *testing.T, e *env) {
+		c := e.dial(nil)
+		stats := func(service string) (*introspect.Statistics, error) {
+			return Method[introspect.Args, *introspect.Statistics](introspect.Stats)(t.Context(), c, introspect.Args{Service: service})
+		}
+		var reply Reply
+		for b := range 3 {
+			c.Call(t.Context(), "Arith.Div", Args{1, b}, &reply) // the first one fails
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		blocked := make(chan error, 1)
+		go func() { blocked <- c.Call(ctx, "Arith.Block", Args{}, nil) }() // ends with ctx
+		eventually(t, "a call in flight", func() bool {
+			s, err := stats("Arith")
+			return err == nil && find(s, "Arith.Block").InFlight == 1
+		})
+		s, err := stats("")
+		if err != nil || s.Version != introspect.Version || s.State != "open" || s.UptimeSeconds <= 0 || s.Connections != 1 {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		div := find(s, "Arith.Div")
+		if div.Calls != 3 || div.Errors != 1 || div.InFlight != 0 || div.Minute.Calls != 3 || div.Minute.Errors["unknown"] != 1 ||
+			div.Minute.P50 <= 0 || div.Minute.P999 < div.Minute.P50 || div.Minute.Seconds < 50 {
+			t.Errorf("%+v", div)
+		}
+		if add := find(s, "Arith.Add"); add.Calls != 0 || add.Minute.Calls != 0 || add.Minute.P99 != 0 {
+			t.Errorf("%+v", add)
+		}
+		if s, err = stats("geerpc"); err != nil || find(s, introspect.Stats).InFlight != 1 {
+			t.Errorf("itself: %+v, %v", s, err)
+		}
+		_, err = stats("Nope")
+		wantError(t, err, CodeNotFound, InMethod, RanYes)
+		cancel()
+		<-blocked
+	})
+}
+
+func find(s *introspect.Statistics, method string) introspect.MethodStats {
+	i := slices.IndexFunc(s.Methods, func(m introspect.MethodStats) bool { return m.Method == method })
+	return s.Methods[i]
 }

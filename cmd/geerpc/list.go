@@ -89,7 +89,7 @@ func (t *target) describe(ctx context.Context, offers, service string) (*introsp
 	}
 	defer client.Close()
 	d := new(introspect.Description)
-	err = client.Call(ctx, introspect.Describe, introspect.DescribeArgs{Service: service}, d)
+	err = client.Call(ctx, introspect.Describe, introspect.Args{Service: service}, d)
 	if geerpc.CodeOf(err) != geerpc.CodeNotFound {
 		return d, t.explainCall(ctx, introspect.Describe, err)
 	}

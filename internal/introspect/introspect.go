@@ -5,6 +5,7 @@ package introspect
 
 import (
 	"runtime/debug"
+	"time"
 
 	"geerpc/internal/describe"
 )
@@ -13,16 +14,18 @@ import (
 // takes.
 const Service = "geerpc"
 
-// Describe is the method that describes services. It takes DescribeArgs and replies with
-// a Description.
-const Describe = Service + ".Describe"
+// The methods.
+const (
+	Describe = Service + ".Describe" // describes services: Args to Description
+	Stats    = Service + ".Stats"    // tells what has become of calls: Args to Statistics
+)
 
 // Version is the version of the replies. Fields may be added to them without a new one.
 const Version = 1
 
-// DescribeArgs names the service to be described. An empty name means all services that
-// the program has registered.
-type DescribeArgs struct{ Service string }
+// Args names the service in question. An empty name means all services that the program
+// has registered.
+type Args struct{ Service string }
 
 // A Description is what a server offers.
 type Description struct {
@@ -58,6 +61,37 @@ type MethodInfo struct {
 type Skipped struct {
 	Name   string
 	Reason string // such as "does not return an error and nothing else"
+}
+
+// Statistics are what a server does, and what has become of the calls of its methods.
+type Statistics struct {
+	Version       int
+	State         string  // "open", "draining" or "closed"
+	UptimeSeconds float64 // since the server was first given a listener or a connection
+	Connections   int
+	Methods       []MethodStats // sorted by name
+}
+
+// A MethodStats is what has become of the calls of a method, since the server began and
+// in the last minute.
+type MethodStats struct {
+	Method   string // "Service.Method"
+	Calls    int64  // that have begun
+	Errors   int64  // of these: failed
+	InFlight int64  // of these: running
+	Minute   Recent
+}
+
+// A Recent is what has become of calls that have ended lately. Latencies are those of
+// the calls that ran, to 12 %.
+type Recent struct {
+	Seconds float64 // how long ago it begins
+	Calls   int64
+	Errors  map[string]int64 // by code, in words
+	P50     time.Duration
+	P90     time.Duration
+	P99     time.Duration
+	P999    time.Duration
 }
 
 // OwnBuild returns the Build of this program.
