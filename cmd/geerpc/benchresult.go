@@ -197,7 +197,7 @@ func (r *result) show(w io.Writer) error {
 	}
 	fmt.Fprintf(&out, "\n\ncalls    %s in %.1f s: %s/s\nfailed   %s\n", grouped(r.Calls), r.Seconds, grouped(int64(r.CallsPerSecond)), grouped(r.Failed))
 	if r.NotSent > 0 {
-		fmt.Fprintf(&out, "not sent %s, which were due; they are not in the percentiles. More callers (-c) would have sent more\n", grouped(r.NotSent))
+		fmt.Fprintf(&out, "not sent %s that were due when the time was up, and are not in the percentiles; more callers (-c) would send more\n", grouped(r.NotSent))
 	}
 	for _, e := range r.Errors {
 		fmt.Fprintf(&out, "  %s × %s, such as: %s\n", grouped(e.Calls), e.Code, e.Example)

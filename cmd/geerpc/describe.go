@@ -30,7 +30,7 @@ func defineDescribe(set *flag.FlagSet) action {
 		if dot >= 0 {
 			service, method = args[1][:dot], args[1][dot+1:]
 		}
-		d, err := t.describe(ctx, service, service)
+		d, err := t.describe(ctx, service)
 		if err != nil {
 			return err
 		}
@@ -65,7 +65,10 @@ func (t *target) showMethod(w io.Writer, service string, m *introspect.MethodInf
 		quote(t.given), service, m.Name, quote(string(m.Args.Example)), indent(pretty(m.Reply.Example)))
 }
 
-func indent(text string) string { return "    " + strings.ReplaceAll(text, "\n", "\n    ") }
+func indent(text string) string {
+	text = "    " + strings.ReplaceAll(text, "\n", "\n    ")
+	return strings.ReplaceAll(text, "\n    \n", "\n\n")
+}
 
 // quote quotes a word for a shell.
 func quote(word string) string {

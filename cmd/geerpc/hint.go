@@ -6,12 +6,10 @@ import (
 	"errors"
 	"io"
 	"net"
-	"slices"
 	"strings"
 	"syscall"
 
 	"geerpc"
-	"geerpc/internal/introspect"
 )
 
 // What to try when something has failed.
@@ -83,7 +81,7 @@ func (t *target) explainCall(ctx context.Context, serviceMethod string, err erro
 
 // suggestMethod says which methods there are in place of one that is not there.
 func (t *target) suggestMethod(ctx context.Context, serviceMethod string) string {
-	d, err := t.describe(ctx, "", "")
+	d, err := t.describe(ctx, "")
 	if err != nil {
 		return ""
 	}
@@ -97,31 +95,4 @@ func (t *target) suggestMethod(ctx context.Context, serviceMethod string) string
 		return strings.TrimPrefix(question, "; ")
 	}
 	return "geerpc list " + quote(t.given) + " lists the methods"
-}
-
-// noSuchService returns the error for a service that is not among those of a server.
-func noSuchService(name string, d *introspect.Description) error {
-	var names []string
-	for _, s := range d.Services {
-		names = append(names, s.Name)
-	}
-	hint := "there are no services"
-	if len(names) > 0 {
-		hint = "the services are " + strings.Join(names, ", ")
-	}
-	return &failure{exit: exitBadCall, err: errors.New("there is no service " + name + didYouMean(name, names)), hint: hint}
-}
-
-// noSuchMethod returns the error for a method that a service lacks.
-func noSuchMethod(name string, s *introspect.ServiceInfo) error {
-	i := slices.IndexFunc(s.Skipped, func(m introspect.Skipped) bool { return m.Name == name })
-	if i >= 0 {
-		return &failure{exit: exitBadCall, err: errors.New(s.Name + "." + name + " can't be called: it " + s.Skipped[i].Reason)}
-	}
-	var names []string
-	for _, m := range s.Methods {
-		names = append(names, m.Name)
-	}
-	return &failure{exit: exitBadCall, err: errors.New("there is no method " + name + " of service " + s.Name + didYouMean(name, names)),
-		hint: "its methods are " + strings.Join(names, ", ")}
 }

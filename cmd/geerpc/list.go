@@ -3,13 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"text/tabwriter"
 
-	"geerpc"
-	"geerpc/codec"
 	"geerpc/internal/introspect"
 )
 
@@ -39,7 +36,7 @@ func defineList(set *flag.FlagSet) action {
 		if len(args) > 1 {
 			service = args[1]
 		}
-		d, err := t.describe(ctx, service, service)
+		d, err := t.describe(ctx, service)
 		if err != nil {
 			return err
 		}
@@ -74,32 +71,3 @@ func listMethods(d *introspect.Description) []listedMethod {
 	}
 	return list
 }
-
-// describe asks the server, or one that offers the service, for a description of one
-// service or of all.
-func (t *target) describe(ctx context.Context, offers, service string) (*introspect.Description, error) {
-	ctx, cancel := t.withTimeout(ctx)
-	defer cancel()
-	client, err := t.dial(ctx, offers, codec.JsonType)
-	if geerpc.CodeOf(err) == geerpc.CodeInvalidArgument && isRefused(err) {
-		client, err = t.dial(ctx, offers, codec.GobType) // the server does not take JSON
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-	d := new(introspect.Description)
-	err = client.Call(ctx, introspect.Describe, introspect.Args{Service: service}, d)
-	if geerpc.CodeOf(err) != geerpc.CodeNotFound {
-		return d, t.explainCall(ctx, introspect.Describe, err)
-	}
-	if isRefused(err) {
-		return nil, &failure{exit: exitBadCall, err: err, hint: "the server does not describe itself: it is older than that, or has DisableIntrospection set"}
-	}
-	if all, err := t.describe(ctx, offers, ""); err == nil {
-		return nil, noSuchService(service, all)
-	}
-	return nil, &failure{exit: exitBadCall, err: err}
-}
-
-var errNoServer = errors.New("the registry lists no such server")

@@ -43,7 +43,7 @@ var commands []*command
 
 func init() {
 	commands = []*command{
-		listCommand, describeCommand, callCommand, benchCommand,
+		listCommand, describeCommand, callCommand, watchCommand, benchCommand,
 		serversCommand, registryCommand, versionCommand, completionCommand, helpCommand,
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"flag"
 	"net"
 	"net/http"
@@ -160,7 +161,7 @@ func (t *target) pick(ctx context.Context, service string) (string, error) {
 			service != "" && service != introspect.Service && len(s.Services) > 0 && !slices.Contains(s.Services, service)
 	})
 	if len(servers) == 0 {
-		return "", &failure{exit: exitUnavailable, err: errNoServer, hint: "geerpc servers " + quote(t.given) + " lists the servers and what they offer"}
+		return "", &failure{exit: exitUnavailable, err: errors.New("the registry lists no such server"), hint: "geerpc servers " + quote(t.given) + " lists the servers and what they offer"}
 	}
 	best := slices.IndexFunc(servers, func(s registry.ServerItem) bool { return !s.Silent && !s.Legacy })
 	return servers[max(best, 0)].Addr, nil
