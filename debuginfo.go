@@ -3,8 +3,6 @@ package geerpc
 import (
 	"cmp"
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 	"runtime"
 	"slices"
@@ -14,7 +12,7 @@ import (
 	"geerpc/internal/callstats"
 	"geerpc/internal/connset"
 	"geerpc/internal/debugpage"
-	"geerpc/internal/introspect"
+	"geerpc/internal/page"
 	"geerpc/internal/usercode"
 )
 
@@ -61,8 +59,7 @@ func codeName(code uint8) string { return Code(code).String() }
 
 // identity says which server it is, among those of all machines.
 func identity(listeners []*connset.Listener) debugpage.Identity {
-	id := debugpage.Identity{Program: filepath.Base(os.Args[0]), PID: os.Getpid(), Listeners: []string{}, Go: runtime.Version()}
-	id.Host, _ = os.Hostname() // without a name, there is none to show
+	id := debugpage.Identity{Process: page.Self(), Listeners: []string{}}
 	for _, l := range listeners {
 		addr := l.Addr()
 		if addr != nil {
@@ -70,8 +67,6 @@ func identity(listeners []*connset.Listener) debugpage.Identity {
 		}
 	}
 	slices.Sort(id.Listeners)
-	build := introspect.OwnBuild()
-	id.Build = strings.TrimSpace(build.Module + " " + build.Version)
 	return id
 }
 

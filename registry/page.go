@@ -3,7 +3,6 @@ package registry
 import (
 	"cmp"
 	_ "embed" // the page
-	"html/template"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -26,11 +25,10 @@ var (
 	//go:embed page.css
 	pageCSS string
 
-	listPage = page.New(pageHTML, pageCSS, template.FuncMap{
-		"ago":     func(t time.Time) string { return page.FormatSpan(max(0, time.Since(t).Seconds())) },
+	listPage = page.New(page.Source{HTML: pageHTML, Style: pageCSS, Funcs: map[string]any{
+		"seconds": func(t time.Time) float64 { return max(0, time.Since(t).Seconds()) },
 		"inGrace": func(s ServerItem) bool { return s.inGrace },
-		"utc":     func(t time.Time) string { return t.Format("2006-01-02 15:04:05 UTC") },
-	})
+	}})
 )
 
 // A pageInfo is what the page shows.

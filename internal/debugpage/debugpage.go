@@ -10,9 +10,6 @@ package debugpage
 
 import (
 	_ "embed" // the page
-	"encoding/json"
-	"fmt"
-	"html/template"
 	"net/http"
 	"net/url"
 
@@ -23,42 +20,19 @@ import (
 // Serve answers a request with what info returns. It fails if a template does; the answer
 // is 500 then.
 func Serve(w http.ResponseWriter, req *http.Request, info func() *Info) error {
-	debugPage.SetHeader(w.Header())
-	if req.Method != http.MethodGet && req.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "405 must GET", http.StatusMethodNotAllowed)
-		return nil
-	}
 	query := req.URL.Query()
-	switch format := page.Format(query, req.Header); format {
-	case "json":
-		w.Header().Set("Content-Type", "application/json")
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		enc.Encode(info()) // an error is one of the connection
-		return nil
-	case "text":
-		return writeText(w, newView(query, info()))
-	case "html":
-		return debugPage.Write(w, query, newView(query, info()))
-	case "events":
-		return debugPage.Stream(w, req, func() any { return newView(query, info()) })
-	default:
-		http.Error(w, fmt.Sprintf("400 there is no format %.20q: html, text, json and events are", format), http.StatusBadRequest)
-		return nil
-	}
+	return debugPage.Serve(w, req, func() any { return info() }, func() any { return newView(query, info()) })
 }
 
 var (
 	//go:embed page.html
 	html string
+	//go:embed page.txt
+	text string
 	//go:embed page.css
 	css string
 
-	debugPage = page.New(html, css, template.FuncMap{
-		"percent": formatPercent, "latency": formatLatency, "rate": formatRate, "bytes": formatBytes, "ago": formatAgo,
-		"spark": spark, "bars": bars,
-	})
+	debugPage = page.New(page.Source{HTML: html, Text: text, Style: css, Funcs: map[string]any{"spark": spark, "bars": bars}})
 )
 
 // A view is an Info as a request wants to see it: the numbers of one span, and perhaps

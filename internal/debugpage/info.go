@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"geerpc/internal/callstats"
+	"geerpc/internal/page"
 )
 
 // The lengths of lists.
@@ -35,12 +36,8 @@ type Info struct {
 
 // An Identity says which server it is.
 type Identity struct {
-	Host      string   `json:"host"`
-	Program   string   `json:"program"`
-	PID       int      `json:"pid"`
+	page.Process
 	Listeners []string `json:"listeners"` // as "tcp 127.0.0.1:9999"
-	Build     string   `json:"build"`     // the program's version, "" if it is not known
-	Go        string   `json:"go"`
 }
 
 // Counts are the calls of one method, or of all, since the start.

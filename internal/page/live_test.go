@@ -15,7 +15,7 @@ import (
 // TestStream_EndsAfterAWhile: it must not keep an http.Server from shutting down.
 func TestStream_EndsAfterAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, n := New("{{.}}\n", "", nil), 0
+		p, n := New(Source{HTML: "{{.}}\n"}), 0
 		rec, begun := httptest.NewRecorder(), time.Now()
 		if err := p.Stream(rec, httptest.NewRequest(http.MethodGet, "/", nil), func() any { n++; return n }); err != nil {
 			t.Error(err)
@@ -31,7 +31,7 @@ func TestStream_EndsAfterAWhile(t *testing.T) {
 
 func TestStream_Limited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := New("x", "", nil)
+		p := New(Source{HTML: "x"})
 		ctx, cancel := context.WithCancel(t.Context())
 		stream := func() int {
 			rec := httptest.NewRecorder()
@@ -55,7 +55,7 @@ func TestStream_Limited(t *testing.T) {
 }
 
 func TestStream_TemplateThatFails(t *testing.T) {
-	p := New("{{.Missing}}", "", nil)
+	p := New(Source{HTML: "{{.Missing}}"})
 	if err := p.Stream(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil), func() any { return struct{}{} }); err == nil {
 		t.Error("no error")
 	}

@@ -8,14 +8,13 @@ import (
 	"crypto/sha256"
 	_ "embed" // the style
 	"encoding/base64"
-	"fmt"
 	"html/template"
 	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
+	texttemplate "text/template"
 )
 
 // maxRefresh limits how seldom a page may be asked to load itself again, in
@@ -25,27 +24,34 @@ const maxRefresh = 3600
 //go:embed page.css
 var commonStyle string
 
+// A Source is what a page is made of.
+type Source struct {
+	HTML  string         // a template of html/template
+	Text  string         // the same for a terminal, of text/template, with tabs between columns
+	Style string         // added to the common one
+	Funcs map[string]any // for both templates, besides those of all pages
+}
+
 // A Page is a template with a style and a script. It is safe for concurrent use.
 type Page struct {
 	template *template.Template
+	text     *texttemplate.Template
 	policy   string
 	streams  streams
 }
 
-// New returns the page of a template and of a style that is added to the
-// common one. The template has the functions style, script, count and span, and those in
-// funcs, which may be nil. New panics if html is no template.
-func New(html, style string, funcs template.FuncMap) *Page {
+// New returns a page. Its HTML has the functions style and script, and both templates have
+// those in formats. New panics if a template is none.
+func New(s Source) *Page {
 	// What a browser sees of it, whatever line ends the checkout has: the hashes
 	// in the policy depend on them.
-	style, script := unixLines(commonStyle+style), unixLines(liveScript)
+	style, script := unixLines(commonStyle+s.Style), unixLines(liveScript)
 	return &Page{
 		template: template.Must(template.New("page").Funcs(template.FuncMap{
 			"style":  func() template.CSS { return template.CSS(style) },
 			"script": func() template.JS { return template.JS(script) },
-			"count":  FormatCount,
-			"span":   FormatSpan,
-		}).Funcs(funcs).Parse(html)),
+		}).Funcs(formats).Funcs(s.Funcs).Parse(s.HTML)),
+		text: texttemplate.Must(texttemplate.New("page").Funcs(formats).Funcs(s.Funcs).Parse(s.Text)),
 		// Browsers apply this one style, run this one script, and load nothing
 		// but what it asks this server for.
 		policy: "default-src 'none'; style-src " + hashSource(style) + "; script-src " + hashSource(script) +
@@ -76,8 +82,7 @@ func (p *Page) SetHeader(header http.Header) {
 func (p *Page) Write(w http.ResponseWriter, query url.Values, data any) error {
 	var body bytes.Buffer
 	if err := p.template.Execute(&body, data); err != nil {
-		http.Error(w, "500 the page can't be shown", http.StatusInternalServerError)
-		return err
+		return unshown(w, err)
 	}
 	if n, err := strconv.Atoi(query.Get("refresh")); err == nil && n > 0 && n <= maxRefresh {
 		w.Header().Set("Refresh", strconv.Itoa(n))
@@ -85,6 +90,12 @@ func (p *Page) Write(w http.ResponseWriter, query url.Values, data any) error {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Write(body.Bytes())
 	return nil
+}
+
+// unshown answers a request whose page has a template that failed, and returns why.
+func unshown(w http.ResponseWriter, err error) error {
+	http.Error(w, "500 the page can't be shown", http.StatusInternalServerError)
+	return err
 }
 
 // Format returns the form in which a request wants the page: what ?format= says or, without
@@ -113,29 +124,4 @@ func Accepts(header http.Header, mediaType string) bool {
 		}
 	}
 	return false
-}
-
-// FormatCount writes an integer, of any type, with its thousands apart:
-// 1,234,567.
-func FormatCount(n any) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// FormatSpan writes a time in the two units that matter: 3 d 4 h.
-func FormatSpan(seconds float64) string {
-	d := time.Duration(seconds * float64(time.Second))
-	const day = 24 * time.Hour
-	switch {
-	case d >= day:
-		return fmt.Sprintf("%d d %d h", d/day, d%day/time.Hour)
-	case d >= time.Hour:
-		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
-	case d >= time.Minute:
-		return fmt.Sprintf("%d min %d s", d/time.Minute, d%time.Minute/time.Second)
-	}
-	return fmt.Sprintf("%.1f s", d.Seconds())
 }

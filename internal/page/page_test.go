@@ -6,18 +6,6 @@ import (
 	"testing"
 )
 
-func TestFormats(t *testing.T) {
-	for _, c := range []struct{ got, want string }{
-		{FormatCount(0), "0"}, {FormatCount(999), "999"}, {FormatCount(1000), "1,000"}, {FormatCount(int64(1234567)), "1,234,567"},
-		{FormatCount(-100), "-100"}, {FormatCount(-123456), "-123,456"},
-		{FormatSpan(0), "0.0 s"}, {FormatSpan(59.94), "59.9 s"}, {FormatSpan(61), "1 min 1 s"}, {FormatSpan(3600), "1 h 0 min"}, {FormatSpan(100 * 3600), "4 d 4 h"},
-	} {
-		if c.got != c.want {
-			t.Errorf("%q, want %q", c.got, c.want)
-		}
-	}
-}
-
 func TestAccepts(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -37,9 +25,12 @@ func TestAccepts(t *testing.T) {
 }
 
 func TestTemplateThatFails(t *testing.T) {
-	p := New("{{.Missing}}", "", nil)
-	rec := httptest.NewRecorder()
-	if err := p.Write(rec, nil, struct{}{}); err == nil || rec.Code != http.StatusInternalServerError {
-		t.Errorf("error %v, status %d", err, rec.Code)
+	p := New(Source{HTML: "{{.Missing}}", Text: "{{.Missing}}"})
+	for _, format := range []string{"html", "text"} {
+		rec := httptest.NewRecorder()
+		missing := func() any { return struct{}{} }
+		if err := p.Serve(rec, httptest.NewRequest(http.MethodGet, "/?format="+format, nil), missing, missing); err == nil || rec.Code != http.StatusInternalServerError {
+			t.Errorf("%s: error %v, status %d", format, err, rec.Code)
+		}
 	}
 }
