@@ -3,7 +3,6 @@ package codec
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 
@@ -102,7 +101,7 @@ func (c *framed) ReadHeader(h *Header) error {
 	}
 	length := binary.BigEndian.Uint32(prefix)
 	if length > math.MaxInt32 || wire.Exceeds(int(length), c.conn.MaxRead) {
-		return fmt.Errorf("%w: %d bytes, allowed are %d", ErrTooLarge, length, c.conn.MaxRead)
+		return wire.TooLarge(int(min(length, math.MaxInt32)), c.conn.MaxRead)
 	}
 	message, err := c.conn.Peek(lengthBytes + int(length))
 	if err != nil {
@@ -130,14 +129,15 @@ func (c *framed) ReadBody(body any) error {
 func (c *framed) Write(h *Header, body any) error {
 	buffer, start := c.begin()
 	buffer = appendFrame(buffer, h, body != nil)
-	room, err := c.room(len(buffer) - start)
+	header := len(buffer) - start
+	room, err := c.room(header)
 	if err != nil {
 		return err
 	}
 	defer c.drop() // if Write fails, or the value's encoder panics or ends the goroutine
 	if body != nil {
 		if buffer, err = c.append(buffer, body, room); err != nil {
-			return err
+			return wire.WithHeader(err, header)
 		}
 	}
 	message := buffer[start:]

@@ -39,7 +39,7 @@ func (o *output) ended() bool {
 }
 
 func (o *output) tooLarge() {
-	o.fail(fmt.Errorf("%w: more than %d bytes", wire.ErrTooLarge, o.room))
+	o.fail(wire.MoreThan(o.room))
 }
 
 // idOf returns the id of the type of a section's value.

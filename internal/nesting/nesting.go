@@ -73,7 +73,7 @@ func (c *check) visit(v reflect.Value, s *shape) (err error) {
 		return fmt.Errorf("%w: does it hold itself?", c.rule.TooDeep)
 	}
 	if c.parts++; c.parts > c.room {
-		return fmt.Errorf("%w: more than %d bytes", wire.ErrTooLarge, c.room)
+		return wire.MoreThan(c.room)
 	}
 	switch v.Kind() {
 	case reflect.Interface:
