@@ -108,7 +108,7 @@ func (c *servedCall) send(err error) {
 		}
 	}()
 	if unsent := c.put(h, failure); unsent != nil {
-		problem = encodingError(unsent)
+		problem = c.encodingError(unsent)
 	} else {
 		problem = nil
 	}
@@ -139,16 +139,17 @@ func (c *servedCall) sendInstead(h codec.Header, e *Error, succeeded bool) {
 var errReplyExit = &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,
 	Message: "rpc server: encoding the reply: it ended the goroutine that encoded it, or its error panicked"}
 
-// encodingError returns the answer for a reply that could not be encoded.
-func encodingError(err error) *Error {
-	code, what := CodeInternal, "rpc server: encoding the reply"
-	switch {
-	case errors.Is(err, codec.ErrDefinitions):
-		code, what = CodeResourceExhausted, "rpc server: reply, for the client's Option.MaxDefinitionBytes"
-	case errors.Is(err, codec.ErrTooLarge):
-		code, what = CodeResourceExhausted, "rpc server: reply, for the client's Option.MaxMessageBytes"
+// encodingError returns the answer for a reply, or an error, that could not be encoded.
+func (c *servedCall) encodingError(err error) *Error {
+	answer := "an error"
+	if c.method != nil {
+		answer = fmt.Sprintf("the reply of %v, of type %.100v", c.method, c.method.replyType.Elem())
 	}
-	return newError(code, InMethod, RanYes, what, err)
+	code, what := CodeInternal, "encoding "+answer
+	if errors.Is(err, codec.ErrTooLarge) {
+		code, what = CodeResourceExhausted, answer+" is too large for the client"
+	}
+	return newError(code, InMethod, RanYes, "rpc server: "+what, err)
 }
 
 // insteadOf returns what to send because the answer could not be encoded: e or, if the

@@ -45,7 +45,7 @@ func (c *Client) Go(serviceMethod string, args, reply any, done chan *Call) *Cal
 		return call
 	}
 	if err := c.sendAsync(call); err != nil {
-		call.Seq, call.Error = 0, err
+		call.Seq, call.Error = 0, c.named(err, serviceMethod, 0)
 		c.announce(call)
 	}
 	return call
@@ -55,7 +55,7 @@ func (c *Client) Go(serviceMethod string, args, reply any, done chan *Call) *Cal
 func (c *Client) sendAsync(call *Call) error {
 	cc := &clientCall{serviceMethod: call.ServiceMethod, args: call.Args, reply: call.Reply, async: call}
 	ctx := context.Background()
-	if err := c.prepare(ctx, cc); err != nil {
+	if _, err := c.prepare(ctx, cc); err != nil {
 		return err
 	}
 	return c.send(ctx, cc, c.batchPays())

@@ -28,8 +28,10 @@ import (
 type Client struct {
 	opt    Option
 	link   *link.Link
-	server string   // its address; asked for once, because the connection may be a user's
+	server string   // its address, as XDial takes it; of a connection, asked for once, because that may be a user's
 	call   CallFunc // invoke, wrapped by the interceptors
+
+	serverLeaves atomic.Bool // the server has sent a goaway
 
 	closeCalled   chan struct{} // closed by Close
 	readerStopped chan struct{} // closed when nothing is read any more
@@ -99,13 +101,13 @@ func (c *Client) IsAvailable() bool {
 // connection in the end.
 func (c *Client) Call(ctx context.Context, serviceMethod string, args, reply any) error {
 	if ctx == nil {
-		return errNilContext
+		return c.named(errNilContext, serviceMethod, 0)
 	}
 	return c.call(ctx, serviceMethod, args, reply)
 }
 
 var errNilContext error = &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever,
-	Message: "rpc client: nil context; use context.Background()"}
+	Message: "nil context; use context.Background()"}
 
 // checkReply returns an error if a reply can't be decoded into reply: before the call
 // is sent, because afterwards the method has run.
@@ -124,7 +126,7 @@ func checkReply(reply any, t codec.Type) error {
 }
 
 func unfitReply(format string, a ...any) error {
-	return &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever, Message: fmt.Sprintf("rpc client: "+format, a...)}
+	return &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever, Message: fmt.Sprintf(format, a...)}
 }
 
 // kindOf names what v is, a nil pointer included.
@@ -177,7 +179,7 @@ func (c *Client) readAll() error {
 // reads. On a client it becomes the error of the call whose reply that was, which has
 // run. On a server it is only logged.
 var errReaderExit error = &Error{Code: CodeInternal, Where: InClient, Ran: RanYes,
-	Message: "rpc: decoding a body ended the goroutine that reads the connection"}
+	Message: "decoding a body ended the goroutine that reads the connection"}
 
 // dispatch handles one message. An error ends the connection.
 func (c *Client) dispatch(h *codec.Header) error {
@@ -198,6 +200,7 @@ func (c *Client) dispatch(h *codec.Header) error {
 	case codec.Pong:
 		c.pings.answered()
 	case codec.Goaway:
+		c.serverLeaves.Store(true)
 		c.drain()
 	}
 	return nil
@@ -214,7 +217,7 @@ func (c *Client) reply(h *codec.Header) {
 	if unfit := md.validate(); unfit != nil {
 		md = nil
 		if err == nil {
-			err = newError(CodeInternal, InClient, RanYes, "rpc client: reply", unfit)
+			err = callFailed(CodeInternal, InClient, RanYes, "reply", unfit)
 		}
 	}
 	call := c.inFlight.Claim(h.Seq)
@@ -229,7 +232,7 @@ func (c *Client) reply(h *codec.Header) {
 	}
 	err = errReaderExit
 	if err = c.link.ReadBody(call.reply); err != nil {
-		err = newError(CodeInternal, InClient, RanYes, "rpc client: reading body", err)
+		err = unreadable(call.reply, err)
 	}
 }
 
@@ -245,7 +248,7 @@ func (c *Client) slowReply(h *codec.Header) {
 	if reply == nil {
 		c.link.ReadBody(nil)
 	} else if bad := c.link.ReadBody(reply.Target()); bad != nil {
-		err = newError(CodeInternal, InClient, RanYes, "rpc client: reading body", bad)
+		err = unreadable(reply.Target(), bad)
 	}
 	call := c.inFlight.Claim(h.Seq)
 	if call == nil {
@@ -275,26 +278,10 @@ func (c *Client) terminate(cause error) {
 	lost := c.inFlight.End()
 	closed := c.inFlight.Closed()
 	for _, call := range lost {
-		c.deliver(call, nil, lostError(c.server, cause))
+		c.deliver(call, nil, lostError(cause))
 	}
-	c.closeOutbox(cause)
+	c.closeOutbox()
 	if len(lost) > 0 && !closed {
 		c.report(slog.LevelWarn, "rpc client: connection lost", "server", c.server, "calls", len(lost), "err", cause)
 	}
-}
-
-// lostError returns the error of a call in flight whose connection has ended. The
-// server's address may be empty.
-func lostError(server string, cause error) error {
-	if cause == io.EOF {
-		cause = io.ErrUnexpectedEOF
-	}
-	switch {
-	case cause == ErrShutdown, cause == errDrained:
-	case server == "":
-		cause = fmt.Errorf("connection lost: %w", cause)
-	default:
-		cause = fmt.Errorf("connection to %s lost: %w", server, cause)
-	}
-	return newError(CodeUnavailable, OnLink, RanMaybe, "rpc client", cause)
 }

@@ -2,8 +2,6 @@ package geerpc
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -71,7 +69,7 @@ func (call *clientCall) SetSeq(seq uint64) {
 // deliver ends a call. It does not block, because the reader calls it.
 func (c *Client) deliver(call *clientCall, md Metadata, err error) {
 	if call.async != nil {
-		call.async.Error = err
+		call.async.Error = c.named(err, call.serviceMethod, 0)
 		c.announce(call.async)
 		return
 	}
@@ -94,7 +92,7 @@ func (call *clientCall) retract() bool {
 func (c *Client) invoke(ctx context.Context, serviceMethod string, args, reply any) error {
 	call := c.callPool.Get().(*clientCall)
 	call.serviceMethod, call.args, call.reply = serviceMethod, args, reply
-	err := c.prepare(ctx, call)
+	within, err := c.prepare(ctx, call)
 	switch {
 	case err != nil:
 	case c.batchPays():
@@ -113,31 +111,36 @@ func (c *Client) invoke(ctx context.Context, serviceMethod string, args, reply a
 		call.reset()
 		c.callPool.Put(call)
 	}
-	return err
+	if err != nil {
+		return c.named(err, serviceMethod, within)
+	}
+	return nil
 }
 
-// prepare completes a call, and waits until there is room for it.
-func (c *Client) prepare(ctx context.Context, call *clientCall) error {
+// prepare completes a call, and waits until there is room for it. It returns the time
+// that the call has, 0 for no limit.
+func (c *Client) prepare(ctx context.Context, call *clientCall) (within time.Duration, err error) {
 	if ctx == nil { // from an interceptor
-		return errNilContext
+		return 0, errNilContext
 	}
 	if err := checkReply(call.reply, c.opt.CodecType); err != nil {
-		return err
+		return 0, err
 	}
 	if err := ctx.Err(); err != nil {
-		return contextError(err, InClient, RanNever)
+		return 0, tooLateToSend(err)
 	}
+	within = timeLeft(ctx)
 	if c.link.Extended() {
 		if call.metadata = callMetadata(ctx); call.metadata != nil {
 			if err := call.metadata.validate(); err != nil {
-				return &Error{Code: CodeInvalidArgument, Message: err.Error(), Where: InClient, Ran: RanNever}
+				return 0, callFailed(CodeInvalidArgument, InClient, RanNever, "", err)
 			}
 		}
-		if deadline, ok := ctx.Deadline(); ok {
-			call.expires = nanotime() + max(time.Until(deadline), 1)
+		if within > 0 {
+			call.expires = nanotime() + within
 		}
 	}
-	return notAdded(c.inFlight.Admit(ctx))
+	return within, c.notAdded(c.inFlight.Admit(ctx))
 }
 
 // batchPays reports whether other calls are being made, so that sending them
@@ -157,7 +160,7 @@ func (c *Client) send(ctx context.Context, call *clientCall, yield bool) error {
 	}()
 	err := c.sendNow(ctx, call)
 	for err == inflight.ErrFull { // others were faster
-		if err = notAdded(c.inFlight.Admit(ctx)); err == nil {
+		if err = c.notAdded(c.inFlight.Admit(ctx)); err == nil {
 			err = c.sendNow(ctx, call)
 		}
 	}
@@ -174,7 +177,7 @@ func (c *Client) send(ctx context.Context, call *clientCall, yield bool) error {
 // sendNow waits for the write turn, under ctx, and puts a call.
 func (c *Client) sendNow(ctx context.Context, call *clientCall) error {
 	if err := c.link.Out.Begin(ctx); err != nil {
-		return c.notSent(ctx, err)
+		return c.notSent(ctx, call, err)
 	}
 	defer c.link.Out.End()
 	return c.put(call, false)
@@ -190,15 +193,15 @@ func (c *Client) put(call *clientCall, queued bool) error {
 	f.Metadata = call.metadata
 	if call.expires != 0 {
 		if f.Timeout = int64(call.expires - nanotime()); f.Timeout <= 0 {
-			return contextError(context.DeadlineExceeded, InClient, RanNever)
+			return tooLateToSend(context.DeadlineExceeded)
 		}
 	}
 	if err := c.inFlight.Add(call, queued); err != nil {
-		return notAdded(err)
+		return c.notAdded(err)
 	}
 	h.Seq = call.seq
 	if err := c.link.Put(h, call.args); err != nil {
-		return c.notSent(context.Background(), err)
+		return c.notSent(context.Background(), call, err)
 	}
 	return nil
 }
@@ -241,10 +244,10 @@ func (c *Client) abandon(ctx context.Context, call *clientCall) (reusable bool, 
 	switch call.reclaim() {
 	case abandoned: // it may stay in the outbox for long, and must not keep the arguments
 		call.serviceMethod, call.args, call.metadata, call.reply = "", nil, nil, nil
-		return false, contextError(ctx.Err(), InClient, RanNever)
+		return false, tooLateToSend(ctx.Err())
 	case unsent:
 		<-call.done
-		return true, contextError(ctx.Err(), InClient, RanNever)
+		return true, tooLateToSend(ctx.Err())
 	}
 	if !c.inFlight.Abandon(call.seq) {
 		<-call.done // the reply is being decoded already
@@ -254,7 +257,7 @@ func (c *Client) abandon(ctx context.Context, call *clientCall) (reusable bool, 
 	if _, sent := ctx.Deadline(); c.link.PeerHandles(codec.Cancel) && !(sent && ctx.Err() == context.DeadlineExceeded) {
 		c.link.Post(link.Control{Kind: codec.Cancel, Seq: call.seq})
 	}
-	return true, contextError(ctx.Err(), OnLink, RanMaybe)
+	return true, noReply(ctx.Err())
 }
 
 // reclaim takes a call from the sender, and waits if it is being encoded. It returns
@@ -280,51 +283,3 @@ func (call *clientCall) reclaim() (state uint32) {
 		}
 	}
 }
-
-// notAdded returns the error of a call that the table of calls in flight has not
-// taken because of err. ErrFull stays, because the call is tried again.
-func notAdded(err error) error {
-	switch err {
-	case nil, inflight.ErrFull:
-		return err
-	case inflight.ErrClosed:
-		return ErrShutdown
-	case inflight.ErrDraining:
-		return newError(CodeUnavailable, InClient, RanNever, "rpc client: being shut down", ErrShutdown)
-	}
-	return contextError(err, InClient, RanNever)
-}
-
-// notSent returns the error of a call that could not be sent because of err.
-func (c *Client) notSent(ctx context.Context, err error) error {
-	switch {
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-		return contextError(err, InClient, RanNever)
-	case c.link.Cause() != nil:
-		return newError(CodeUnavailable, OnLink, RanNever, "rpc client: not sent", fmt.Errorf("%w: %w", ErrShutdown, c.link.Cause()))
-	case err == link.ErrGoawaySent:
-		return newError(CodeUnavailable, InClient, RanNever, "rpc client", errShuttingDown)
-	case errors.Is(err, codec.ErrDefinitions):
-		return newError(CodeResourceExhausted, InClient, RanNever, "rpc client: arguments, for the server's Server.MaxDefinitionBytes", err)
-	case errors.Is(err, codec.ErrTooLarge):
-		return newError(CodeResourceExhausted, InClient, RanNever, "rpc client: arguments, for the server's Server.MaxMessageBytes", err)
-	}
-	return newError(CodeInvalidArgument, InClient, RanNever, "rpc client: encoding the arguments", err)
-}
-
-var errShuttingDown = fmt.Errorf("%w: it is being shut down", ErrShutdown)
-
-// correctUnsent returns the error of a call that was not sent, and was delivered with
-// err: by the sender, or before by the reader, which could not know that.
-func (c *Client) correctUnsent(err error) error {
-	if e, ok := err.(*Error); ok && e.Ran == RanNever || err == ErrShutdown {
-		return err
-	}
-	if cause := c.link.Cause(); cause != nil {
-		return c.notSent(context.Background(), cause)
-	}
-	return errGuessed
-}
-
-var errGuessed error = &Error{Code: CodeInternal, Where: OnLink, Ran: RanNever,
-	Message: "rpc client: the server answered before the arguments were encoded, and they could not be"}

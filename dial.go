@@ -65,13 +65,16 @@ func badDial(format string, a ...any) error {
 
 func dial(ctx context.Context, protocol transport.Protocol, address string, opts ...*Option) (*Client, error) {
 	if ctx == nil {
-		return nil, errNilContext
+		return nil, badDial("nil context; use context.Background()")
 	}
 	opt, err := parseOptions(opts...)
 	if err != nil {
 		return nil, err
 	}
-	return newClient(ctx, opt, func(ctx context.Context) (net.Conn, error) {
+	if name, rest, ok := strings.Cut(address, "@"); ok && transport.IsProtocol(name) && !strings.HasPrefix(protocol.Network, "unix") {
+		return nil, badDial("the address %q has a protocol in front: use XDial, or leave %q of it", address, rest)
+	}
+	return newClient(ctx, opt, protocol.Address(address), func(ctx context.Context) (net.Conn, error) {
 		return protocol.Connect(ctx, address, transport.Config{Dial: opt.Dialer, TLS: opt.TLSConfig, HTTPPath: opt.httpPath()})
 	})
 }
@@ -105,21 +108,23 @@ func newClientOn(conn net.Conn, opt *Option, connect func(context.Context, *Opti
 		conn.Close()
 		return nil, err
 	}
-	return newClient(context.Background(), o, func(ctx context.Context) (net.Conn, error) { return connect(ctx, &o) })
+	return newClient(context.Background(), o, "", func(ctx context.Context) (net.Conn, error) { return connect(ctx, &o) })
 }
 
 // A connectFunc makes the connection of a Client, up to the handshake. If it fails, it
 // closes what it has made.
 type connectFunc func(ctx context.Context) (net.Conn, error)
 
-// newClient connects and shakes hands within ctx and opt.ConnectTimeout. That is the
+// newClient connects to a server and shakes hands within ctx and opt.ConnectTimeout.
+// Without a server's address, that of the connection is used. This is the
 // work of the goroutine that reads afterwards, and not of the caller's, because it runs
 // code of the user's, which may panic, or go on waiting when its time is over.
-func newClient(ctx context.Context, opt Option, connect connectFunc) (*Client, error) {
-	ctx, cancel := opt.connectContext(ctx)
+func newClient(ctx context.Context, opt Option, server string, connect connectFunc) (*Client, error) {
+	ctx, cancel := opt.connectContext(ctx, server)
 	defer cancel()
 	c := &Client{
 		opt:           opt,
+		server:        server,
 		closeCalled:   make(chan struct{}),
 		readerStopped: make(chan struct{}),
 		ended:         make(chan struct{}),
@@ -128,18 +133,21 @@ func newClient(ctx context.Context, opt Option, connect connectFunc) (*Client, e
 	o := &opening{outcome: make(chan error), abandoned: make(chan struct{})}
 	go c.run(ctx, connect, o) // ends with the connection; Close waits
 	if err := c.awaitOpen(ctx, o); err != nil {
-		return nil, err
+		return nil, notConnected(err, server)
 	}
 	return c, nil
 }
 
-// connectContext limits ctx by ConnectTimeout.
-func (opt *Option) connectContext(ctx context.Context) (context.Context, context.CancelFunc) {
+// connectContext limits ctx by ConnectTimeout. The server's address may be empty.
+func (opt *Option) connectContext(ctx context.Context, server string) (context.Context, context.CancelFunc) {
 	if opt.ConnectTimeout <= 0 {
 		return context.WithCancel(ctx)
 	}
+	if server != "" {
+		server = " for " + server
+	}
 	return context.WithTimeoutCause(ctx, opt.ConnectTimeout,
-		fmt.Errorf("%w: expect within %s", errConnectTimeout, opt.ConnectTimeout))
+		fmt.Errorf("%w: expect within %s%s", errConnectTimeout, opt.ConnectTimeout, server))
 }
 
 var errConnectTimeout = errors.New("connect timeout")
@@ -229,7 +237,9 @@ func (c *Client) open(ctx context.Context, connect connectFunc) (err error) {
 	c.link = link.New(conn, link.Config{MaxRead: c.opt.MaxMessageBytes, MaxDefinitions: c.opt.MaxDefinitionBytes, FlushTimeout: c.opt.FlushTimeout, Report: c.report})
 	c.inFlight = inflight.New[*clientCall](c.link.Context().Done(), func() { c.link.Fail(errDrained) })
 	context.AfterFunc(c.link.Context(), c.awaitReader)
-	c.server = usercode.AddrText(usercode.RemoteAddr(conn)) // it may end our goroutine, so run must know the link
+	if c.server == "" {
+		c.server = usercode.NetworkAddr(usercode.RemoteAddr(conn)) // it may end our goroutine, so run must know the link
+	}
 	if err := c.handshake(ctx); err != nil {
 		return err
 	}

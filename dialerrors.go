@@ -51,6 +51,18 @@ func handshakeError(ctx context.Context, err error) error {
 
 var errNoAck = errors.New("no acknowledgement from the server; is it a geerpc server, and reached as it wants to be (TLS, HTTP)? If it is GeeRPC's original version, set Option.Legacy")
 
+// notConnected returns the error of a Dial with the server in it, whose address may be
+// empty.
+func notConnected(err error, server string) error {
+	e, ok := err.(*Error)
+	if !ok {
+		return err
+	}
+	named := *e
+	named.Server, named.Cause = server, e // so that errors.Is finds an Error of the user's Dialer
+	return &named
+}
+
 // knownError returns the error for one that says by itself what went wrong, else nil.
 func knownError(err error) error {
 	var typed *Error

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 
 	"geerpc/codec"
@@ -122,11 +123,18 @@ func enumName(names []string, kind string, i uint8) string {
 // context.Canceled) hold for the codes that mean the same, whichever side
 // noticed. A method may return an Error of its own, of which Code and Message
 // reach the caller; where and whether it ran are filled in.
+//
+// Printed with %+v, or logged with log/slog, an Error shows all of its fields.
 type Error struct {
 	Code    Code
 	Message string // the text of the error, verbatim
 	Where   Where
 	Ran     Ran
+
+	// ServiceMethod and Server are the method that was called and the address of the
+	// server, such as tcp@10.0.0.1:9999. A Client sets them; they are not sent. Empty:
+	// not known.
+	ServiceMethod, Server string
 
 	// Cause is what errors.Is and errors.As find behind the Error: what caused it
 	// on this side. It is not sent. Nil: nothing.
@@ -142,6 +150,42 @@ func (e *Error) Error() string {
 		return e.Code.String()
 	}
 	return e.Message
+}
+
+// Format implements fmt.Formatter: %+v prints, behind the text, the other fields.
+func (e *Error) Format(f fmt.State, verb rune) {
+	text := e.Error()
+	if e != nil && verb == 'v' && f.Flag('+') {
+		text = fmt.Sprintf("%s (%v, %v, ran: %v%s)", text, e.Code, e.Where, e.Ran, e.about())
+	}
+	fmt.Fprintf(f, fmt.FormatString(f, verb), text)
+}
+
+// about returns what is known of the method and the server, for the end of a list.
+func (e *Error) about() (text string) {
+	if e.ServiceMethod != "" {
+		text = ", " + e.ServiceMethod
+	}
+	if e.Server != "" {
+		text += ", " + e.Server
+	}
+	return text
+}
+
+// LogValue implements slog.LogValuer.
+func (e *Error) LogValue() slog.Value {
+	if e == nil {
+		return slog.StringValue(e.Error())
+	}
+	attrs := []slog.Attr{slog.String("text", e.Error()), slog.String("code", e.Code.String()),
+		slog.String("where", e.Where.String()), slog.String("ran", e.Ran.String())}
+	if e.ServiceMethod != "" {
+		attrs = append(attrs, slog.String("method", e.ServiceMethod))
+	}
+	if e.Server != "" {
+		attrs = append(attrs, slog.String("server", e.Server))
+	}
+	return slog.GroupValue(attrs...)
 }
 
 // Unwrap returns e.Cause.
@@ -208,11 +252,6 @@ func newError(code Code, where Where, ran Ran, what string, err error) *Error {
 	return &Error{Code: code, Message: what + ": " + usercode.ErrorText(err), Where: where, Ran: ran, Cause: err}
 }
 
-// contextError returns the Error of a call whose context has ended.
-func contextError(err error, where Where, ran Ran) *Error {
-	return newError(CodeOf(err), where, ran, "rpc client: call failed", err)
-}
-
 // put writes e into the header of a reply.
 func (e *Error) put(h *codec.Header) {
 	h.Error = e.Error()
@@ -228,7 +267,7 @@ func replyError(h *codec.Header, extended bool) error {
 	case h.Error == "" && f.Code == 0:
 		return nil
 	case extended && f.Code != 0:
-		return &Error{Code: Code(f.Code), Message: h.Error, Where: Where(f.Where), Ran: Ran(f.Ran)}
+		return &Error{Code: Code(f.Code), Message: h.Error, Where: max(Where(f.Where), InServer), Ran: Ran(f.Ran)}
 	}
 	return &Error{Code: CodeUnknown, Message: h.Error, Where: InServer, Ran: RanMaybe}
 }

@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"testing"
 
 	"geerpc/codec"
-	"geerpc/internal/usercode"
 )
 
 func TestError_IsAsUnwrap(t *testing.T) {
+	on := func(err error) error { return (&Client{server: "tcp@10.0.0.1:9999"}).named(err, "Arith.Add", 0) }
 	cases := []struct {
 		name string
 		err  error
@@ -31,12 +30,11 @@ func TestError_IsAsUnwrap(t *testing.T) {
 			[]error{io.ErrUnexpectedEOF}, []error{io.EOF}, CodeUnavailable, "rpc client: unexpected EOF"},
 		{"cause of a user's own", &Error{Code: CodeUnavailable, Message: "closed for the night", Cause: io.ErrNoProgress},
 			[]error{io.ErrNoProgress}, []error{io.EOF}, CodeUnavailable, "closed for the night"},
-		{"lost by Close", lostError("", ErrShutdown), []error{ErrShutdown}, []error{io.EOF}, CodeUnavailable, "rpc client: connection is shut down"},
-		{"lost at the end of the stream", lostError("", io.EOF), []error{io.ErrUnexpectedEOF}, []error{io.EOF, ErrShutdown},
-			CodeUnavailable, "rpc client: connection lost: unexpected EOF"},
-		{"lost, and to whom", lostError("10.0.0.1:9999", io.EOF), []error{io.ErrUnexpectedEOF}, nil,
-			CodeUnavailable, "rpc client: connection to 10.0.0.1:9999 lost: unexpected EOF"},
-		{"lost, without a name", lostError(usercode.AddrText(&net.UnixAddr{}), io.EOF), nil, nil, CodeUnavailable, "rpc client: connection lost: unexpected EOF"},
+		{"lost by Close", on(lostError(ErrShutdown)), []error{ErrShutdown}, []error{io.EOF}, CodeUnavailable, "rpc client: Arith.Add at tcp@10.0.0.1:9999: connection is shut down"},
+		{"lost at the end of the stream", on(lostError(io.EOF)), []error{io.ErrUnexpectedEOF}, []error{io.EOF, ErrShutdown},
+			CodeUnavailable, "rpc client: Arith.Add at tcp@10.0.0.1:9999: connection lost: unexpected EOF"},
+		{"lost, to nobody knows whom", (&Client{}).named(lostError(io.EOF), "Arith.Add", 0), nil, nil,
+			CodeUnavailable, "rpc client: Arith.Add: connection lost: unexpected EOF"},
 		{"shutdown", ErrShutdown, []error{ErrShutdown}, []error{ErrServerClosed}, CodeUnavailable, "connection is shut down"},
 		{"of a method", Errorf(CodeNotFound, "no %q: %w", "it", io.EOF), []error{io.EOF}, nil, CodeNotFound, `no "it": EOF`},
 		{"of a context", fmt.Errorf("x: %w", context.DeadlineExceeded), []error{context.DeadlineExceeded}, nil, CodeDeadlineExceeded, "x: context deadline exceeded"},

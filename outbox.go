@@ -1,7 +1,6 @@
 package geerpc
 
 import (
-	"context"
 	"runtime"
 	"sync"
 )
@@ -93,17 +92,17 @@ func (c *Client) enqueue(call *clientCall) {
 	}
 	// terminate may have emptied the outbox before the call was added.
 	if c.inFlight.Ended() && call.state.CompareAndSwap(queued, abandoned) {
-		c.deliver(call, nil, c.notSent(context.Background(), c.link.Cause()))
+		c.deliver(call, nil, c.cutOff())
 	}
 }
 
 // closeOutbox ends the sender, and the calls that are queued: the sender may not come
 // to them, as long as arguments are being encoded.
-func (c *Client) closeOutbox(cause error) {
+func (c *Client) closeOutbox() {
 	c.outbox.close()
 	for call := c.outbox.take(); call != nil; call = c.outbox.take() {
 		if call.state.CompareAndSwap(queued, unsent) {
-			c.deliver(call, nil, c.notSent(context.Background(), cause))
+			c.deliver(call, nil, c.cutOff())
 		}
 	}
 }
@@ -172,4 +171,4 @@ func (c *Client) encodeQueued(call *clientCall) {
 }
 
 var errEncoderExit error = &Error{Code: CodeInvalidArgument, Where: InClient, Ran: RanNever,
-	Message: "rpc client: the arguments ended the goroutine that encoded them"}
+	Message: "the arguments ended the goroutine that encoded them"}

@@ -16,15 +16,24 @@ import (
 // A ping runs no method, and takes no slot among the calls in flight. There is no
 // need to call Ping to keep the connection alive, see Option.PingInterval.
 func (c *Client) Ping(ctx context.Context) error {
+	if ctx == nil {
+		return c.named(errNilContext, "", 0)
+	}
+	within := timeLeft(ctx)
+	if ctx.Err() != nil {
+		within = 0
+	}
+	return c.named(c.ping(ctx), "", within)
+}
+
+func (c *Client) ping(ctx context.Context) error {
 	switch {
-	case ctx == nil:
-		return errNilContext
 	case !c.link.PeerHandles(codec.Ping):
-		return &Error{Code: CodeUnimplemented, Where: InClient, Ran: RanNever, Message: "rpc client: the server does not know pings"}
+		return &Error{Code: CodeUnimplemented, Where: InClient, Ran: RanNever, Message: "the server does not know pings"}
 	case c.inFlight.Ended():
-		return ErrShutdown
+		return c.shutdownError()
 	case ctx.Err() != nil:
-		return contextError(ctx.Err(), InClient, RanNever)
+		return tooLateToSend(ctx.Err())
 	}
 	answered := c.pings.await()
 	c.link.Post(link.Control{Kind: codec.Ping})
@@ -32,9 +41,9 @@ func (c *Client) Ping(ctx context.Context) error {
 	case <-answered:
 		return nil
 	case <-c.ended:
-		return newError(CodeUnavailable, OnLink, RanNever, "rpc client: ping", c.link.Cause())
+		return callFailed(CodeUnavailable, OnLink, RanNever, "ping", c.link.Cause())
 	case <-ctx.Done():
-		return contextError(ctx.Err(), OnLink, RanNever)
+		return callFailed(CodeOf(ctx.Err()), OnLink, RanNever, "ping: no reply", ctx.Err())
 	}
 }
 

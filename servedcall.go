@@ -110,7 +110,7 @@ func (c *servedCall) expire(handle time.Duration) {
 		return
 	}
 	err := &Error{Code: CodeDeadlineExceeded, Where: InMethod, Ran: RanMaybe,
-		Message: fmt.Sprintf("rpc server: request handle timeout: expect within %s", handle)}
+		Message: fmt.Sprintf("rpc server: request handle timeout: expect within %s for %s", handle, c.serviceMethod)}
 	if c.start.forgo() {
 		err.Where, err.Ran = InServer, RanNever
 	}
@@ -194,7 +194,7 @@ func (c *servedCall) handle() error {
 		return nil
 	}
 	if err := c.callerGone(); err != nil {
-		return newError(CodeOf(err), InServer, RanNever, "rpc server: call not begun", err)
+		return newError(CodeOf(err), InServer, RanNever, fmt.Sprintf("rpc server: %.256s not begun", c.serviceMethod), err)
 	}
 	intercepted := len(c.conn.server.Interceptors) > 0
 	switch {

@@ -226,7 +226,7 @@ func (c *conn) hangUp() {
 // and returns ctx's error.
 func (c *Client) Shutdown(ctx context.Context) error {
 	if ctx == nil {
-		return errNilContext
+		return c.named(errNilContext, "", 0)
 	}
 	c.drain()
 	var err error

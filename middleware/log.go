@@ -191,13 +191,19 @@ func appendFailure(attrs []slog.Attr, err error) []slog.Attr {
 	if err == nil {
 		return attrs
 	}
-	attrs = append(attrs, slog.Any("err", err))
 	var e *geerpc.Error
-	if errors.As(err, &e) && e != nil {
-		attrs = append(attrs, slog.String("where", e.Where.String()), slog.String("ran", e.Ran.String()))
+	if !errors.As(err, &e) || e == nil {
+		return append(attrs, slog.Any("err", err))
 	}
-	return attrs
+	return append(attrs, slog.Any("err", textOnly{err}),
+		slog.String("where", e.Where.String()), slog.String("ran", e.Ran.String()))
 }
+
+// A textOnly is an error that is logged as its text. What else a geerpc.Error has is in
+// attributes of the line.
+type textOnly struct{ error }
+
+func (e textOnly) Unwrap() error { return e.error }
 
 // appendOrigin says where a call comes from.
 func (c *loggedCall) appendOrigin(attrs []slog.Attr, ctx context.Context) []slog.Attr {

@@ -48,7 +48,7 @@ func TestLog_Attributes(t *testing.T) {
 		t.Errorf("duration %v", l.attrs["duration"])
 	}
 	delete(l.attrs, "duration")
-	want := map[string]any{"method": "Echo.Say", "code": "not found", "err": err, "where": "in the method", "ran": "yes"}
+	want := map[string]any{"method": "Echo.Say", "code": "not found", "err": textOnly{err}, "where": "in the method", "ran": "yes"}
 	if !maps.Equal(l.attrs, want) {
 		t.Errorf("client: %v, want %v", l.attrs, want)
 	}

@@ -85,7 +85,7 @@ func TestB135_Definitions(t *testing.T) {
 				client := e.dial(&geerpc.Option{MaxDefinitionBytes: test.limit})
 				var waited int
 				waiting := client.Go("Large.Wait", LargeArgs{7}, &waited, nil)
-				passed := callLarge(t, client, "Server.MaxDefinitionBytes", geerpc.RanNever, func(i int) error {
+				passed := callLarge(t, client, "too large for the server", geerpc.RanNever, func(i int) error {
 					var got int
 					err := client.Call(context.Background(), "Large.Take", newLarge(i), &got)
 					if err == nil && got != i {
@@ -96,7 +96,7 @@ func TestB135_Definitions(t *testing.T) {
 				if passed < test.min || passed > test.max {
 					t.Errorf("%d types of arguments passed, want %d to %d", passed, test.min, test.max)
 				}
-				passed = callLarge(t, client, "Option.MaxDefinitionBytes", geerpc.RanYes, func(i int) error {
+				passed = callLarge(t, client, "too large for the client", geerpc.RanYes, func(i int) error {
 					var got LargeReply
 					err := client.Call(context.Background(), "Large.Make", LargeArgs{i}, &got)
 					if err == nil && got.Any != newLarge(i) {
@@ -118,7 +118,7 @@ func TestB135_Definitions(t *testing.T) {
 
 // callLarge makes a call for each type, and returns how many of them passed.
 // Those that passed pass again.
-func callLarge(t *testing.T, client *geerpc.Client, setting string, ran geerpc.Ran, call func(i int) error) (passed int) {
+func callLarge(t *testing.T, client *geerpc.Client, says string, ran geerpc.Ran, call func(i int) error) (passed int) {
 	t.Helper()
 	known := make(map[int]bool)
 	for i := range len(largeTypes()) {
@@ -127,7 +127,7 @@ func callLarge(t *testing.T, client *geerpc.Client, setting string, ran geerpc.R
 		switch {
 		case err == nil:
 			known[i] = true
-		case !errors.As(err, &e) || e.Code != geerpc.CodeResourceExhausted || e.Ran != ran || !strings.Contains(err.Error(), setting):
+		case !errors.As(err, &e) || e.Code != geerpc.CodeResourceExhausted || e.Ran != ran || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "MaxDefinitionBytes"):
 			t.Fatalf("type %d: %v (%+v)", i, err, e)
 		}
 	}

@@ -53,6 +53,30 @@ func ParseProtocol(name string) Protocol {
 	return Protocol{Network: name}
 }
 
+// IsProtocol reports whether ParseProtocol knows what a name means.
+func IsProtocol(name string) bool {
+	switch name {
+	case "tcp", "tcp4", "tcp6", "unix", "http", "https", "tls":
+		return true
+	}
+	return false
+}
+
+// Address returns an address with the protocol in front.
+func (p Protocol) Address(address string) string {
+	name := p.Network
+	switch {
+	case name != "tcp":
+	case p.HTTP && p.TLS:
+		name = "https"
+	case p.HTTP:
+		name = "http"
+	case p.TLS:
+		name = "tls"
+	}
+	return name + "@" + address
+}
+
 // ErrNoConn is what Connect fails with if Dial returns neither a connection nor an
 // error.
 var ErrNoConn = errors.New("the Dialer returned no connection, and no error")

@@ -12,6 +12,16 @@ func RemoteAddr(conn any) net.Addr {
 	return nil
 }
 
+// NetworkAddr returns the text of an address with its network in front, as in
+// tcp@10.0.0.1:9999, empty if there is none.
+func NetworkAddr(addr net.Addr) (text string) {
+	defer func() { recover() }()
+	if text := AddrText(addr); text != "" {
+		return addr.Network() + "@" + text
+	}
+	return ""
+}
+
 // AddrText returns the text of an address, empty if there is none.
 func AddrText(addr net.Addr) string {
 	if addr == nil {
