@@ -120,7 +120,7 @@ type connectFunc func(ctx context.Context) (net.Conn, error)
 // work of the goroutine that reads afterwards, and not of the caller's, because it runs
 // code of the user's, which may panic, or go on waiting when its time is over.
 func newClient(ctx context.Context, opt Option, server string, connect connectFunc) (*Client, error) {
-	ctx, cancel := opt.connectContext(ctx, server)
+	ctx, cancel := opt.connectContext(ctx)
 	defer cancel()
 	c := &Client{
 		opt:           opt,
@@ -130,7 +130,7 @@ func newClient(ctx context.Context, opt Option, server string, connect connectFu
 		ended:         make(chan struct{}),
 	}
 	c.callPool.New = newClientCall
-	o := &opening{outcome: make(chan error), abandoned: make(chan struct{})}
+	o := &opening{server: server, outcome: make(chan error), abandoned: make(chan struct{})}
 	go c.run(ctx, connect, o) // ends with the connection; Close waits
 	if err := c.awaitOpen(ctx, o); err != nil {
 		return nil, notConnected(err, server)
@@ -138,22 +138,20 @@ func newClient(ctx context.Context, opt Option, server string, connect connectFu
 	return c, nil
 }
 
-// connectContext limits ctx by ConnectTimeout. The server's address may be empty.
-func (opt *Option) connectContext(ctx context.Context, server string) (context.Context, context.CancelFunc) {
+// connectContext limits ctx by ConnectTimeout.
+func (opt *Option) connectContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	if opt.ConnectTimeout <= 0 {
 		return context.WithCancel(ctx)
 	}
-	if server != "" {
-		server = " for " + server
-	}
 	return context.WithTimeoutCause(ctx, opt.ConnectTimeout,
-		fmt.Errorf("%w: expect within %s%s", errConnectTimeout, opt.ConnectTimeout, server))
+		fmt.Errorf("%w: expect within %s", errConnectTimeout, opt.ConnectTimeout))
 }
 
 var errConnectTimeout = errors.New("connect timeout")
 
 // An opening is how the goroutine of a new Client reports to newClient.
 type opening struct {
+	server    string // as it was dialled
 	outcome   chan error
 	abandoned chan struct{} // closed when newClient does not wait for the outcome any more
 }
@@ -176,7 +174,7 @@ func (c *Client) awaitOpen(ctx context.Context, o *opening) error {
 		return err
 	case <-c.ended:
 		close(o.abandoned)
-		return handshakeError(ctx, c.link.Cause())
+		return handshakeError(ctx, c.link.Cause(), o.server)
 	case <-ctx.Done():
 	}
 	grace := time.NewTimer(closeGrace)
@@ -186,7 +184,7 @@ func (c *Client) awaitOpen(ctx context.Context, o *opening) error {
 		return err
 	case <-grace.C:
 		close(o.abandoned)
-		return dialError(ctx, errStuck)
+		return dialError(ctx, errStuck, o.server)
 	}
 }
 
@@ -232,7 +230,7 @@ func (c *Client) open(ctx context.Context, connect connectFunc) (err error) {
 	c.call = chain(c.opt.Interceptors, c.invoke)
 	conn, err := connect(ctx)
 	if err != nil {
-		return dialError(ctx, err)
+		return dialError(ctx, err, c.server)
 	}
 	c.link = link.New(conn, link.Config{MaxRead: c.opt.MaxMessageBytes, MaxDefinitions: c.opt.MaxDefinitionBytes, FlushTimeout: c.opt.FlushTimeout, Report: c.report})
 	c.inFlight = inflight.New[*clientCall](c.link.Context().Done(), func() { c.link.Fail(errDrained) })

@@ -15,38 +15,51 @@ import (
 // Which Error a Dial fails with. The packages that connect and shake hands return plain
 // errors, and those of a user's Dialer may be any.
 
-// dialError returns the Error for a connection that was not made.
-func dialError(ctx context.Context, err error) error {
-	if known := knownError(err); known != nil {
+// dialError returns the Error for a connection that was not made. The server's address
+// may be empty.
+func dialError(ctx context.Context, err error, server string) error {
+	if known := knownError(err, server); known != nil {
 		return known
 	}
-	if errors.Is(err, handshake.ErrTimeout) {
-		return newError(CodeDeadlineExceeded, OnLink, RanNever, "rpc client", err)
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		server = "" // it says which
 	}
-	cause := timeIsUp(ctx, err)
-	if cause == nil {
-		return newError(linkCode(err), OnLink, RanNever, "rpc client", err)
+	code := CodeDeadlineExceeded
+	if !errors.Is(err, handshake.ErrTimeout) {
+		cause := timeIsUp(ctx, err)
+		if code = CodeOf(ctx.Err()); cause == nil {
+			code = linkCode(err)
+		} else if !errors.Is(err, cause) {
+			err = fmt.Errorf("%w: %w", cause, err)
+		}
 	}
-	if !errors.Is(err, cause) {
-		err = fmt.Errorf("%w: %w", cause, err)
+	return newError(code, OnLink, RanNever, dialing(server), err)
+}
+
+// dialing begins the text of an Error of Dial.
+func dialing(server string) string {
+	if server == "" {
+		return "rpc client"
 	}
-	return newError(CodeOf(ctx.Err()), OnLink, RanNever, "rpc client", err)
+	return "rpc client: " + server
 }
 
 // handshakeError returns the Error for a handshake that failed.
-func handshakeError(ctx context.Context, err error) error {
-	if known := knownError(err); known != nil {
+func handshakeError(ctx context.Context, err error, server string) error {
+	if known := knownError(err, server); known != nil {
 		return known
 	}
+	what := dialing(server)
 	switch cause := timeIsUp(ctx, err); {
 	case cause != nil && ctx.Err() == context.Canceled:
-		return newError(CodeCanceled, OnLink, RanNever, "rpc client: handshake", cause)
+		return newError(CodeCanceled, OnLink, RanNever, what+": handshake", cause)
 	case cause != nil:
-		return newError(CodeDeadlineExceeded, OnLink, RanNever, "rpc client", fmt.Errorf("%w: %w", cause, errNoAck))
+		return newError(CodeDeadlineExceeded, OnLink, RanNever, what, fmt.Errorf("%w: %w", cause, errNoAck))
 	case transport.HungUp(err):
-		return newError(CodeUnavailable, OnLink, RanNever, "rpc client: the server closed the connection", fmt.Errorf("%w: %w", err, errNoAck))
+		return newError(CodeUnavailable, OnLink, RanNever, what+": the server closed the connection", fmt.Errorf("%w: %w", err, errNoAck))
 	}
-	return newError(linkCode(err), OnLink, RanNever, "rpc client: handshake", err)
+	return newError(linkCode(err), OnLink, RanNever, what+": handshake", err)
 }
 
 var errNoAck = errors.New("no acknowledgement from the server; is it a geerpc server, and reached as it wants to be (TLS, HTTP)? If it is GeeRPC's original version, set Option.Legacy")
@@ -64,23 +77,23 @@ func notConnected(err error, server string) error {
 }
 
 // knownError returns the error for one that says by itself what went wrong, else nil.
-func knownError(err error) error {
+func knownError(err error, server string) error {
 	var typed *Error
 	var failed *handshake.Error
 	switch {
 	case errors.As(err, &typed):
 		return err
 	case err == transport.ErrNoConn:
-		return &Error{Code: CodeInternal, Where: InClient, Ran: RanNever, Message: "rpc client: " + err.Error()}
+		return &Error{Code: CodeInternal, Where: InClient, Ran: RanNever, Message: dialing(server) + ": " + err.Error()}
 	case !errors.Is(err, handshake.ErrTimeout) && errors.As(err, &failed):
-		return failedHandshake(failed)
+		return failedHandshake(failed, server)
 	}
 	return nil
 }
 
 // failedHandshake returns the Error for a handshake that failed for a known reason.
-func failedHandshake(failed *handshake.Error) *Error {
-	e := &Error{Message: "rpc client: " + failed.Text, Where: OnLink, Ran: RanNever}
+func failedHandshake(failed *handshake.Error, server string) *Error {
+	e := &Error{Message: dialing(server) + ": " + failed.Text, Where: OnLink, Ran: RanNever}
 	switch failed.Reason {
 	case handshake.BadHello:
 		e.Code, e.Where = CodeInvalidArgument, InClient
@@ -89,21 +102,21 @@ func failedHandshake(failed *handshake.Error) *Error {
 	case handshake.WantsTLS:
 		e.Code = CodeUnauthenticated
 	case handshake.Refused:
-		return refusedError(Code(failed.Code), failed.Text)
+		return refusedError(Code(failed.Code), failed.Text, server)
 	}
 	return e
 }
 
 // refusedError returns the Error for a refusal. A server that somebody else wrote may
 // leave out the code and the reason.
-func refusedError(code Code, reason string) *Error {
+func refusedError(code Code, reason, server string) *Error {
 	if code == CodeOK {
 		code = CodeUnknown
 	}
 	if reason == "" {
 		reason = code.String() + ", without giving a reason"
 	}
-	return &Error{Code: code, Message: "rpc client: the server refused the connection: " + reason, Where: InServer, Ran: RanNever}
+	return &Error{Code: code, Message: dialing(server) + ": the server refused the connection: " + reason, Where: InServer, Ran: RanNever}
 }
 
 // deadlineSlack is how long before the end of a context a timeout counts as the

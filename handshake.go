@@ -42,7 +42,7 @@ func (c *Client) handshake(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	return handshakeError(ctx, err)
+	return handshakeError(ctx, err, c.server)
 }
 
 // agree says hello, and keeps to the limits that the server answers with.

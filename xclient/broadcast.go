@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"geerpc"
@@ -141,12 +142,33 @@ func (c *answers) add(addr string, own copied, err error) {
 	defer c.mu.Unlock()
 	switch {
 	case err != nil:
-		c.errs = append(c.errs, fmt.Errorf("%s: %w", addr, err))
+		c.errs = append(c.errs, newServerError(addr, err))
 	case !c.done:
 		c.target.take(own)
 		c.done = true
 	}
 }
+
+// A serverError is the error of one of several servers.
+type serverError struct {
+	text string
+	err  error
+}
+
+// newServerError returns an error whose text begins with the server's address. If this
+// side says of the error where it was, that is left out.
+func newServerError(addr string, err error) error {
+	text := fmt.Sprint(err)
+	var e *geerpc.Error
+	if errors.As(err, &e) && (e.Where == geerpc.InClient || e.Where == geerpc.OnLink) {
+		text = strings.Replace(text, " at "+addr+": ", ": ", 1)
+		text = strings.Replace(text, ": "+addr+": ", ": ", 1)
+	}
+	return &serverError{addr + ": " + text, err}
+}
+
+func (e *serverError) Error() string { return e.text }
+func (e *serverError) Unwrap() error { return e.err }
 
 // serversFor returns all servers that may offer the service of a method, each
 // once.

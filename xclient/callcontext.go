@@ -2,8 +2,11 @@ package xclient
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
+
+	"geerpc"
 )
 
 // A callContext is the context of one call to an XClient, in which policies make
@@ -48,6 +51,24 @@ func (a *callContext) hasTried(s *Server) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.Contains(a.tried, s)
+}
+
+// outOfReach returns the error of a call that found no server which can be reached, and
+// of which the last failed with err.
+func (a *callContext) outOfReach(err error) error {
+	var last *geerpc.Error
+	if a == nil || a.Err() != nil || err == geerpc.ErrShutdown || !errors.As(err, &last) {
+		return err
+	}
+	a.mu.Lock()
+	n := len(a.tried)
+	a.mu.Unlock()
+	if n < 2 {
+		return err
+	}
+	all := geerpc.Errorf(last.Code, "%d servers tried, the last: %w", n, err).(*geerpc.Error)
+	all.Where, all.Ran, all.Server = last.Where, last.Ran, last.Server
+	return all
 }
 
 // addTried notes that a server is being tried, perhaps again.

@@ -89,7 +89,7 @@ func (xc *XClient) pick(ctx context.Context, serviceMethod string) (*Server, *ge
 			if failed != nil && geerpc.CodeOf(err) == geerpc.CodeInvalidArgument {
 				err = failed // one bad address must not make the call look hopeless
 			}
-			return nil, nil, err
+			return nil, nil, a.outOfReach(err)
 		default:
 			if geerpc.CodeOf(err) == geerpc.CodeUnavailable {
 				failed = err
