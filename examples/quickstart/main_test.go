@@ -29,7 +29,7 @@ func TestRun(t *testing.T) {
 		}
 	}
 	for _, line := range strings.Split(out.String(), "\n") {
-		if len(line) > 110 {
+		if len(line) > 130 {
 			t.Errorf("line too long for a terminal: %s", line)
 		}
 	}
