@@ -3,12 +3,15 @@ package describe
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"math"
 	"math/big"
 	"net/netip"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -74,6 +77,10 @@ type (
 
 	Loop   struct{ *Loop }
 	Panics struct{}
+	Exits  struct{}
+	Hangs  struct{}
+	Fails  struct{}
+	Long   struct{}
 	Odd    struct {
 		C  complex128
 		Ch chan int
@@ -92,6 +99,10 @@ type (
 )
 
 func (Panics) MarshalJSON() ([]byte, error) { panic("no") }
+func (Exits) MarshalJSON() ([]byte, error)  { runtime.Goexit(); return nil, nil }
+func (Hangs) MarshalJSON() ([]byte, error)  { time.Sleep(time.Hour); return []byte("1"), nil }
+func (Fails) MarshalJSON() ([]byte, error)  { return []byte("1"), errors.New("no") }
+func (Long) MarshalJSON() ([]byte, error)   { return bytes.Repeat([]byte("1"), maxOwnExample+1), nil }
 
 func pointer[T any](v T) *T { return &v }
 
@@ -258,10 +269,17 @@ type (
 	W1 struct{ A, B, C, D, E, F, G, H int }
 )
 
-func TestPanickingEncoder(t *testing.T) {
-	if d := Of(reflect.TypeFor[Panics]()); string(d.Example) != "null" {
-		t.Errorf("the example is %s", d.Example)
-	}
+// TestEncodersThatFail: the example of a type whose method panics, ends its goroutine,
+// hangs or fails is null, and that of one with too much to say.
+func TestEncodersThatFail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, typ := range []reflect.Type{reflect.TypeFor[Panics](), reflect.TypeFor[Exits](), reflect.TypeFor[Hangs](), reflect.TypeFor[Fails](), reflect.TypeFor[Long]()} {
+			if d := Of(typ); string(d.Example) != "null" {
+				t.Errorf("that of %v is %s", typ, d.Example)
+			}
+		}
+		time.Sleep(2 * time.Hour) // in the bubble: until Hangs has ended
+	})
 }
 
 func conforms(t *testing.T, schema, text []byte) {

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"geerpc/internal/usercode"
 )
 
 // exampleOf returns a value of a type, with something in each place. A type that
@@ -117,17 +119,14 @@ func (e *examples) object(t reflect.Type) string {
 	return "{" + strings.Join(fields, ",") + "}"
 }
 
-// ownExample returns how the zero value of a type encodes itself. If its method fails or
-// panics, or returns what is too much for an example, it returns instead.
-func ownExample(t reflect.Type, instead string) (text string) {
-	defer func() {
-		if recover() != nil {
-			text = instead
-		}
-	}()
-	own, err := json.Marshal(reflect.New(t).Interface())
-	if err != nil || len(own) > maxOwnExample {
+// ownExample returns how the zero value of a type encodes itself. If its method fails,
+// panics or does not return, or returns what is too much for an example, it returns
+// instead.
+func ownExample(t reflect.Type, instead string) string {
+	zero := reflect.New(t).Interface()
+	own := usercode.Text(zero, "encoding", func() string { return string(encode(zero)) })
+	if !json.Valid([]byte(own)) || len(own) > maxOwnExample { // it may be what usercode says of such a method
 		return instead
 	}
-	return string(own)
+	return own
 }

@@ -55,7 +55,8 @@ func (ps properties) MarshalJSON() ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// encode encodes a string or a schema, which can't fail.
+// encode returns a value in JSON. It can't fail for strings and schemas; if a user's value
+// fails, the text is empty.
 func encode(v any) []byte {
 	text, _ := json.Marshal(v)
 	return text
