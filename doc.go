@@ -98,6 +98,13 @@
 // hear of handshakes that are rejected, of connections that are lost, and of
 // methods that panic, with the stack.
 //
+// # Introspection
+//
+// Every Server has a service geerpc, by which it describes its methods and their
+// types, and says what has become of their calls, to whoever may call it. The
+// command geerpc lives from it; PROTOCOL.md has its methods.
+// Server.DisableIntrospection switches it off.
+//
 // # Shutdown
 //
 // [Server.Shutdown] stops listening, tells the clients, answers what they had

@@ -58,6 +58,9 @@ func TestIntrospection(t *testing.T) {
 		if d, err = describeServer(t, c, "geerpc"); err != nil || len(d.Services) != 1 || d.Services[0].Methods[0].Name != "Describe" {
 			t.Errorf("itself: %+v, %v", d, err)
 		}
+		if err := c.Call(t.Context(), "geerpc.Nope", nil, nil); err == nil || !strings.Contains(err.Error(), "can't find method Nope") {
+			t.Errorf("a method that it lacks: %v", err)
+		}
 		_, err = describeServer(t, c, "Nope")
 		wantError(t, err, CodeNotFound, InMethod, RanYes)
 	})

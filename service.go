@@ -112,7 +112,7 @@ func (r *registry) missing(serviceMethod string) *Error {
 		return e
 	}
 	service, name := serviceMethod[:dot], serviceMethod[dot+1:]
-	if r.byService()[service] == nil {
+	if r.byService()[service] == nil && (service != introspect.Service || r.builtin == nil) {
 		e.Message = fmt.Sprintf("rpc server: can't find service %.256s", service)
 		return e
 	}
