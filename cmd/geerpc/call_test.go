@@ -6,7 +6,11 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -162,4 +166,32 @@ func TestCall_ClientCertificate(t *testing.T) {
 	config.ClientAuth, config.GetConfigForClient = tls.RequireAnyClientCert, nil // it is no authority's
 	addr := serve(t, nil, config)
 	geerpcRun(t, "call", addr, "Arith.Neg", "1", "-insecure", "-cert-file", certFile, "-key-file", keyFile).want(t, 0, "-1\n", "")
+}
+
+// TestCall_Transports: a server behind HTTP, at a path of its own, and one on a Unix
+// socket.
+func TestCall_Transports(t *testing.T) {
+	s := geerpc.NewServer()
+	serve(t, s, nil)
+	mux := http.NewServeMux()
+	mux.Handle("/rpc", s)
+	front := httptest.NewServer(mux)
+	defer front.Close()
+	defer s.Close() // first: its connections are the front's too
+	geerpcRun(t, "call", "http@"+front.Listener.Addr().String(), "-http-path", "/rpc", "Arith.Neg", "1").want(t, 0, "-1\n", "")
+	geerpcRun(t, "call", "http@"+front.Listener.Addr().String(), "Arith.Neg", "1").want(t, exitUnavailable, "", "404")
+
+	socket := filepath.Join(t.TempDir(), "socket")
+	lis, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Skip(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(lis) }() // ends with Close
+	for _, addr := range []string{socket, "unix@" + socket} {
+		geerpcRun(t, "call", addr, "Arith.Neg", "1").want(t, 0, "-1\n", "")
+	}
+	s.Close()
+	<-served
+	geerpcRun(t, "call", socket, "Arith.Neg", "1").want(t, exitUnavailable, "", "is the server running")
 }

@@ -41,6 +41,9 @@ func defineList(set *flag.FlagSet) action {
 			return err
 		}
 		list := listMethods(d)
+		if len(list) == 0 {
+			fmt.Fprintln(std.log, "the server has no services")
+		}
 		if *asJSON {
 			return json.NewEncoder(std.out).Encode(list)
 		}

@@ -56,6 +56,30 @@ func TestDescribe(t *testing.T) {
 	geerpcRun(t, "describe", addr, "Arit.Add").want(t, exitBadCall, "", "did you mean Arith?")
 }
 
+// TestPrintable: what a server says does not control the terminal.
+func TestPrintable(t *testing.T) {
+	if got := printable("a\x1b[31mé\tb\u009b\r\x00\xff\n"); got != "a�[31mé\tb����\n" {
+		t.Errorf("%q", got)
+	}
+	s := geerpc.NewServer()
+	if err := s.RegisterName("\x1b[2J", Arith{}); err != nil {
+		t.Fatal(err)
+	}
+	addr := serve(t, s, nil)
+	for _, args := range [][]string{{"list", addr}, {"describe", addr, "\x1b[2J"}, {"watch", addr, "-n", "1", "-all"}, {"call", addr, "\x1b[2J.Nope"}} {
+		if o := geerpcRun(t, args...); strings.Contains(o.out+o.log, "\x1b") || !strings.Contains(o.out+o.log, "�[2J") {
+			t.Errorf("%q: %q", args[0], o)
+		}
+	}
+	empty := &geerpc.Server{}
+	lis := listenTCP(t)
+	served := make(chan error, 1)
+	go func() { served <- empty.Serve(lis) }() // ends with Close
+	geerpcRun(t, "list", lis.Addr().String()).want(t, 0, "", "no services")
+	empty.Close()
+	<-served
+}
+
 // TestDescribe_Servers: of a server without JSON, one that does not describe itself, and
 // none.
 func TestDescribe_Servers(t *testing.T) {

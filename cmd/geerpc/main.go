@@ -69,6 +69,7 @@ func run(ctx context.Context, args []string, std stdio) int {
 		fmt.Fprintf(std.log, "geerpc: there is no command %q%s\ngeerpc help lists the commands.\n", name, didYouMean(name, commandNames()))
 		return exitUsage
 	}
+	std.out, std.log = printableWriter{std.out}, printableWriter{std.log}
 	set := c.flagSet()
 	do := c.define(set)
 	args, err := c.parse(set, args)

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -60,4 +64,33 @@ func TestThroughRegistry(t *testing.T) {
 	geerpcRun(t, "list", url).want(t, 0, "Arith.Add\n", "")
 	geerpcRun(t, "describe", url, "Arith.Add", "-server", second).want(t, 0, "geerpc call "+url, "")
 	geerpcRun(t, "bench", url, "Arith.Neg", "1", "-d", "100ms").want(t, 0, "p50", "")
+}
+
+// TestRegistry_Binary: the registry as a process, which ends when it is told to.
+func TestRegistry_Binary(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), binary, "registry", "-addr", "127.0.0.1:0", "-json")
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var said struct{ Registry string }
+	if err := json.NewDecoder(out).Decode(&said); err != nil {
+		t.Fatal(err)
+	}
+	addr := serveRegistered(t, said.Registry, nil)
+	geerpcRun(t, "servers", said.Registry).want(t, 0, addr, "")
+	cmd.Process.Signal(os.Interrupt)
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	for line := range strings.Lines(log.String()) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("the log has the line %q", line)
+		}
+	}
 }

@@ -121,8 +121,8 @@ func showStats(out io.Writer, st *introspect.Statistics) error {
 // showTable shows the statistics as a table: in a terminal in place of the one before.
 func (w *watcher) showTable(out io.Writer, st *introspect.Statistics) error {
 	text := w.table(st) + "\n"
-	if isTerminal(out) {
-		text = inPlace(text)
+	if p, ok := out.(printableWriter); ok && isTerminal(p.to) {
+		out, text = p.to, inPlace(printable(text))
 	}
 	_, err := io.WriteString(out, text)
 	return err
