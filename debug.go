@@ -8,7 +8,8 @@ import (
 
 // DebugHandler returns a page that shows what the Server does: for people in a browser, as
 // text for curl, and as JSON for programs. It can be put on any mux, at any path, and is
-// safe for concurrent use. It answers GET and HEAD. The page shows types of arguments,
+// safe for concurrent use. It answers GET and HEAD and, with AllowDebugCalls, a POST of the
+// page's form. The page shows types of arguments,
 // texts of errors and addresses of clients: keep it off public networks, or behind a handler
 // that asks for a login.
 //
@@ -86,7 +87,7 @@ type debugHandler struct{ server *Server }
 
 // ServeHTTP implements http.Handler.
 func (h debugHandler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	if err := debugpage.Serve(w, req, h.server.debugInfo); err != nil {
+	if err := debugpage.Serve(w, req, h.server.debugSource()); err != nil {
 		h.server.logger().Error("rpc server: debug page", "err", err)
 	}
 }

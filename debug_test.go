@@ -286,7 +286,7 @@ func TestE51_DebugPolicyMatchesThePage(t *testing.T) {
 			sum := sha256.Sum256([]byte(text))
 			return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 		}
-		want := "default-src 'none'; style-src " + hash(style) + "; script-src " + hash(script) + "; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+		want := "default-src 'none'; style-src " + hash(style) + "; script-src " + hash(script) + "; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 		if got := rec.Header().Get("Content-Security-Policy"); got != want {
 			t.Errorf("policy is\n%s, want\n%s", got, want)
 		}

@@ -126,6 +126,8 @@ func (s *Server) settings() []debugpage.Setting {
 		{Name: "Token", Value: setOrNot(s.Token != ""), Default: s.Token == ""},
 		{Name: "Admit", Value: fmt.Sprintf("%d functions", len(s.Admit)), Default: len(s.Admit) == 0},
 		{Name: "Interceptors", Value: fmt.Sprintf("%d", len(s.Interceptors)), Default: len(s.Interceptors) == 0},
+		{Name: "AllowDebugCalls", Value: fmt.Sprint(s.AllowDebugCalls), Default: !s.AllowDebugCalls},
+		{Name: "DisableIntrospection", Value: fmt.Sprint(s.DisableIntrospection), Default: !s.DisableIntrospection},
 		{Name: "Ordered", Value: fmt.Sprint(s.Ordered), Default: !s.Ordered},
 		{Name: "Logger", Value: setOrNot(s.Logger != nil), Default: s.Logger == nil},
 		{Name: "Codecs", Value: namesOr(s.Codecs, "all that are registered"), Default: len(s.Codecs) == 0},

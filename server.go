@@ -109,6 +109,11 @@ type Server struct {
 	// its methods. The name is reserved in any case.
 	DisableIntrospection bool
 
+	// AllowDebugCalls lets whoever can open the debug page call methods from it, with
+	// arguments in JSON. The calls pass Admit and the interceptors, with the Token but
+	// no certificate. Pages of other origins can't use the form.
+	AllowDebugCalls bool
+
 	registry      registry
 	unknown       interceptedCall // of methods that do not exist
 	introspection introspection

@@ -9,7 +9,10 @@
 package debugpage
 
 import (
+	"context"
 	_ "embed" // the page
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 
@@ -17,11 +20,31 @@ import (
 	"geerpc/internal/page"
 )
 
-// Serve answers a request with what info returns. It fails if a template does; the answer
-// is 500 then.
-func Serve(w http.ResponseWriter, req *http.Request, info func() *Info) error {
+// A Source is the server that the page is of.
+type Source struct {
+	Info func() *Info
+
+	// Describe returns the types of a method, false if there is none of that name.
+	Describe func(serviceMethod string) (Types, bool)
+
+	// Call calls a method. Nil: nothing can be called from the page.
+	Call func(ctx context.Context, serviceMethod string, args json.RawMessage) (reply json.RawMessage, err error)
+}
+
+// Serve answers a request. It fails if a template does; the answer is 500 then.
+func Serve(w http.ResponseWriter, req *http.Request, s Source) error {
+	object := func() any { return s.Info() }
 	query := req.URL.Query()
-	return debugPage.Serve(w, req, func() any { return info() }, func() any { return newView(query, info()) })
+	if req.Method != http.MethodPost || s.Call == nil {
+		return debugPage.Serve(w, req, object, func() any { return s.view(query, nil) })
+	}
+	debugPage.SetHeader(w.Header())
+	tried, status, err := s.try(w, req)
+	if err != nil {
+		http.Error(w, fmt.Sprint(status, " ", err), status)
+		return nil
+	}
+	return debugPage.Show(w, req, object, func() any { return s.view(query, tried) })
 }
 
 var (
@@ -41,10 +64,14 @@ type view struct {
 	*Info
 	Span     callstats.Span
 	Selected string // "Service.Method", "" for all
+	Types    Types  // of the method that is selected
+	CanCall  bool
+	Tried    *Tried // nil: nothing has been called
 }
 
-func newView(query url.Values, info *Info) *view {
-	v := &view{Info: info, Selected: query.Get("method")}
+func (s Source) view(query url.Values, tried *Tried) *view {
+	v := &view{Info: s.Info(), Selected: query.Get("method"), CanCall: s.Call != nil, Tried: tried}
+	v.Types, _ = s.Describe(v.Selected)
 	for span := callstats.Minute; span <= callstats.Day; span++ {
 		if query.Get("window") == span.String() {
 			v.Span = span

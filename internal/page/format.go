@@ -9,7 +9,7 @@ import (
 // formats are the functions of all templates.
 var formats = map[string]any{
 	"count": formatCount, "span": formatSpan, "latency": formatLatency, "rate": formatRate, "bytes": formatBytes,
-	"percent": formatPercent, "ago": formatAgo, "utc": formatUTC, "clock": formatClock, "line": oneLine,
+	"percent": formatPercent, "ago": formatAgo, "utc": formatUTC, "clock": formatClock, "line": oneLine, "lines": lines,
 }
 
 // formatCount writes an integer, of any type, with its thousands apart:
@@ -110,6 +110,15 @@ func formatAgo(now, at time.Time) string {
 func formatUTC(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
 func formatClock(t time.Time) string { return t.UTC().Format("15:04:05") }
+
+// lines returns a text of several lines without what would move a terminal's cursor.
+func lines(s string) string {
+	parts := strings.Split(s, "\n")
+	for i := range parts {
+		parts[i] = oneLine(parts[i])
+	}
+	return strings.Join(parts, "\n")
+}
 
 // oneLine returns a text without what would move a terminal's cursor.
 func oneLine(s string) string {

@@ -55,7 +55,7 @@ func New(s Source) *Page {
 		// Browsers apply this one style, run this one script, and load nothing
 		// but what it asks this server for.
 		policy: "default-src 'none'; style-src " + hashSource(style) + "; script-src " + hashSource(script) +
-			"; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+			"; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 	}
 }
 

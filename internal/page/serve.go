@@ -16,6 +16,11 @@ func (p *Page) Serve(w http.ResponseWriter, req *http.Request, object, view func
 		http.Error(w, "405 must GET", http.StatusMethodNotAllowed)
 		return nil
 	}
+	return p.Show(w, req, object, view)
+}
+
+// Show is Serve for requests of any method, whose headers have been set.
+func (p *Page) Show(w http.ResponseWriter, req *http.Request, object, view func() any) error {
 	query := req.URL.Query()
 	switch format := Format(query, req.Header); format {
 	case "json":

@@ -174,3 +174,26 @@ func TestDebugPage_WithoutJavaScript(t *testing.T) {
 	for !strings.Contains(text(), "123") { // the tab's context ends it
 	}
 }
+
+// TestDebugPage_Call: a method is called from the page, and what it replied stays while
+// the page keeps itself up to date.
+func TestDebugPage_Call(t *testing.T) {
+	s, client := serve(t)
+	s.AllowDebugCalls = true
+	board := newSwitchboard(t, s.DebugHandler())
+	tab := open(t, board.URL+"/?method=Arith.Add")
+	tab.awaitLive()
+	tab.eval(`document.querySelector("textarea").value = '{"A":40,"B":2}'`)
+	tab.eval(`document.querySelector("form").requestSubmit()`)
+	tab.await(`document.querySelector("form pre") != null && document.querySelector("form pre").textContent == "42"`)
+	tab.awaitLive()
+	for range 5 {
+		call(client, "Arith.Add", Args{1, 2})
+	}
+	tab.await(`document.body.innerText.includes("26 calls since the start")`)
+	if reply := tab.eval(`document.querySelector("form pre").textContent`); reply != "42" {
+		t.Errorf("the reply has become %q", reply)
+	}
+	tab.fits()
+	tab.shoot("debug-call")
+}
