@@ -113,9 +113,6 @@ func (c *command) report(log io.Writer, err error, asJSON bool) int {
 		return exitOK
 	}
 	p := newProblem(err)
-	if errors.Is(err, errReported) {
-		return p.Exit
-	}
 	if asJSON {
 		json.NewEncoder(log).Encode(p)
 		return p.Exit
@@ -129,6 +126,3 @@ func (c *command) report(log io.Writer, err error, asJSON bool) int {
 	}
 	return p.Exit
 }
-
-// errReported is in an error whose text has been written already.
-var errReported = errors.New("reported")

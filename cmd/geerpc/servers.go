@@ -91,7 +91,7 @@ func (t *target) list(ctx context.Context) (servers []registry.ServerItem, err e
 		failures = append(failures, err)
 	}
 	err = errors.Join(failures...)
-	return nil, &failure{exit: registryExit(err), err: err, hint: t.connectHint(err)}
+	return nil, &failure{exit: registryExit(err), err: err, hint: cmp.Or(t.connectHint(err), "is there a registry at that URL?")}
 }
 
 func askRegistry(ctx context.Context, client *http.Client, url string) ([]registry.ServerItem, error) {

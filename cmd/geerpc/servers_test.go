@@ -45,6 +45,7 @@ func TestServers_Failures(t *testing.T) {
 	url := startRegistry(t)
 	geerpcRun(t, "servers", "http://"+nobody(t)).want(t, exitUnavailable, "", "is the server running")
 	geerpcRun(t, "servers", strings.TrimSuffix(url, "registry")).want(t, exitUnavailable, "", registryapi.DefaultPath)
+	geerpcRun(t, "servers", serve(t, nil, nil)).want(t, exitUnavailable, "", "is there a registry")
 	geerpcRun(t, "servers", "http://").want(t, exitUsage, "", "no host")
 	geerpcRun(t, "servers").want(t, exitUsage, "", "REGISTRY")
 }

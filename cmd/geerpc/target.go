@@ -117,7 +117,7 @@ func (t *target) option(codecType codec.Type) (*geerpc.Option, error) {
 // withTimeout limits the time for a call.
 func (t *target) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	if t.timeout <= 0 {
-		return context.WithCancel(ctx)
+		return ctx, func() {}
 	}
 	return context.WithTimeout(ctx, t.timeout)
 }

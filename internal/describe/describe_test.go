@@ -6,9 +6,11 @@ import (
 	"errors"
 	"math"
 	"math/big"
+	"math/rand/v2"
 	"net/netip"
 	"reflect"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -175,6 +177,31 @@ func TestProperties(t *testing.T) {
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%T has %q, want %q", v, got, want)
+		}
+	}
+}
+
+// TestRandomStructs checks structs with all sorts of types and tags.
+func TestRandomStructs(t *testing.T) {
+	types := []reflect.Type{reflect.TypeFor[int](), reflect.TypeFor[string](), reflect.TypeFor[[]byte](), reflect.TypeFor[*float64](),
+		reflect.TypeFor[Left](), reflect.TypeFor[json.Number](), reflect.TypeFor[*bool](), reflect.TypeFor[**int](), reflect.TypeFor[time.Duration]()}
+	tags := []reflect.StructTag{"", `json:"a"`, `json:"b,omitempty"`, `json:",string"`, `json:"-"`, `json:"-,"`, `json:"a b"`,
+		`json:"a\"b"`, `json:"é,string"`, `json:"a,string,omitzero"`, `json:"F1"`, `json:"F0,string"`}
+	for range 2000 {
+		var fields []reflect.StructField
+		for i := range rand.IntN(6) {
+			fields = append(fields, reflect.StructField{Name: "F" + strconv.Itoa(i), Type: types[rand.IntN(len(types))], Tag: tags[rand.IntN(len(tags))]})
+		}
+		typ := reflect.StructOf(fields)
+		d := Of(typ)
+		conforms(t, d.Schema, d.Example)
+		v := reflect.New(typ)
+		if err := json.Unmarshal(d.Example, v.Interface()); err != nil {
+			t.Errorf("%v: the example %s: %v", typ, d.Example, err)
+		}
+		text, err := json.Marshal(v.Interface())
+		if err != nil || string(text) != string(d.Example) { // all fields have values
+			t.Errorf("%v: the example %s comes back as %s, %v", typ, d.Example, text, err)
 		}
 	}
 }
