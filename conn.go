@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/debugpage"
 	"geerpc/internal/handshake"
 	"geerpc/internal/lazyctx"
 	"geerpc/internal/link"
@@ -51,8 +52,11 @@ type conn struct {
 type connState struct {
 	calls       map[uint64]*servedCall // those with a goroutine that have not been answered, by seq
 	unanswered  int                    // calls, and handle timeouts about to answer, that still owe an answer
+	askedToEnd  bool // the client has been asked to leave
 	noNewCalls  bool
 	allAnswered bool
+
+	events []debugpage.Event // the latest, for the debug page
 
 	queue   []*servedCall // of an Ordered server: calls that have not begun
 	running bool          // of an Ordered server: a goroutine runs the queue

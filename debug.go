@@ -72,6 +72,7 @@ import (
 //	    draining    the client has been told to leave
 //	    gone        the connection is closed, its methods have not returned
 //	    age_seconds
+//	    events      an array of at most 5 things out of the ordinary: at, what
 //	refused         an array of at most 10 connections that were rejected and calls of
 //	                unknown methods, like samples, the latest first
 //	settings        an array: name, value, and whether that is the default

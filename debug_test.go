@@ -151,7 +151,7 @@ func TestDebug_JSONFields(t *testing.T) {
 		wantFields(t, service.(map[string]any)["methods"].([]any)[0], "calls errors in_flight last_day last_hour last_minute name samples signature")
 		conns := v["connections"].(map[string]any)
 		wantFields(t, conns, "handshaking limit list open rejected")
-		wantFields(t, conns["list"].([]any)[0], "age_seconds calls codec compression draining gone in_flight layout peer received_bytes sent_bytes tls")
+		wantFields(t, conns["list"].([]any)[0], "age_seconds calls codec compression draining events gone in_flight layout peer received_bytes sent_bytes tls")
 	}
 }
 

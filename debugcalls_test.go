@@ -203,3 +203,48 @@ func TestDebug_Live(t *testing.T) {
 	}
 	io.Copy(io.Discard, io.LimitReader(resp.Body, 1)) // the next one comes
 }
+
+// TestDebug_EventsOfAConnection: what is out of the ordinary, and no more than a few.
+func TestDebug_EventsOfAConnection(t *testing.T) {
+	e := newEnv(t, "pipe", codec.GobType)
+	stubborn := newStubborn()
+	if err := e.Register(stubborn); err != nil {
+		t.Fatal(err)
+	}
+	client := e.dial(nil)
+	if err := client.Call(context.Background(), "Arith.Add", Args{1, 2}, new(Reply)); err != nil {
+		t.Fatal(err)
+	}
+	if c := debugOf(t, e.Server).Connections.List[0]; len(c.Events) != 0 || c.Draining {
+		t.Errorf("an ordinary connection: %+v", c)
+	}
+	client.Call(context.Background(), "Nobody.Home", Args{}, new(Reply))
+	client.Go("Stubborn.Wait", Args{}, new(Reply), nil)
+	<-stubborn.begun
+	down := make(chan error, 1)
+	go func() { down <- e.Shutdown(context.Background()) }()
+	eventually(t, "the client is asked to leave", func() bool {
+		c := debugOf(t, e.Server).Connections.List[0]
+		return c.Draining && len(c.Events) == 2 && strings.Contains(c.Events[0].What, "can't find service Nobody") && c.Events[1].What == "asked to leave"
+	})
+	if text := visible(loadDebug(t, e.Server, "/", "text/html").Body.String()); !strings.Contains(text, "ago: asked to leave") {
+		t.Errorf("the page shows:\n%s", text)
+	}
+	close(stubborn.letGo)
+	if err := <-down; err != nil {
+		t.Error(err)
+	}
+	c := newConn(e.Server, closedConn{})
+	for i := range 3 * debugpage.MaxEvents {
+		c.note("%d", i)
+	}
+	if got := c.state.events; len(got) != debugpage.MaxEvents || got[debugpage.MaxEvents-1].What != "14" {
+		t.Errorf("kept %+v", got)
+	}
+}
+
+type closedConn struct{}
+
+func (closedConn) Read([]byte) (int, error)  { return 0, io.EOF }
+func (closedConn) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+func (closedConn) Close() error              { return nil }

@@ -65,7 +65,8 @@ func (c *conn) describe(shaken bool, inFlight int64) debugpage.Conn {
 	d := debugpage.Conn{Peer: addressOf(usercode.RemoteAddr(c.link.Conn)), Calls: c.slots.used.Load(), InFlight: inFlight,
 		Gone: c.link.Context().Err() != nil, AgeSeconds: time.Since(c.since).Seconds()}
 	c.mu.Lock()
-	d.Draining = c.state.noNewCalls && !d.Gone
+	d.Draining = (c.state.askedToEnd || c.state.noNewCalls) && !d.Gone
+	d.Events = append([]debugpage.Event{}, c.state.events...)
 	c.mu.Unlock()
 	if shaken {
 		d.TLS = c.peer.TLS != nil

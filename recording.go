@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"geerpc/internal/callstats"
+	"geerpc/internal/debugpage"
 	"geerpc/internal/usercode"
 )
 
@@ -35,12 +36,23 @@ func (c *servedCall) keepSample(took time.Duration, err error) {
 	c.method.stats.Keep(sample)
 }
 
+// note notes something out of the ordinary about the connection. The caller must not hold
+// its mu.
+func (c *conn) note(format string, a ...any) {
+	e := debugpage.Event{At: time.Now(), What: fmt.Sprintf(format, a...)}
+	c.update(func(s *connState) {
+		s.events = append(s.events, e)
+		s.events = s.events[max(0, len(s.events)-debugpage.MaxEvents):]
+	})
+}
+
 // recordRefused counts something that was refused, and keeps it for people to look at.
 func (c *conn) recordRefused(in *callstats.Recorder, why error) {
 	code := uint8(CodeOf(why))
 	if in.RecordRefused(nanotime(), code) {
 		in.Keep(callstats.Sample{At: time.Now(), Code: code, Peer: addressOf(c.peer.Addr),
 			Error: fmt.Sprintf("%.256s", usercode.ErrorText(why))})
+		c.note("refused: %.256s", usercode.ErrorText(why))
 	}
 }
 

@@ -150,6 +150,8 @@ func (c *conn) drain(ctx context.Context) {
 			c.link.Fail(ErrServerClosed)
 		} // otherwise its hello will be refused
 	case c.link.PeerHandles(codec.Goaway):
+		c.update(func(s *connState) { s.askedToEnd = true })
+		c.note("asked to leave")
 		c.link.Post(link.Control{Kind: codec.Goaway})
 	default:
 		c.closeAnswered(ctx)

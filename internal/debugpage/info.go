@@ -13,6 +13,7 @@ const (
 	MaxConns   = 100 // connections
 	MaxRunning = 20  // calls under way
 	MaxRefused = 10  // connections and calls
+	MaxEvents  = 5   // of a connection
 )
 
 // An Info is what the page shows, as the server gathers it.
@@ -117,6 +118,13 @@ type Conn struct {
 	Gone        bool    `json:"gone"`
 	Draining    bool    `json:"draining"`
 	AgeSeconds  float64 `json:"age_seconds"`
+	Events      []Event `json:"events"` // the latest last
+}
+
+// An Event is something out of the ordinary about a connection.
+type Event struct {
+	At   time.Time `json:"at"`
+	What string    `json:"what"`
 }
 
 // A Setting is a field of the server's configuration, in force.
