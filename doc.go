@@ -100,9 +100,9 @@
 //
 // # Introspection
 //
-// Every Server has a service geerpc, by which it describes its methods and their
-// types, and says what has become of their calls, to whoever may call it. The
-// command geerpc lives from it; PROTOCOL.md has its methods.
+// Every Server has a built-in service named geerpc. It describes the methods and
+// their types, and counts and times their calls, for any client that may call it.
+// The geerpc command depends on it, and PROTOCOL.md documents it.
 // Server.DisableIntrospection switches it off.
 //
 // # Shutdown

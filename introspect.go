@@ -15,18 +15,17 @@ import (
 )
 
 // Introspection: the service "geerpc", with which every Server describes itself. Its
-// methods are called like any others, and pass Server.Admit and the interceptors. They
-// are not among those that are registered, so that neither Services nor the debug page
-// nor a registry has them.
+// methods are called like any others, and pass Server.Admit and the interceptors. But
+// they are not registered, so Services, the debug page and registries don't list them.
 
 // An introspection is what a Server needs to describe itself.
 type introspection struct {
 	once      sync.Once
-	described sync.Map // introspect.MethodInfo by *method: to describe types takes time
+	described sync.Map // introspect.MethodInfo by *method, because describing types takes time
 }
 
-// offerIntrospection publishes the methods, unless the Server is not to have them. It is
-// called for each connection, before the first call.
+// offerIntrospection publishes the methods, unless DisableIntrospection is set. It is
+// called for each connection, before its first call.
 func (s *Server) offerIntrospection() {
 	s.introspection.once.Do(func() {
 		if s.DisableIntrospection {
@@ -52,7 +51,7 @@ func (s *Server) describe(_ context.Context, args introspect.Args) (*introspect.
 	return d, nil
 }
 
-// inQuestion returns the services that args are about, with their methods.
+// inQuestion returns the services that args name, with their methods.
 func (s *Server) inQuestion(args introspect.Args) (map[string][]*method, error) {
 	services := s.registry.byService()
 	if args.Service == "" {
@@ -118,7 +117,7 @@ func (s *Server) stats(_ context.Context, args introspect.Args) (*introspect.Sta
 	return st, nil
 }
 
-// recent returns what has become of the calls of a method.
+// recent returns the numbers of a method's calls.
 func (m *method) recent() introspect.MethodStats {
 	c, w := m.counts(), m.stats.Window(nanotime(), callstats.Minute)
 	r := introspect.Recent{Seconds: w.Covered.Seconds(), Calls: w.Calls, Errors: make(map[string]int64),

@@ -104,9 +104,10 @@ type Server struct {
 	// asked to leave. Zero or negative: for ever.
 	IdleTimeout time.Duration
 
-	// DisableIntrospection switches off the service "geerpc", with which the geerpc
-	// command, and others who may call this Server, ask for the names and the types of
-	// its methods. The name is reserved in any case.
+	// DisableIntrospection switches off the built-in service "geerpc". With it any client
+	// that may call this Server learns the names and types of its methods, and how often
+	// they are called; the geerpc command depends on it. The name is reserved in any
+	// case.
 	DisableIntrospection bool
 
 	// AllowDebugCalls lets whoever can open the debug page call methods from it, with

@@ -18,15 +18,16 @@ import (
 
 var benchCommand = &command{
 	name: "bench", args: "ADDR Service.Method [JSON]", about: "call a method many times, and measure how long the calls take",
-	help: `Without -rate each of the -c callers makes one call after the other. So when the
-server is slow, fewer calls are made, and waiting counts once.
+	help: `Without -rate each of the -c callers makes one call after the other. When the server
+stalls, the callers wait, and the calls that they would have made are missing in the
+percentiles.
 
-With -rate calls are made at fixed times, as by users who don't wait for each other.
-The latency of a call is counted from the time at which it was due. So a call that
-had to wait, because all callers were waiting, counts with that wait.
+With -rate each call has a time at which it is due, and its latency counts from then. If
+all callers are busy, it is sent late, and the delay is part of its latency.
 
-Percentiles are of calls that succeeded, exact to 1.6 %. The calls use JSON. A first
-call, which is not counted, shows whether calls work at all. JSON is as for call.`,
+Percentiles are those of calls that succeeded, to 1.6 %. The calls use JSON. One call is
+made before the others, to find mistakes, and is not counted. The arguments are those of
+geerpc call, except -.`,
 	min: 2, max: 3, define: defineBench,
 }
 
@@ -57,12 +58,12 @@ type worker struct {
 func defineBench(set *flag.FlagSet) action {
 	b := &benchmark{caller: caller{target: targetFlags(set), metadata: make(pairs)}}
 	set.Var(b.metadata, "H", "`key=value`, metadata that goes with each call; may be repeated")
-	set.IntVar(&b.callers, "c", 16, "how many `callers` there are, each with one call at a time")
-	set.IntVar(&b.conns, "conns", 1, "how many `connections` they share; with a registry: sets of connections")
-	set.DurationVar(&b.duration, "d", 10*time.Second, "for how long calls are made")
-	set.Float64Var(&b.rate, "rate", 0, "how many `calls` are made per second; 0: as many as the callers can make")
-	quiet := set.Bool("q", false, "no progress")
-	asJSON := jsonFlag(set, "the results as JSON")
+	set.IntVar(&b.callers, "c", 16, "the number of `callers`, each with one call at a time")
+	set.IntVar(&b.conns, "conns", 1, "the number of `connections` that they share; through a registry: for each server")
+	set.DurationVar(&b.duration, "d", 10*time.Second, "the `time` for which calls are made")
+	set.Float64Var(&b.rate, "rate", 0, "`calls` per second; 0: as many as the callers can make")
+	quiet := set.Bool("q", false, "print no progress")
+	asJSON := jsonFlag(set, "print the results in JSON")
 	return func(ctx context.Context, std stdio, args []string) error {
 		if b.callers < 1 || b.conns < 1 || b.duration <= 0 || b.rate < 0 || math.IsInf(b.rate, 0) || math.IsNaN(b.rate) {
 			return usagef("-c, -conns and -d must be positive, and -rate not negative")

@@ -23,11 +23,11 @@ var callCommand = &command{
 
   '{"A":1,"B":2}'   JSON; in quotes, for the shell
   @file             the contents of a file; @- is the standard input
-  -                 calls for each line of the standard input: one call a line, one
-                    reply a line. In place of a reply that fails there is an object
-                    with its "error". The exit code is the highest of all.
+  -                 the standard input, line by line: one call for each line, and one
+                    line for each reply. A call that fails has an object with
+                    "error" there. The exit code is the highest of all calls.
 
-Without them the method gets the zero value. geerpc describe has an example for
+Without arguments the method gets the zero value. geerpc describe has an example for
 each method. If ADDR is a registry, any server that offers the service is called.`,
 	min: 2, max: 3, define: defineCall,
 }

@@ -19,8 +19,8 @@ var describeCommand = &command{
 
 func defineDescribe(set *flag.FlagSet) action {
 	t := targetFlags(set)
-	schema := set.Bool("schema", false, "with JSON Schemas of the types")
-	asJSON := jsonFlag(set, "JSON: types in Go and as JSON Schema, and examples")
+	schema := set.Bool("schema", false, "add JSON Schemas of the types")
+	asJSON := jsonFlag(set, "print the types in Go and as JSON Schema, and the examples, in JSON")
 	return func(ctx context.Context, std stdio, args []string) error {
 		if err := t.set(args[0]); err != nil {
 			return err

@@ -122,7 +122,7 @@ func (c *command) report(log io.Writer, err error, asJSON bool) int {
 		fmt.Fprintf(log, "hint: %s\n", p.Hint)
 	}
 	if p.Exit == exitUsage {
-		fmt.Fprintf(log, "usage: %s\ngeerpc help %s tells more.\n", c.synopsis(), c.name)
+		fmt.Fprintf(log, "usage: %s\ngeerpc help %s has more.\n", c.synopsis(), c.name)
 	}
 	return p.Exit
 }

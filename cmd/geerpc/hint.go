@@ -12,7 +12,7 @@ import (
 	"geerpc"
 )
 
-// What to try when something has failed.
+// Hints: what to try when something has failed.
 
 // explain adds a hint to the error of a connection that was not made.
 func (t *target) explain(err error) error {
@@ -30,21 +30,21 @@ func (t *target) connectHint(err error) string {
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOENT):
 		return "is the server running, and is " + t.given + " where it listens?"
 	case errors.As(err, &dns):
-		return "is the host's name right?"
+		return "is the name of the host right?"
 	case errors.As(err, &authority):
 		return "-ca-file FILE names the authority that has signed the server's certificate"
 	case errors.As(err, &name):
-		return "-server-name NAME says for which name the certificate must be"
+		return "-server-name NAME sets the name that the certificate must have"
 	case code == geerpc.CodeUnauthenticated && isRefused(err):
 		return "give the token with -token-file FILE, or in the variable " + tokenVariable
 	case code == geerpc.CodeUnauthenticated && t.useTLS:
 		return "does the server ask for a certificate (-cert-file, -key-file)? Does it use TLS at all?"
 	case code == geerpc.CodeUnauthenticated:
-		return "-tls uses TLS; -ca-file FILE too, with an authority of your own"
+		return "add -tls, or -ca-file FILE for your own authority"
 	case code == geerpc.CodeInvalidArgument && isRefused(err):
 		return "this command needs the codec application/json: is it among the server's Codecs?"
 	case code == geerpc.CodeUnavailable && errors.Is(err, io.EOF):
-		return "is it a geerpc server? If it uses TLS, add -tls, or -ca-file FILE for an authority of your own"
+		return "is it a geerpc server? If it uses TLS, add -tls, or -ca-file FILE for your own authority"
 	case code == geerpc.CodeDeadlineExceeded:
 		return "does a firewall drop the packets? Is a server of another kind there? -timeout gives it more time"
 	}
@@ -79,7 +79,7 @@ func (t *target) explainCall(ctx context.Context, serviceMethod string, err erro
 	return &failure{exit: exitCode(err), err: err, hint: hint}
 }
 
-// suggestMethod says which methods there are in place of one that is not there.
+// suggestMethod suggests a method in place of one that does not exist.
 func (t *target) suggestMethod(ctx context.Context, serviceMethod string) string {
 	d, err := t.describe(ctx, "")
 	if err != nil {

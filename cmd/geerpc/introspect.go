@@ -11,8 +11,8 @@ import (
 	"geerpc/internal/introspect"
 )
 
-// introspect connects to a server that offers the service, even to one that takes no
-// JSON.
+// introspect connects to a server that offers the service. If the server does not take
+// JSON, it uses gob.
 func (t *target) introspect(ctx context.Context, service string) (*geerpc.Client, error) {
 	client, err := t.dial(ctx, service, codec.JsonType)
 	if geerpc.CodeOf(err) == geerpc.CodeInvalidArgument && isRefused(err) {

@@ -26,8 +26,8 @@ type listedMethod struct {
 
 func defineList(set *flag.FlagSet) action {
 	t := targetFlags(set)
-	long := set.Bool("l", false, "with the declarations, and the methods that can't be called")
-	asJSON := jsonFlag(set, "a JSON array: all that -l shows")
+	long := set.Bool("l", false, "add the declarations, and the methods that can't be called")
+	asJSON := jsonFlag(set, "print all that -l shows, as a JSON array")
 	return func(ctx context.Context, std stdio, args []string) error {
 		if err := t.set(args[0]); err != nil {
 			return err

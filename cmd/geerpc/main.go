@@ -4,8 +4,8 @@
 //	geerpc list 127.0.0.1:7001
 //	geerpc call 127.0.0.1:7001 Arith.Add '{"A":1,"B":2}'
 //
-// geerpc help lists the commands and the exit codes, geerpc help COMMAND the flags of
-// one.
+// geerpc help lists the commands and the exit codes; geerpc help COMMAND lists the flags
+// of one.
 package main
 
 import (
@@ -19,7 +19,7 @@ import (
 	"syscall"
 )
 
-// A stdio is where a command reads its input, and writes its results and messages.
+// A stdio has a command's input, and the writers for its results and messages.
 type stdio struct {
 	in       io.Reader
 	out, log io.Writer
@@ -31,14 +31,14 @@ type command struct {
 	help              string // further lines
 	min, max          int    // number of arguments, without flags
 
-	// define defines the flags, and returns what runs the command when they are set. It
-	// returns when ctx ends.
+	// define defines the flags, and returns the action to run when they are set. An
+	// action returns when ctx ends.
 	define func(set *flag.FlagSet) action
 }
 
 type action func(ctx context.Context, std stdio, args []string) error
 
-// commands is set by init, because help and completion, which are among them, list them.
+// commands is set by init because two of the commands, help and completion, list all.
 var commands []*command
 
 func init() {
@@ -99,7 +99,7 @@ func commandNames() (names []string) {
 	return names
 }
 
-var helpCommand = &command{name: "help", args: "[COMMAND]", about: "tell about the commands, or about one and its flags", max: 1, define: defineHelp}
+var helpCommand = &command{name: "help", args: "[COMMAND]", about: "explain the commands, or one with its flags", max: 1, define: defineHelp}
 
 func defineHelp(*flag.FlagSet) action {
 	return func(_ context.Context, std stdio, args []string) error {
@@ -122,7 +122,7 @@ func usage(w io.Writer) {
 		fmt.Fprintf(w, "  %-11s %s\n", c.name, c.about)
 	}
 	fmt.Fprint(w, `
-geerpc help COMMAND tells its arguments and flags. ADDR is one of
+geerpc help COMMAND has the arguments and flags of one. ADDR is one of
 
   host:port               a server
   protocol@address        a server: tcp@, tls@, http@, https@ or unix@
@@ -135,7 +135,7 @@ exit codes:
 	}
 }
 
-// usage tells all about a command.
+// usage explains a command.
 func (c *command) usage(w io.Writer) {
 	fmt.Fprintf(w, "usage: %s\n\n%s.\n", c.synopsis(), strings.ToUpper(c.about[:1])+c.about[1:])
 	if c.help != "" {

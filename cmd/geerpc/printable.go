@@ -6,8 +6,8 @@ import (
 	"unicode"
 )
 
-// A printableWriter replaces control characters: what servers say must not control the
-// terminal of whoever asks them.
+// A printableWriter replaces control characters, so that text from a server can't control
+// the user's terminal.
 type printableWriter struct{ to io.Writer }
 
 // Write implements io.Writer. p must not end within a character.

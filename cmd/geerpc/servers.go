@@ -29,7 +29,7 @@ or those of several, separated by commas, of which the first that answers is ask
 
 func defineServers(set *flag.FlagSet) action {
 	t := targetFlags(set)
-	asJSON := jsonFlag(set, "JSON, as the registry says it")
+	asJSON := jsonFlag(set, "print the list as the registry sends it, in JSON")
 	return func(ctx context.Context, std stdio, args []string) error {
 		if t.addr = args[0]; !isRegistry(t.addr) {
 			t.addr = "http://" + t.addr

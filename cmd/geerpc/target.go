@@ -26,17 +26,17 @@ const maxReplyBytes = 64 << 20
 // because others on the machine see the arguments of a process.
 const tokenVariable = "GEERPC_TOKEN"
 
-// A target is how to reach the server that a command talks to: the flags that all these
-// commands have, and the address.
+// A target is the server or registry that a command talks to: its address, and the flags
+// that say how to connect.
 type target struct {
-	timeout time.Duration
-	files   geerpc.TLSFiles
-	useTLS  bool
-	lax     bool // accepts any certificate
-	host    string
-	token   string // the name of the file
-	path    string
-	server  string
+	timeout    time.Duration
+	files      geerpc.TLSFiles
+	useTLS     bool
+	insecure   bool // accept any certificate
+	serverName string
+	tokenFile  string
+	httpPath   string
+	server     string // part of the address of one in the registry
 
 	given string // the address as it was given
 	addr  string // the same with a protocol
@@ -44,15 +44,15 @@ type target struct {
 
 func targetFlags(set *flag.FlagSet) *target {
 	t := new(target)
-	set.DurationVar(&t.timeout, "timeout", 10*time.Second, "the time for connecting and for each call; 0: no limit")
+	set.DurationVar(&t.timeout, "timeout", 10*time.Second, "the `time` for connecting and for each call; 0: no limit")
 	set.BoolVar(&t.useTLS, "tls", false, "use TLS; the other flags for TLS imply it, and so do tls@ and https@ in an address")
 	set.StringVar(&t.files.CAFile, "ca-file", "", "a `file` with the authorities that vouch for the server, in PEM; none: those of the system")
 	set.StringVar(&t.files.CertFile, "cert-file", "", "a `file` with a certificate for servers that ask for one, in PEM")
 	set.StringVar(&t.files.KeyFile, "key-file", "", "the `file` with the certificate's key, in PEM")
-	set.StringVar(&t.host, "server-name", "", "the `name` in the server's certificate, if it is not that in the address")
-	set.BoolVar(&t.lax, "insecure", false, "use TLS and accept any certificate: whoever is in between can read and change everything")
-	set.StringVar(&t.token, "token-file", "", "a `file` with the token that the server requires; none: the variable "+tokenVariable+", if it is set")
-	set.StringVar(&t.path, "http-path", "", "the `path` of the server behind http@ and https@; none: as usual")
+	set.StringVar(&t.serverName, "server-name", "", "the `name` in the server's certificate, if it is not that in the address")
+	set.BoolVar(&t.insecure, "insecure", false, "use TLS and accept any certificate; an attacker in between can read and change everything")
+	set.StringVar(&t.tokenFile, "token-file", "", "a `file` with the token that the server requires; none: the variable "+tokenVariable+", if it is set")
+	set.StringVar(&t.httpPath, "http-path", "", "the `path` of the server behind http@ and https@; none: as usual")
 	set.StringVar(&t.server, "server", "", "if ADDR is a registry: the `part` of an address, to talk to that server alone")
 	return t
 }
@@ -82,7 +82,7 @@ func (t *target) set(addr string) error {
 // tlsConfig returns the config for TLS, nil if there is none.
 func (t *target) tlsConfig() (*tls.Config, error) {
 	f := &t.files
-	if !t.useTLS && !t.lax && t.host == "" && f.CAFile == "" && f.CertFile == "" && f.KeyFile == "" {
+	if !t.useTLS && !t.insecure && t.serverName == "" && f.CAFile == "" && f.CertFile == "" && f.KeyFile == "" {
 		return nil, nil
 	}
 	if (f.CertFile == "") != (f.KeyFile == "") {
@@ -92,7 +92,7 @@ func (t *target) tlsConfig() (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	config.ServerName, config.InsecureSkipVerify = t.host, t.lax
+	config.ServerName, config.InsecureSkipVerify = t.serverName, t.insecure
 	return config, nil
 }
 
@@ -103,9 +103,9 @@ func (t *target) option(codecType codec.Type) (*geerpc.Option, error) {
 		return nil, err
 	}
 	opt := &geerpc.Option{CodecType: codecType, ConnectTimeout: t.timeout, TLSConfig: config,
-		HTTPPath: t.path, MaxMessageBytes: maxReplyBytes, Token: os.Getenv(tokenVariable)}
-	if t.token != "" {
-		tokens, err := loadTokens(t.token)
+		HTTPPath: t.httpPath, MaxMessageBytes: maxReplyBytes, Token: os.Getenv(tokenVariable)}
+	if t.tokenFile != "" {
+		tokens, err := loadTokens(t.tokenFile)
 		if err != nil {
 			return nil, err
 		}
@@ -167,8 +167,7 @@ func (t *target) pick(ctx context.Context, service string) (string, error) {
 	return servers[max(best, 0)].Addr, nil
 }
 
-// newCaller returns what makes calls: a client, or for a registry one that calls all
-// servers. close closes it.
+// newCaller returns a Client, or for a registry an XClient. close closes it.
 func (t *target) newCaller(ctx context.Context, service string) (caller geerpc.Caller, close func(), err error) {
 	if !isRegistry(t.addr) || t.server != "" {
 		client, err := t.dial(ctx, service, codec.JsonType)

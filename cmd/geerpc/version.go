@@ -13,7 +13,7 @@ import (
 var versionCommand = &command{name: "version", about: "print the version", define: defineVersion}
 
 func defineVersion(set *flag.FlagSet) action {
-	asJSON := jsonFlag(set, "JSON")
+	asJSON := jsonFlag(set, "print it in JSON")
 	return func(_ context.Context, std stdio, _ []string) error {
 		b := introspect.OwnBuild()
 		if *asJSON {

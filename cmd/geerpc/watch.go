@@ -18,11 +18,10 @@ import (
 )
 
 var watchCommand = &command{
-	name: "watch", args: "ADDR [Service]", about: "show what a server does, again and again",
-	help: `Calls per second are those since the table before. Errors and percentiles are of
-the calls that have ended in the last minute. Methods are in the order of their calls in
-that minute; those that were never called are left out. When the connection is lost, it
-is made again.`,
+	name: "watch", args: "ADDR [Service]", about: "show calls, errors and latencies of a server, live",
+	help: `CALLS/S counts the calls since the table before. ERRORS and the percentiles are
+those of the last minute. The busiest methods of that minute come first; methods that
+were never called are left out. watch connects again if the connection is lost.`,
 	min: 1, max: 2, define: defineWatch,
 }
 
@@ -43,7 +42,7 @@ func defineWatch(set *flag.FlagSet) action {
 	set.DurationVar(&w.interval, "interval", time.Second, "the `time` between two tables")
 	set.BoolVar(&w.all, "all", false, "with methods that were never called")
 	count := set.Int("n", 0, "how `many` tables are shown; 0: until the command is interrupted")
-	asJSON := jsonFlag(set, "in place of each table a JSON object on one line, as the server says it")
+	asJSON := jsonFlag(set, "print the reply of geerpc.Stats, in JSON, one on each line")
 	return func(ctx context.Context, std stdio, args []string) error {
 		if w.interval <= 0 || *count < 0 {
 			return usagef("-interval must be positive, and -n not negative")

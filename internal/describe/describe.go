@@ -1,4 +1,4 @@
-// Package describe describes Go types to people and to programs in other languages: as
+// Package describe describes Go types for people and for programs in other languages: in
 // Go, as a JSON Schema, and by an example in JSON.
 package describe
 
@@ -12,13 +12,13 @@ import (
 
 // A Type is the description of a type.
 type Type struct {
-	Go      string          // as it is declared, with the types that it is made of
+	Go      string          // the declaration, with those of the types in it
 	Schema  json.RawMessage // JSON Schema, draft 2020-12
 	Example json.RawMessage // a value in JSON
 }
 
-// Limits on a description. What is beyond them is any value in the schema, and is left
-// out of the rest.
+// Limits on a description. A type beyond them is any value in the schema, and is left out
+// of the Go text and the example.
 const (
 	maxTypes         = 256     // named types
 	maxNesting       = 64      // types inside each other
@@ -30,7 +30,7 @@ const (
 // Pointers to t are the same in JSON, so they are not part of the description. No
 // property of an object is required, because one that is missing is the zero value.
 //
-// Of makes zero values of types that encode themselves, and encodes them.
+// For the example, Of encodes zero values of types that encode themselves.
 func Of(t reflect.Type) Type {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -100,7 +100,7 @@ func isMapKey(t reflect.Type) bool {
 
 func isInteger(t reflect.Type) bool { return reflect.Int <= t.Kind() && t.Kind() <= reflect.Uintptr }
 
-// isNamed reports whether a type was declared, and not by the language.
+// isNamed reports whether a type was declared in a package.
 func isNamed(t reflect.Type) bool { return t.Name() != "" && t.PkgPath() != "" }
 
 // names gives each named type a name of its own: the usual one, if no other type in the

@@ -9,8 +9,8 @@ import (
 	"geerpc/internal/usercode"
 )
 
-// exampleOf returns a value of a type, with something in each place. A type that
-// contains itself has the inner one left out.
+// exampleOf returns a value of a type, with something in each field. If the type contains
+// itself, the inner value is left out.
 func exampleOf(t reflect.Type) json.RawMessage {
 	e := examples{left: maxExampleValues}
 	text, ok := e.of(t)
@@ -125,7 +125,7 @@ func (e *examples) object(t reflect.Type) string {
 func ownExample(t reflect.Type, instead string) string {
 	zero := reflect.New(t).Interface()
 	own := usercode.Text(zero, "encoding", func() string { return string(encode(zero)) })
-	if !json.Valid([]byte(own)) || len(own) > maxOwnExample { // it may be what usercode says of such a method
+	if !json.Valid([]byte(own)) || len(own) > maxOwnExample { // or usercode reports in prose that the method failed
 		return instead
 	}
 	return own

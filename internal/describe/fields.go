@@ -65,10 +65,10 @@ type embedding struct {
 	index []int
 }
 
-// collectFields returns all fields, also those that others hide, level by level. A
-// struct that is embedded again at a deeper level adds nothing, because its fields are
-// hidden there. One that is embedded several times at one level is looked at twice, so
-// that its fields hide each other.
+// collectFields returns all fields level by level, even those that others hide. A struct
+// that is embedded again at a deeper level adds nothing, because its fields are hidden
+// there. One that is embedded several times at one level is visited twice, so that its
+// fields hide each other.
 func collectFields(t reflect.Type) (fields []field) {
 	visited := make(map[reflect.Type]bool)
 	for level := []embedding{{typ: t}}; len(level) > 0; {

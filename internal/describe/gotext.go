@@ -7,9 +7,8 @@ import (
 	"text/tabwriter"
 )
 
-// goText returns a type as Go, followed by the declarations of the named types that it
-// is made of, each once. Types that encode themselves are not declared: their fields are
-// their own business.
+// goText returns a type in Go, followed by the declarations of the named types in it, each
+// once. Types that encode themselves are not declared, because nobody sends their fields.
 func goText(t reflect.Type) string {
 	g := goTypes{names: newNames(anyName)}
 	text := g.expr(t, 0)
@@ -36,7 +35,7 @@ type goTypes struct {
 	declare []reflect.Type
 }
 
-// expr returns a type as it stands in a declaration.
+// expr returns a type as declarations refer to it.
 func (g *goTypes) expr(t reflect.Type, depth int) string {
 	if depth++; depth > maxNesting {
 		return "…"
@@ -60,7 +59,7 @@ func (g *goTypes) expr(t reflect.Type, depth int) string {
 	return anyName(t.String())
 }
 
-// composite returns a type that is made of others, without its name.
+// composite returns the literal of a type that is made of others.
 func (g *goTypes) composite(t reflect.Type, depth int) string {
 	elem := g.expr(t.Elem(), depth)
 	if elem == "uint8" {

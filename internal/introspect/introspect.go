@@ -1,6 +1,5 @@
-// Package introspect is what a server says of itself when it is called: the names of
-// the methods for that, their arguments and their replies. PROTOCOL.md documents them
-// for other languages.
+// Package introspect has the methods with which every server describes itself: their
+// names, arguments and replies. PROTOCOL.md documents them for other languages.
 package introspect
 
 import (
@@ -10,14 +9,14 @@ import (
 	"geerpc/internal/describe"
 )
 
-// Service is the name of the service. It is lower case, as no type is that Register
-// takes.
+// Service is the name of the service. It is lower case, so no type that Register takes
+// has it.
 const Service = "geerpc"
 
 // The methods.
 const (
 	Describe = Service + ".Describe" // describes services: Args to Description
-	Stats    = Service + ".Stats"    // tells what has become of calls: Args to Statistics
+	Stats    = Service + ".Stats"    // counts and times calls: Args to Statistics
 )
 
 // Version is the version of the replies. Fields may be added to them without a new one.
@@ -34,7 +33,7 @@ type Description struct {
 	Services []ServiceInfo // sorted by name
 }
 
-// A Build says what program the server is. What is not known is empty.
+// A Build identifies the server's program. A field that is not known is empty.
 type Build struct {
 	Module   string // the path of the program's module
 	Version  string // of that module
@@ -63,7 +62,7 @@ type Skipped struct {
 	Reason string // such as "does not return an error and nothing else"
 }
 
-// Statistics are what a server does, and what has become of the calls of its methods.
+// Statistics are the state of a server, and numbers of its calls.
 type Statistics struct {
 	Version       int
 	State         string  // "open", "draining" or "closed"
@@ -72,8 +71,8 @@ type Statistics struct {
 	Methods       []MethodStats // sorted by name
 }
 
-// A MethodStats is what has become of the calls of a method, since the server began and
-// in the last minute.
+// A MethodStats has the numbers of a method's calls, since the server began and in the
+// last minute.
 type MethodStats struct {
 	Method   string // "Service.Method"
 	Calls    int64  // that have begun
@@ -82,8 +81,8 @@ type MethodStats struct {
 	Minute   Recent
 }
 
-// A Recent is what has become of calls that have ended lately. Latencies are those of
-// the calls that ran, to 12 %.
+// A Recent has the numbers of calls that have ended lately. Latencies are those of the
+// calls that ran, to 12 %.
 type Recent struct {
 	Seconds float64 // how long ago it begins
 	Calls   int64
