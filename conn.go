@@ -52,7 +52,7 @@ type conn struct {
 type connState struct {
 	calls       map[uint64]*servedCall // those with a goroutine that have not been answered, by seq
 	unanswered  int                    // calls, and handle timeouts about to answer, that still owe an answer
-	askedToEnd  bool // the client has been asked to leave
+	askedToEnd  bool                   // the client has been asked to leave
 	noNewCalls  bool
 	allAnswered bool
 
