@@ -37,9 +37,14 @@
 // a moment after the index differs from N, or when the time is over, which is 60
 // seconds at most. With ?index=N&changes=1 the answer may be the changes since N:
 // since is then N, servers has the servers that are new or changed, and gone the
-// addresses of those that have left. A browser gets a page. curl, or whatever else
-// accepts everything or asks for ?format=text, gets one address a line. HEAD is
-// answered as GET is, without the body.
+// addresses of those that have left. curl, or whatever else accepts everything or
+// asks for ?format=text, gets one address a line. HEAD is answered as GET is, without
+// the body.
+//
+// A browser gets a page, which keeps itself up to date: who is there, since when, who
+// is late, and who has left in the last hour. It has the servers of one service with
+// ?service=Arith, in another order with ?sort=addr, beat, newest or weight, and is text
+// for a terminal with ?format=table. Other formats are answered 400.
 //
 // Everybody who can reach the registry may read. The same holds for writing, unless
 // a Token is set.

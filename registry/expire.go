@@ -48,7 +48,7 @@ func (r *GeeRegistry) sweepLocked(now time.Time) (expired []string, kept int) {
 			}
 		case !grace || overdue >= r.grace():
 			expired = append(expired, addr)
-			r.removeLocked(s)
+			r.removeLocked(s, wasSilent, now)
 		case !s.inGrace:
 			r.markSilentLocked(s, true)
 			kept++

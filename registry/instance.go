@@ -52,7 +52,7 @@ func (s *ServerItem) joinInstances(before *ServerItem, now time.Time, expire boo
 			s.instances = append(s.instances, i)
 		}
 	}
-	if !slices.ContainsFunc(s.instances, func(i instance) bool { return i.name == this.name }) {
+	if !s.hasInstance(this.name) {
 		s.instances = append(s.instances, this)
 	}
 	if len(s.instances) > maxInstances {
@@ -62,6 +62,10 @@ func (s *ServerItem) joinInstances(before *ServerItem, now time.Time, expire boo
 	if s.instances[len(s.instances)-1].name != this.name {
 		s.Weight, s.Legacy, s.Services, s.Metadata, s.TTL = before.Weight, before.Legacy, before.Services, before.Metadata, before.TTL
 	}
+}
+
+func (s *ServerItem) hasInstance(name string) bool {
+	return slices.ContainsFunc(s.instances, func(i instance) bool { return i.name == name })
 }
 
 // setExpiry makes the item live for as long as any of its instances. The interval

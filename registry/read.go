@@ -25,19 +25,24 @@ const (
 // GeeRPC's original version.
 func (r *GeeRegistry) show(w http.ResponseWriter, req *http.Request) {
 	query := req.URL.Query()
-	html := page.Accepts(req.Header, "text/html")
 	limitWriting(w, req, 0)
-	switch format := query.Get("format"); {
-	case format == "json", format == "" && !html && page.Accepts(req.Header, "application/json"):
+	switch format := page.Format(query, req.Header); format {
+	case "json":
 		r.showJSON(w, req, query)
-	case format == "html", format == "" && html:
-		r.showPage(w, query)
-	// GeeRPC's callers send no Accept, and close no body: one that is not empty
-	// would leak their connection.
-	case format == "text" || page.Accepts(req.Header, "*/*") || page.Accepts(req.Header, "text/plain"):
-		r.showText(w)
+	case "html", "table":
+		r.showPage(w, query, format == "table")
+	case "events":
+		r.streamPage(w, req, query)
+	case "text":
+		// GeeRPC's callers send no Accept, and close no body: one that is not empty
+		// would leak their connection.
+		if query.Has("format") || page.Accepts(req.Header, "*/*") || page.Accepts(req.Header, "text/plain") {
+			r.showText(w)
+		} else {
+			r.showHeader(w)
+		}
 	default:
-		r.showHeader(w)
+		page.NoFormat(w, format, "html, table, text, json and events")
 	}
 }
 

@@ -79,10 +79,12 @@ type GeeRegistry struct {
 	answers answers
 	watch   watch
 	pages   atomic.Int32 // being sent
+	events  sharedSummary
 	reports report.Queue
 
 	mu           sync.Mutex // guards what follows, and watch
 	deregistered deregistered
+	departures   departures
 	servers      map[string]*ServerItem // by address; items are replaced, never changed
 	jsonBytes    int                    // reserved for all servers in JSON
 	sweeping     bool                   // a timer for the next sweep is set
@@ -165,6 +167,7 @@ func (r *GeeRegistry) registerItem(item *ServerItem) (renewed bool, err error) {
 		r.servers = make(map[string]*ServerItem)
 	}
 	r.servers[item.Addr] = item
+	r.noteReplacedLocked(before, item, now)
 	if changed {
 		r.changedLocked(item.Addr)
 	}
@@ -187,8 +190,9 @@ func (r *GeeRegistry) reserveLocked(item, before *ServerItem) error {
 	return nil
 }
 
-// removeLocked removes a server from the list.
-func (r *GeeRegistry) removeLocked(s *ServerItem) {
+// removeLocked removes a server from the list, and notes why.
+func (r *GeeRegistry) removeLocked(s *ServerItem, why string, now time.Time) {
+	r.departures.add(s.Addr, why, now)
 	delete(r.servers, s.Addr)
 	r.jsonBytes -= s.jsonBytes
 	r.changedLocked(s.Addr)
@@ -219,10 +223,11 @@ func (r *GeeRegistry) deregisterInstance(addr, name string, now time.Time) bool 
 		rest = s.remainingWithout(name, now)
 	}
 	if len(rest) == 0 {
-		r.removeLocked(s)
+		r.removeLocked(s, saidGoodbye, now)
 		return true
 	}
 	if len(rest) < len(s.instances) {
+		r.departures.add(addr, wasReplaced, now)
 		remaining := *s
 		remaining.instances = rest
 		remaining.setExpiry()

@@ -225,7 +225,7 @@ func TestWatchOverHTTP(t *testing.T) {
 		defer resp.Body.Close()
 		answers <- read(t, resp)
 	}()
-	for deadline := time.Now().Add(10 * time.Second); r.pageInfo().Watchers == 0 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(10 * time.Second); r.newSummary().Watchers == 0 && time.Now().Before(deadline); {
 		<-time.After(time.Millisecond) // between two looks: the connection is real
 	}
 	<-time.After(2 * server.Config.WriteTimeout) // a real connection outlasts it

@@ -9,7 +9,7 @@ import (
 // formats are the functions of all templates.
 var formats = map[string]any{
 	"count": formatCount, "span": formatSpan, "latency": formatLatency, "rate": formatRate, "bytes": formatBytes,
-	"percent": formatPercent, "ago": formatAgo, "utc": formatUTC, "clock": formatClock, "line": oneLine, "lines": lines,
+	"percent": formatPercent, "share": formatShare, "ago": formatAgo, "utc": formatUTC, "clock": formatClock, "line": oneLine, "lines": lines,
 }
 
 // formatCount writes an integer, of any type, with its thousands apart:
@@ -49,6 +49,9 @@ func formatPercent(part, whole int64) string {
 	}
 	return fmt.Sprintf("%.1f %%", min(percent, 99.9))
 }
+
+// formatShare formats a part of 1.
+func formatShare(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }
 
 // formatLatency formats a time in seconds with two digits that count; – is for none.
 func formatLatency(seconds float64) string {
