@@ -261,9 +261,6 @@ func (c *conn) replaceReader(epoch int64) {
 		return
 	}
 	rest := slices.Clone(r.batch[r.next:])
-	if r.next > 0 {
-		c.note("%s kept the reader waiting for more than %v", r.batch[r.next-1].method, stallLimit)
-	}
 	c.update(func(s *connState) {
 		if r.next > 0 {
 			stalled := r.batch[r.next-1]
