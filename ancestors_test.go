@@ -130,7 +130,11 @@ func TestA2_UnknownMethod(t *testing.T) {
 				if args == nil && e.codec == codec.GobType && !client.link.Extended() {
 					continue
 				}
-				wantError(t, client.Call(context.Background(), name, args, nil), CodeNotFound, InServer, RanNever)
+				code := CodeNotFound
+				if !strings.Contains(name, ".") {
+					code = CodeInvalidArgument
+				}
+				wantError(t, client.Call(context.Background(), name, args, nil), code, InServer, RanNever)
 			}
 			mustAdd(t, client)
 		}

@@ -353,7 +353,7 @@ func TestE51_WhatPeersMakeUp(t *testing.T) {
 		if _, err := e.tryDial(&Option{CodecType: "madeup", ConnectTimeout: -1}); err == nil {
 			t.Error("a codec was made up and worked")
 		}
-		if len(info.Refused) == 0 || !strings.Contains(info.Refused[0].Error, "Madeup") {
+		if len(info.Refused) == 0 || !strings.Contains(info.Refused[len(info.Refused)-1].Error, "Madeup") {
 			t.Errorf("refused lately: %+v", info.Refused)
 		}
 		for range 50 {

@@ -138,7 +138,7 @@ var DefaultServer = NewServer()
 //	func (T) Method(ctx context.Context, args A, reply *R) error
 //
 // Promoted methods count. Other methods are skipped, and calling one returns an error
-// that says why. It is an error if no method can be published, if the type is not
+// that says why; so does the Logger. It is an error if no method can be published, if the type is not
 // exported, and if the name is taken. Register may be called at any time, by any
 // goroutine.
 func (s *Server) Register(rcvr any) error {
@@ -169,7 +169,10 @@ func (s *Server) RegisterName(name string, rcvr any, methods ...string) error {
 	if err := s.registry.add(name, true, found...); err != nil {
 		return err
 	}
-	s.registry.noteUnfit(name, unfit)
+	if len(unfit) > 0 {
+		s.registry.noteUnfit(name, unfit)
+		s.report(slog.LevelInfo, "rpc server: methods were skipped", "service", name, "why", causes(unfit))
+	}
 	return nil
 }
 

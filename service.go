@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"go/token"
+	"iter"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -107,20 +109,44 @@ func (r *registry) byService() map[string][]*method {
 func (r *registry) missing(serviceMethod string) *Error {
 	e := &Error{Code: CodeNotFound, Where: InServer, Ran: RanNever}
 	dot := strings.LastIndexByte(serviceMethod, '.')
-	if dot < 0 {
+	if dot <= 0 {
+		e.Code = CodeInvalidArgument
 		e.Message = fmt.Sprintf("rpc server: service/method request ill-formed: %.256q, want \"Service.Method\"", serviceMethod)
 		return e
 	}
 	service, name := serviceMethod[:dot], serviceMethod[dot+1:]
-	if r.byService()[service] == nil && (service != introspect.Service || r.builtin == nil) {
-		e.Message = fmt.Sprintf("rpc server: can't find service %.256s", service)
+	methods := r.byService()[service]
+	if methods == nil && (service != introspect.Service || r.builtin == nil) {
+		e.Message = fmt.Sprintf("rpc server: can't find service %.256s%s", service, meant(service, maps.Keys(r.byService())))
 		return e
 	}
 	e.Message = fmt.Sprintf("rpc server: can't find method %.256s of service %s", name, service)
 	if why := r.whyUnfit(serviceMethod); why != nil {
 		e.Message += fmt.Sprintf(": it was left out, for it %v", why)
+		return e
+	}
+	e.Message += meant(name, func(yield func(string) bool) {
+		for _, m := range methods {
+			if !yield(m.name) {
+				return
+			}
+		}
+	})
+	if name != "" && !token.IsExported(name) {
+		e.Message += " (the name of a method begins with a capital letter, for it must be exported)"
 	}
 	return e
+}
+
+// meant asks whether one of the names is meant that differs from a wrong one only by
+// upper and lower case, if there is such a name.
+func meant(wrong string, names iter.Seq[string]) string {
+	for name := range names {
+		if strings.EqualFold(name, wrong) {
+			return "; is " + name + " meant?"
+		}
+	}
+	return ""
 }
 
 func (r *registry) whyUnfit(serviceMethod string) error {
@@ -205,30 +231,34 @@ func methodsOf(service string, rcvr any, only []string) (found []*method, unfit 
 		}
 	}
 	if len(found) == 0 || len(only) > 0 && len(unfit) > 0 {
-		return nil, nil, unsuitable(service, v.Type(), unfit)
+		return nil, nil, unsuitable(service, v.Type(), unfit, len(only) > 0)
 	}
 	return found, unfit, nil
 }
 
-// unsuitable says why a type can't be registered.
-func unsuitable(service string, t reflect.Type, unfit []unfitMethod) error {
-	hint := ""
-	if t.Kind() != reflect.Pointer && reflect.PointerTo(t).NumMethod() > t.NumMethod() {
-		hint = "; it has methods on its pointer: register that"
+// unsuitable says why a type can't be registered, or not with the methods that were
+// chosen of it.
+func unsuitable(service string, t reflect.Type, unfit []unfitMethod, chosen bool) error {
+	what := " lacks methods of suitable type, func(args A, reply *R) error or with a context.Context in front"
+	if chosen {
+		what = ""
 	}
-	return fmt.Errorf("rpc: service %s: type %s lacks methods of suitable type, func(args A, reply *R) error or with a context.Context in front%s%s",
-		service, t, hint, causes(unfit))
+	if t.Kind() != reflect.Pointer && reflect.PointerTo(t).NumMethod() > t.NumMethod() {
+		what += "; it has methods on its pointer: register that"
+	}
+	if len(unfit) > 0 {
+		what += ": " + causes(unfit)
+	}
+	return fmt.Errorf("rpc: service %s: type %s%s", service, t, what)
 }
 
-// causes lists why methods are unfit, behind a message.
+// causes lists why methods are unfit.
 func causes(unfit []unfitMethod) string {
-	var list strings.Builder
-	separator := ": "
-	for _, m := range unfit {
-		fmt.Fprintf(&list, "%smethod %s %v", separator, m.name, m.why)
-		separator = "; "
+	list := make([]string, len(unfit))
+	for i, m := range unfit {
+		list[i] = fmt.Sprintf("method %s %v", m.name, m.why)
 	}
-	return list.String()
+	return strings.Join(list, "; ")
 }
 
 var (

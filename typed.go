@@ -3,6 +3,7 @@ package geerpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 
@@ -96,7 +97,8 @@ func pointerTo[T any](v T) *T { return &v }
 
 // RegisterFunc publishes a function under the name "Service.Method"; functions
 // of the same service may be registered one by one, and beside a value's
-// methods. It fails if the name is taken or not of that form, or if f is nil.
+// methods. It fails if the name is taken or not of that form, if f is nil, and if A
+// or R is a type that no codec can carry: a channel, a function, or some of them.
 // See Server.Register for when it may be called, and Method for pointers and
 // interfaces as A and R: over gob, a caller of a function with an interface has
 // to pass a pointer to one, as Method does.
@@ -109,6 +111,11 @@ func RegisterFunc[A, R any](server *Server, serviceMethod string, f func(context
 		return errors.New("rpc: register function: " + serviceMethod + " is nil")
 	}
 	m := newFuncMethod(serviceMethod, f)
+	for _, t := range []reflect.Type{m.argType, m.replyType} {
+		if bad := values.Unsendable(t); bad != nil {
+			return fmt.Errorf("rpc: register function: %s: no codec can carry the type %v", serviceMethod, bad)
+		}
+	}
 	return server.registry.add(m.service, false, m)
 }
 

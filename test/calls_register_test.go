@@ -10,6 +10,7 @@ import (
 
 	"geerpc"
 	"geerpc/codec"
+	"geerpc/internal/rpctest"
 )
 
 type hiddenArgs struct{ A int }
@@ -93,9 +94,20 @@ func TestA6_RegistrationErrors(t *testing.T) {
 		{"no name", func(s *geerpc.Server) error { return s.RegisterName("", Odd{}) }, []string{"name"}},
 		{"allow-list", func(s *geerpc.Server) error { return s.RegisterName("Odd", Odd{}, "Good") }, nil},
 		{"allow-list of an unsuitable one", func(s *geerpc.Server) error { return s.RegisterName("Odd", Odd{}, "Good", "NoPointer") },
-			[]string{"NoPointer", "not a pointer"}},
-		{"allow-list of an unknown one", func(s *geerpc.Server) error { return s.RegisterName("Odd", Odd{}, "Good", "Goood") }, []string{"Goood"}},
+			[]string{"service Odd: type test.Odd: method NoPointer has the reply type int, which is not a pointer"}},
+		{"allow-list of an unknown one", func(s *geerpc.Server) error { return s.RegisterName("Odd", Odd{}, "Good", "Goood") }, []string{"service Odd: type test.Odd: method Goood does not exist"}},
 		{"function without a dot", func(s *geerpc.Server) error { return geerpc.RegisterFunc(s, "Good", double0) }, []string{`"Service.Method"`}},
+		{"function of a channel", func(s *geerpc.Server) error {
+			return geerpc.RegisterFunc(s, "F.Chan", func(context.Context, map[string][]chan int) (int, error) { return 0, nil })
+		}, []string{"F.Chan", "no codec can carry the type chan int"}},
+		{"function that replies with a function", func(s *geerpc.Server) error {
+			return geerpc.RegisterFunc(s, "F.Func", func(context.Context, int) (*func(), error) { return nil, nil })
+		}, []string{"F.Func", "no codec can carry the type func()"}},
+		{"function of types with all sorts inside", func(s *geerpc.Server) error {
+			type list []list
+			return errors.Join(geerpc.RegisterFunc(s, "F.List", func(context.Context, list) (struct{ Done chan int }, error) { return struct{ Done chan int }{}, nil }),
+				geerpc.RegisterFunc(s, "F.Coded", func(context.Context, *coded) (any, error) { return nil, nil }))
+		}, nil},
 		{"nil function", func(s *geerpc.Server) error { return geerpc.RegisterFunc[int, int](s, "F.Nil", nil) }, []string{"F.Nil", "nil"}},
 		{"function twice", func(s *geerpc.Server) error {
 			geerpc.RegisterFunc(s, "F.F", double0)
@@ -117,6 +129,11 @@ func TestA6_RegistrationErrors(t *testing.T) {
 		})
 	}
 }
+
+// A coded is a channel that encodes itself.
+type coded chan int
+
+func (coded) MarshalText() ([]byte, error) { return nil, nil }
 
 func double0(_ context.Context, n int) (int, error) { return 2 * n, nil }
 
@@ -141,8 +158,11 @@ func TestE49_OnlyWhatIsOffered(t *testing.T) {
 			t.Errorf("%s: %v", good, err)
 		}
 	}
-	for _, bad := range []string{"Narrow.GoodContext", "Odd.hidden", "Odd.Good", "Good", "", ".", "Arith.", ".Add", "arith.Add", "Arith.Add.", "Arith..Add"} {
+	for _, bad := range []string{"Narrow.GoodContext", "Odd.hidden", "Odd.Good", "Arith.", "arith.Add", "Arith.Add.", "Arith..Add"} {
 		wantError(t, client.Call(context.Background(), bad, Args{}, nil), geerpc.CodeNotFound, geerpc.InServer, geerpc.RanNever)
+	}
+	for _, bad := range []string{"Good", "", ".", ".Add"} { // as an XClient says, too
+		wantError(t, client.Call(context.Background(), bad, Args{}, nil), geerpc.CodeInvalidArgument, geerpc.InServer, geerpc.RanNever)
 	}
 }
 
@@ -164,6 +184,41 @@ func TestRegister_WhileServing(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// What is wrong in its upper and lower case only is asked about.
+func TestMessages_NotFound(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	client := e.dial(nil)
+	for name, want := range map[string]string{
+		"arith.Add":   "rpc server: can't find service arith; is Arith meant?",
+		"Arith.aDD":   "rpc server: can't find method aDD of service Arith; is Add meant? (the name of a method begins with a capital letter, for it must be exported)",
+		"Arith.ADD":   "rpc server: can't find method ADD of service Arith; is Add meant?",
+		"Arith.other": "rpc server: can't find method other of service Arith (the name of a method begins with a capital letter, for it must be exported)",
+		"Other.Add":   "rpc server: can't find service Other",
+		"Arith.Other": "rpc server: can't find method Other of service Arith",
+		"Arith":       `rpc server: service/method request ill-formed: "Arith", want "Service.Method"`,
+	} {
+		if err := client.Call(t.Context(), name, Args{}, nil); err == nil || err.Error() != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Register logs which methods it has skipped, and why.
+func TestMessages_Skipped(t *testing.T) {
+	var s geerpc.Server
+	logger, log := rpctest.Logger()
+	s.Logger = logger
+	if err := errors.Join(s.RegisterName("Mixed", new(mixed)), s.RegisterName("Narrow", new(mixed), "Good")); err != nil {
+		t.Fatal(err)
+	}
+	s.Close() // waits for the Logger
+	want := `msg="rpc server: methods were skipped" service=Mixed why="method NoPointer has the reply type int, which is not a pointer; ` +
+		`method NoReply does not take args and a reply, with or without a context.Context in front"`
+	if text := log.String(); !strings.Contains(text, want) || strings.Contains(text, "Narrow") {
+		t.Errorf("logged %q", text)
+	}
 }
 
 // Who calls a method that was left out is told why.

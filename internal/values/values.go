@@ -13,8 +13,10 @@ package values
 
 import (
 	"reflect"
+	"slices"
 
 	"geerpc/internal/replycopy"
+	"geerpc/internal/usercode"
 )
 
 // NewArgs returns an argument of type t, and what a codec decodes into to fill it.
@@ -78,3 +80,29 @@ func IsSmall(t reflect.Type) bool { return t.Size() <= maxReused }
 // it, and the value is small, so that it can be used again. A value that leads to other
 // memory may lead into itself: a slice of an array that is in it.
 func IsCopied(t reflect.Type) bool { return IsSmall(t) && !replycopy.Leads(t) }
+
+// Unsendable returns a type that no codec can carry, if t is or consists of one: a
+// channel, a function or a bare pointer. It does not look at the fields of structs,
+// which codecs may leave out, nor at types that encode themselves.
+func Unsendable(t reflect.Type) reflect.Type { return unsendable(t, 0) }
+
+// maxParts is how deep Unsendable looks: a type may consist of itself.
+const maxParts = 10
+
+func unsendable(t reflect.Type, depth int) (bad reflect.Type) {
+	if depth == maxParts || slices.ContainsFunc(usercode.Encoders, reflect.PointerTo(t).Implements) {
+		return nil
+	}
+	switch t.Kind() {
+	case reflect.Chan, reflect.Func, reflect.UnsafePointer:
+		return t
+	case reflect.Map:
+		if bad = unsendable(t.Key(), depth+1); bad != nil {
+			return bad
+		}
+		return unsendable(t.Elem(), depth+1)
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		return unsendable(t.Elem(), depth+1)
+	}
+	return nil
+}
