@@ -1,7 +1,7 @@
 // Keeps the page as the server would send it now. Without this script, it stays as it was loaded.
 (function () {
   "use strict";
-  var button = document.createElement("button"), paused = false, source, heard, late;
+  var button = document.createElement("button"), paused = false, source, heard, timer;
   button.type = "button";
   button.onclick = function () { paused = !paused; connect(); };
   document.querySelector("nav").append(button);
@@ -14,7 +14,7 @@
 
   function connect() {
     if (source) source.close();
-    clearTimeout(late);
+    clearTimeout(timer);
     if (paused || document.hidden) { show("paused", "paused"); return; }
     var url = new URL(location.href);
     url.searchParams.set("format", "events");
@@ -22,22 +22,27 @@
     source.onmessage = function (event) {
       heard = new Date();
       show("live", "live");
-      clearTimeout(late);
-      late = setTimeout(lost, 5000);
+      later(lost, 5000);
       var next = new DOMParser().parseFromString(event.data, "text/html");
       document.title = next.title;
       patch(document.querySelector("header"), next.querySelector("header"));
       patch(document.querySelector("main"), next.querySelector("main"));
     };
     source.onerror = function () {
-      if (source.readyState === EventSource.CLOSED) late = setTimeout(connect, 2000); // else the browser tries again
+      if (source.readyState === EventSource.CLOSED) lost(); // else the browser tries again
     };
-    late = setTimeout(lost, 5000);
+    later(lost, 5000);
   }
 
   function lost() {
     show("lost", heard ? "no answer since " + heard.toLocaleTimeString() : "no answer");
-    late = setTimeout(connect, 2000);
+    later(connect, 2000);
+  }
+
+  // later calls f, in place of what was to be called.
+  function later(f, milliseconds) {
+    clearTimeout(timer);
+    timer = setTimeout(f, milliseconds);
   }
 
   // patch makes a node like another one, and touches nothing that is alike: what is selected
