@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -60,7 +59,7 @@ func TestBench_Failures(t *testing.T) {
 
 // TestBench_Interrupted: what has been measured is not lost.
 func TestBench_Interrupted(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), binary, "bench", serve(t, nil, nil), "Arith.Add", "-d", "1h", "-c", "1")
+	cmd := process(t, "bench", serve(t, nil, nil), "Arith.Add", "-d", "1h", "-c", "1")
 	var out bytes.Buffer
 	cmd.Stdout = &out
 	log, err := cmd.StderrPipe()

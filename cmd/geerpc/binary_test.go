@@ -50,7 +50,7 @@ type outcome struct {
 	exit     int
 }
 
-// geerpc runs the program with an empty input.
+// geerpcRun runs the program with an empty input.
 func geerpcRun(t *testing.T, args ...string) outcome {
 	t.Helper()
 	return geerpcInput(t, "", args...)
@@ -58,9 +58,7 @@ func geerpcRun(t *testing.T, args ...string) outcome {
 
 func geerpcInput(t *testing.T, in string, args ...string) outcome {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd := process(t, args...)
 	var out, log bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(in), &out, &log
 	err := cmd.Run()
@@ -68,6 +66,15 @@ func geerpcInput(t *testing.T, in string, args ...string) outcome {
 		t.Fatal(err)
 	}
 	return outcome{out.String(), log.String(), cmd.ProcessState.ExitCode()}
+}
+
+// process returns the program as a process that is not started yet. It is killed after a
+// minute, so that a test can't hang that reads from it.
+func process(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return exec.CommandContext(ctx, binary, args...)
 }
 
 // want checks the exit code, and that the output and the log have a text in them.

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -109,7 +108,7 @@ func TestCall_Lines(t *testing.T) {
 
 // TestCall_Conversation: a line is answered before the next one is there.
 func TestCall_Conversation(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), binary, "call", serve(t, nil, nil), "Arith.Neg", "-")
+	cmd := process(t, "call", serve(t, nil, nil), "Arith.Neg", "-")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

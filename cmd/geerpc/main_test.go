@@ -124,7 +124,7 @@ func TestRegistry(t *testing.T) {
 		}
 		watching <- err
 	}()
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(page(t, url), "<dt>Watching</dt><dd>1</dd>"); <-time.After(time.Millisecond) { // between two looks: the registry is real
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(page(t, url), "<dt>Watching</dt><dd>1 <"); <-time.After(time.Millisecond) { // between two looks: the registry is real
 		if time.Now().After(deadline) {
 			t.Fatal("nobody watches")
 		}

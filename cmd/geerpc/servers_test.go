@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -69,7 +68,7 @@ func TestThroughRegistry(t *testing.T) {
 
 // TestRegistry_Binary: the registry as a process, which ends when it is told to.
 func TestRegistry_Binary(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), binary, "registry", "-addr", "127.0.0.1:0", "-json")
+	cmd := process(t, "registry", "-addr", "127.0.0.1:0", "-json")
 	var log bytes.Buffer
 	cmd.Stderr = &log
 	out, err := cmd.StdoutPipe()

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/json"
 	"net"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -42,7 +41,7 @@ func TestWatch_Restart(t *testing.T) {
 	first := geerpc.NewServer()
 	served := make(chan error, 2)
 	go func() { served <- first.Serve(lis) }() // ends with Close
-	cmd := exec.CommandContext(t.Context(), binary, "watch", addr, "-interval", "10ms", "-json")
+	cmd := process(t, "watch", addr, "-interval", "10ms", "-json")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
