@@ -121,8 +121,8 @@ func (s *Server) refusedLately() []debugpage.Sample {
 
 // settings lists the configuration in force. Of a token it says only whether there is
 // one.
-func (s *Server) settings() []debugpage.Setting {
-	list := []debugpage.Setting{
+func (s *Server) settings() []page.Setting {
+	list := []page.Setting{
 		{Name: "Token", Value: setOrNot(s.Token != ""), Default: s.Token == ""},
 		{Name: "Admit", Value: fmt.Sprintf("%d functions", len(s.Admit)), Default: len(s.Admit) == 0},
 		{Name: "Interceptors", Value: fmt.Sprintf("%d", len(s.Interceptors)), Default: len(s.Interceptors) == 0},
@@ -142,7 +142,7 @@ func (s *Server) settings() []debugpage.Setting {
 		{"MaxMessageBytes", s.MaxMessageBytes, limit(s.MaxMessageBytes, DefaultMaxMessageBytes)},
 		{"MaxDefinitionBytes", s.MaxDefinitionBytes, limit(s.MaxDefinitionBytes, DefaultMaxDefinitionBytes)},
 	} {
-		list = append(list, debugpage.Setting{Name: l.name, Value: limitText(l.force, fmt.Sprint(l.force)), Default: l.set == 0})
+		list = append(list, page.Setting{Name: l.name, Value: limitText(l.force, fmt.Sprint(l.force)), Default: l.set == 0})
 	}
 	for _, l := range []struct {
 		name       string
@@ -153,7 +153,7 @@ func (s *Server) settings() []debugpage.Setting {
 		{"ReadTimeout", s.ReadTimeout, limit(s.ReadTimeout, DefaultReadTimeout)},
 		{"IdleTimeout", s.IdleTimeout, max(s.IdleTimeout, 0)},
 	} {
-		list = append(list, debugpage.Setting{Name: l.name, Value: limitText(l.force, l.force.String()), Default: l.set == 0})
+		list = append(list, page.Setting{Name: l.name, Value: limitText(l.force, l.force.String()), Default: l.set == 0})
 	}
 	return list
 }

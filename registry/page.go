@@ -26,7 +26,7 @@ var (
 	//go:embed page.css
 	pageCSS string
 
-	listPage = page.New(page.Source{HTML: pageHTML, Text: pageText, Style: pageCSS, Funcs: map[string]any{"cut": cut}})
+	listPage = page.New(page.Source{HTML: pageHTML, Text: pageText, Style: pageCSS})
 )
 
 // A pageView is the list of servers as a request wants to see it.

@@ -2,16 +2,10 @@ package registry
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"time"
-	"unicode/utf8"
-)
 
-// What the page shows of what a server says of itself; JSON has all.
-const (
-	maxWords     = 20 // services, and pairs of metadata
-	maxWordBytes = 80
+	"geerpc/internal/page"
 )
 
 // A row is a server on the page.
@@ -73,36 +67,8 @@ func (r row) InGrace() bool { return r.inGrace }
 // Processes returns how many have this address.
 func (r row) Processes() int { return len(r.instances) }
 
-// ServiceWords returns the services to show, each cut to a length.
-func (r row) ServiceWords() []string { return words(r.Services) }
+// ServiceWords returns the services to show.
+func (r row) ServiceWords() []string { return page.Words(r.Services) }
 
-// MetadataWords does the same with the metadata.
-func (r row) MetadataWords() []string {
-	pairs := make([]string, 0, len(r.Metadata))
-	for _, key := range slices.Sorted(maps.Keys(r.Metadata)) {
-		pairs = append(pairs, key+"="+r.Metadata[key])
-	}
-	return words(pairs)
-}
-
-func words(all []string) (shown []string) {
-	for _, word := range all[:min(len(all), maxWords)] {
-		shown = append(shown, cut(word))
-	}
-	return shown
-}
-
-// More returns how many of so many are not shown.
-func (r row) More(all int) int { return max(0, all-maxWords) }
-
-// cut returns what there is room for of a word.
-func cut(word string) string {
-	if len(word) <= maxWordBytes {
-		return word
-	}
-	end := maxWordBytes
-	for !utf8.RuneStart(word[end]) {
-		end--
-	}
-	return word[:end] + "…"
-}
+// MetadataWords returns the metadata to show.
+func (r row) MetadataWords() []string { return page.Pairs(r.Metadata) }

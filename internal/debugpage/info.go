@@ -26,13 +26,13 @@ type Info struct {
 	Goroutines    int     `json:"goroutines"`
 	Counts
 	Recent
-	UnknownCalls int64     `json:"unknown_calls"`
-	Services     []Service `json:"services"`
-	Running      []Running `json:"running"` // the oldest first
-	Connections  Conns     `json:"connections"`
-	Refused      []Sample  `json:"refused"` // calls of unknown methods and connections, the latest first
-	Settings     []Setting `json:"settings"`
-	Hints        []string  `json:"hints"`
+	UnknownCalls int64          `json:"unknown_calls"`
+	Services     []Service      `json:"services"`
+	Running      []Running      `json:"running"` // the oldest first
+	Connections  Conns          `json:"connections"`
+	Refused      []Sample       `json:"refused"` // calls of unknown methods and connections, the latest first
+	Settings     []page.Setting `json:"settings"`
+	Hints        []string       `json:"hints"`
 }
 
 // An Identity says which server it is.
@@ -125,11 +125,4 @@ type Conn struct {
 type Event struct {
 	At   time.Time `json:"at"`
 	What string    `json:"what"`
-}
-
-// A Setting is a field of the server's configuration, in force.
-type Setting struct {
-	Name    string `json:"name"`
-	Value   string `json:"value"`
-	Default bool   `json:"default"` // nobody has set it
 }

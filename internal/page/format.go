@@ -10,6 +10,7 @@ import (
 var formats = map[string]any{
 	"count": formatCount, "span": formatSpan, "latency": formatLatency, "rate": formatRate, "bytes": formatBytes,
 	"percent": formatPercent, "share": formatShare, "ago": formatAgo, "utc": formatUTC, "clock": formatClock, "line": oneLine, "lines": lines,
+	"cut": cut, "more": more,
 }
 
 // formatCount writes an integer, of any type, with its thousands apart:

@@ -32,3 +32,10 @@ var started = time.Now()
 
 // Uptime returns for how long the process has run.
 func Uptime() time.Duration { return time.Since(started) }
+
+// A Setting is a field of a configuration, in force.
+type Setting struct {
+	Name    string `json:"name"`
+	Value   string `json:"value"`
+	Default bool   `json:"default"` // nobody has set it
+}
