@@ -24,6 +24,8 @@ type connection struct {
 	proven atomic.Bool                   // the latest client has answered a call
 	used   atomic.Bool                   // a call has wanted it since closeIdle last looked
 
+	draining atomic.Int32 // earlier clients whose calls are being answered
+
 	mu          sync.Mutex // guards what follows
 	dial        *dial      // under way
 	err         error      // why the last dial failed; nil when the next one begins
@@ -78,8 +80,13 @@ func (c *connection) dropBroken(client *geerpc.Client) {
 
 // shutDown closes a client when its calls have been answered.
 func (c *connection) shutDown(client *geerpc.Client) {
-	if !c.spawn(func() { client.Shutdown(c.ctx) }) { // ends with the calls or the XClient; Close waits
+	c.draining.Add(1)
+	if !c.spawn(func() { // ends with the calls or the XClient; Close waits
+		defer c.draining.Add(-1)
+		client.Shutdown(c.ctx)
+	}) {
 		client.Close()
+		c.draining.Add(-1)
 	}
 }
 
@@ -129,13 +136,17 @@ func (c *connection) option() *geerpc.Option {
 	return &opt
 }
 
-// state returns the state of a connection, and the error if it is down.
+// state returns the state of a connection, and the error if it is down. A client that
+// takes no more calls, which no call has noticed yet, is draining while it may have some.
 func (c *connection) state() (ServerState, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	client := c.client.Load()
 	switch {
-	case c.client.Load() != nil:
+	case client != nil && client.IsAvailable():
 		return StateReady, nil
+	case c.draining.Load() > 0, client != nil && c.server.inFlight.Load() > 0:
+		return StateDraining, nil
 	case c.dial != nil:
 		return StateDialling, nil
 	case c.err != nil:

@@ -16,6 +16,7 @@ const (
 	StateIdle      ServerState = "idle"         // not connected; no call has needed it
 	StateDialling  ServerState = "dialling"     // being connected to
 	StateReady     ServerState = "ready"        // connected
+	StateDraining  ServerState = "draining"     // it shuts down: its calls are answered, and new ones go elsewhere
 	StateDown      ServerState = "out of reach" // the last dial failed; there will be another
 	StateEjected   ServerState = "ejected"      // it did worse than the others, see Ejection
 	StateProbation ServerState = "on probation" // the same, and it gets one call at a time
@@ -33,6 +34,10 @@ type ServerStatus struct {
 	Answers    int           `json:"answers"`              // in the last five to ten seconds
 	Failures   int           `json:"failures"`             // the same
 	Row        int           `json:"row"`                  // failures since the last answer
+
+	Connections int   `json:"connections"` // that take calls
+	Calls       int64 `json:"calls"`       // attempts that have begun since the server joined
+	Recent      int   `json:"recent"`      // of these, in the last five to ten seconds
 }
 
 // Servers tells what the XClient believes of each server that it knows of, by
@@ -55,35 +60,39 @@ func (xc *XClient) Servers() []ServerStatus {
 func (s *Server) statusLocked(now time.Duration) ServerStatus {
 	st := ServerStatus{Endpoint: *s.Endpoint(), InFlight: s.InFlight(), Latency: s.Latency()}
 	st.Answers, st.Failures, st.Row = s.record.Recent(now)
+	st.Calls, st.Recent = s.record.Begun(now)
 	if since := s.record.WaitingSince(); since > 0 {
 		st.Unanswered = now - since
 	}
+	st.State, st.Connections, st.Why = s.connectionState()
 	h := &s.health
 	switch {
 	case h.is(ejected):
 		st.State, st.Why, st.Until = StateEjected, h.reason, time.Now().Add(h.until-now)
 	case h.is(probation):
 		st.State, st.Why = StateProbation, h.reason
-	default:
-		st.State, st.Why = s.connectionState()
 	}
 	return st
 }
 
-// connectionState returns the best state of the server's connections.
-func (s *Server) connectionState() (state ServerState, why string) {
-	state = StateIdle
+// connectionState returns the best state of the server's connections, and how many are
+// ready.
+func (s *Server) connectionState() (best ServerState, ready int, why string) {
+	best = StateIdle
+	order := []ServerState{StateIdle, StateDown, StateDialling, StateDraining, StateReady}
 	for _, c := range s.conns {
-		switch of, err := c.state(); {
-		case of == StateReady:
-			return of, ""
-		case of == StateDialling:
-			state = of
-		case of == StateDown && state == StateIdle:
-			state, why = of, err.Error()
+		state, err := c.state()
+		if state == StateReady {
+			ready++
+		}
+		if slices.Index(order, state) > slices.Index(order, best) {
+			best, why = state, ""
+			if err != nil {
+				why = err.Error()
+			}
 		}
 	}
-	return state, why
+	return best, ready, why
 }
 
 // Counters tell how often an XClient's policies made further attempts.

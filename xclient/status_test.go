@@ -92,6 +92,45 @@ func TestD221_Servers(t *testing.T) {
 	})
 }
 
+// TestD221_Draining: a server that shuts down is draining while it answers its calls, whether
+// or not another call has noticed. Then it is out of reach.
+func TestD221_Draining(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		addr := w.start("a")
+		xc := w.client(NewMultiServerDiscovery([]string{addr}))
+		defer xc.Close()
+		want := func(state ServerState, connections int, calls int64) {
+			t.Helper()
+			synctest.Wait()
+			if st := xc.Servers()[0]; st.State != state || st.Connections != connections || st.Calls != calls || st.Recent != int(calls) {
+				t.Errorf("%+v, want %s", st, state)
+			}
+		}
+		name(t, xc)
+		call := xc.Go("Work.Wait", 0, new(string), nil)
+		want(StateReady, 1, 2)
+		host := w.host("a")
+		stopped := make(chan error, 1)
+		go func() { stopped <- host.Shutdown(context.Background()) }() // ends with the call
+		want(StateDraining, 0, 2)
+		xc.Call(mustEnd(t, time.Second), "Work.Name", 0, nil)
+		want(StateDraining, 0, 2)
+		close(host.work.gate)
+		if <-call.Done; call.Error != nil {
+			t.Error(call.Error)
+		}
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+		want(StateDown, 0, 2)
+		time.Sleep(11 * time.Second)
+		if st := xc.Servers()[0]; st.Recent != 0 || st.Calls != 2 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
 // TestD221_Counters counts further attempts, and those that there was no budget
 // for.
 func TestD221_Counters(t *testing.T) {

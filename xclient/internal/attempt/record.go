@@ -23,6 +23,7 @@ type Record struct {
 
 	mu       sync.Mutex // guards what follows, and changes of latency
 	inFlight inFlight
+	begun    int64 // attempts, ever
 	recent   window
 	lastSign time.Duration // when the server was last heard, or first asked
 
@@ -53,6 +54,8 @@ func (r *Record) Begin(now time.Duration, probe bool) Attempt {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	a := Attempt{Began: now, slot: r.inFlight.add(now), probe: probe}
+	r.begun++
+	r.recent.begin(now)
 	if r.unanswered++; r.unanswered == 1 {
 		r.unansweredSince = now
 	}
@@ -177,6 +180,15 @@ func (r *Record) Recent(now time.Duration) (successes, failures, consecutive int
 	defer r.mu.Unlock()
 	successes, failures = r.recent.sum(now)
 	return successes, failures, r.consecutive
+}
+
+// Begun returns how many attempts have begun, and how many in the last five to ten
+// seconds.
+func (r *Record) Begun(now time.Duration) (ever int64, recent int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.recent.advance(now)
+	return r.begun, r.recent.running.begun + r.recent.previous.begun
 }
 
 // FailingSince returns when the first of the consecutive failures happened.

@@ -5,14 +5,19 @@ import "time"
 // windowHalf is half of the time over which successes and failures are counted.
 const windowHalf = 5 * time.Second
 
-// A window counts successes and failures of the last five to ten seconds: in the
-// half that is running, and in the one before it.
+// A window counts what began, succeeded and failed in the last five to ten seconds: in
+// the half that is running, and in the one before it.
 type window struct {
 	began             time.Duration // of the running half
 	running, previous counts
 }
 
-type counts struct{ successes, failures int }
+type counts struct{ begun, successes, failures int }
+
+func (w *window) begin(now time.Duration) {
+	w.advance(now)
+	w.running.begun++
+}
 
 func (w *window) add(now time.Duration, failed bool) {
 	w.advance(now)
