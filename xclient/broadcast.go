@@ -105,7 +105,7 @@ func (xc *XClient) callAll(ctx context.Context, serviceMethod string, args, repl
 	if len(servers) == 0 {
 		return false, errNoServers
 	}
-	ctx, expire := withDefaultTimeout(ctx, xc.timeout)
+	ctx, expire := withDefaultTimeout(ctx, xc.config.Timeout)
 	defer expire()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

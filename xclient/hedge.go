@@ -57,13 +57,18 @@ func (h Hedge) Intercept(next geerpc.CallFunc) geerpc.CallFunc {
 }
 
 func (h Hedge) intercept(next geerpc.CallFunc, b *budget.Budget) geerpc.CallFunc {
-	if h.MaxAttempts == 0 {
-		h.MaxAttempts = DefaultMaxHedgeAttempts
-	}
+	h = h.withDefaults()
 	if h.Delay <= 0 || h.MaxAttempts <= 1 {
 		return next
 	}
 	return (&hedger{Hedge: h, next: next, budget: b}).call
+}
+
+func (h Hedge) withDefaults() Hedge {
+	if h.MaxAttempts == 0 {
+		h.MaxAttempts = DefaultMaxHedgeAttempts
+	}
+	return h
 }
 
 // A hedger is a Hedge at work, its defaults filled in.

@@ -67,11 +67,16 @@ func (r Retry) Intercept(next geerpc.CallFunc) geerpc.CallFunc {
 }
 
 func (r Retry) intercept(next geerpc.CallFunc, b *budget.Budget) geerpc.CallFunc {
-	if r.MaxAttempts == 0 {
-		r.MaxAttempts = DefaultMaxAttempts
-	}
+	r = r.withDefaults()
 	if r.MaxAttempts <= 1 {
 		return next
+	}
+	return (&retrier{Retry: r, next: next, budget: b}).call
+}
+
+func (r Retry) withDefaults() Retry {
+	if r.MaxAttempts == 0 {
+		r.MaxAttempts = DefaultMaxAttempts
 	}
 	if r.Backoff == 0 {
 		r.Backoff = DefaultBackoff
@@ -83,7 +88,7 @@ func (r Retry) intercept(next geerpc.CallFunc, b *budget.Budget) geerpc.CallFunc
 		r.MaxBackoff = unlimitedBackoff
 	}
 	r.Backoff = min(r.Backoff, r.MaxBackoff)
-	return (&retrier{Retry: r, next: next, budget: b}).call
+	return r
 }
 
 // A retrier is a Retry at work, its defaults filled in.

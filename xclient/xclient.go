@@ -19,7 +19,8 @@ type XClient struct {
 	calls    callCounter
 	d        Discovery
 	mode     SelectMode
-	timeout  time.Duration
+	config   Config          // as it was given, for the debug page
+	made     time.Time       // when
 	policies geerpc.CallFunc // pick and call, in all policies
 	retries  *budget.Budget
 	hedges   *budget.Budget
@@ -56,7 +57,7 @@ func newXClient(d Discovery, mode SelectMode, c Config) *XClient {
 	if isNil(d) {
 		d = noDiscovery{}
 	}
-	xc := &XClient{d: d, mode: mode, timeout: c.Timeout,
+	xc := &XClient{d: d, mode: mode, config: c, made: time.Now(),
 		retries: budget.New(c.Retry.Budget, retryFloor), hedges: budget.New(budget.DefaultShare, hedgeFloor)}
 	set := &xc.set
 	set.opt = *opt

@@ -1,0 +1,115 @@
+package xclient
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"geerpc/internal/page"
+	"geerpc/xclient/internal/clientpage"
+)
+
+// debugInfo gathers what the debug page shows.
+func (xc *XClient) debugInfo() *clientpage.Info {
+	info := &clientpage.Info{
+		State:         "open",
+		Process:       page.Self(),
+		Now:           time.Now(),
+		UptimeSeconds: time.Since(xc.made).Seconds(),
+		InFlight:      xc.calls.count.Load(),
+		Discovery:     clientpage.Discovery{Type: fmt.Sprintf("%T", xc.d), Registries: []clientpage.Registry{}},
+		Servers:       []clientpage.Server{},
+		Settings:      xc.settings(),
+	}
+	switch {
+	case xc.set.closed():
+		info.State = "closed"
+	case xc.calls.draining.Load():
+		info.State = "draining"
+	}
+	if d, ok := xc.d.(*GeeRegistryDiscovery); ok {
+		info.Discovery.Registries = d.debugRegistries()
+	}
+	for _, st := range xc.Servers() {
+		info.Servers = append(info.Servers, debugServer(st))
+	}
+	info.SetShares()
+	c := xc.Counters()
+	info.Retries = debugBudget(c.Retries, c.RetriesRefused, c.RetriesLeft)
+	info.Hedges = debugBudget(c.Hedges, c.HedgesRefused, c.HedgesLeft)
+	return info
+}
+
+func debugServer(st ServerStatus) clientpage.Server {
+	s := clientpage.Server{
+		Addr:              st.Endpoint.Addr,
+		State:             string(st.State),
+		Why:               st.Why,
+		InFlight:          st.InFlight,
+		UnansweredSeconds: st.Unanswered.Seconds(),
+		LatencySeconds:    st.Latency.Seconds(),
+		Answers:           st.Answers,
+		Failures:          st.Failures,
+		FailuresInARow:    st.Row,
+		Calls:             st.Calls,
+		RecentCalls:       st.Recent,
+		Connections:       st.Connections,
+		Weight:            max(st.Endpoint.Weight, 1),
+		Services:          append([]string{}, st.Endpoint.Services...), // [] in JSON rather than null
+		Metadata:          st.Endpoint.Metadata,
+		Legacy:            st.Endpoint.Legacy,
+		Silent:            st.Endpoint.Silent,
+	}
+	if s.Metadata == nil {
+		s.Metadata = map[string]string{}
+	}
+	if !st.Until.IsZero() {
+		s.Until = &st.Until
+	}
+	return s
+}
+
+func debugBudget(made, refused int64, left float64) clientpage.Budget {
+	b := clientpage.Budget{Made: made, Refused: refused}
+	if !math.IsInf(left, 1) { // JSON has no infinity
+		b.Left = &left
+	}
+	return b
+}
+
+// debugRegistries describes the registries that are asked, and those that never are.
+func (d *GeeRegistryDiscovery) debugRegistries() []clientpage.Registry {
+	d.state.Lock()
+	defer d.state.Unlock()
+	list, now := []clientpage.Registry{}, time.Now()
+	asleep := d.watch == nil || d.watch.ctx.Err() != nil
+	for _, s := range d.sources {
+		list = append(list, s.debugRegistry(asleep, now))
+	}
+	for _, err := range d.badURLs {
+		list = append(list, clientpage.Registry{State: clientpage.Unusable, Error: err.Error()})
+	}
+	return list
+}
+
+// debugRegistry describes a source, whose lock is held.
+func (s *source) debugRegistry(asleep bool, now time.Time) clientpage.Registry {
+	r := clientpage.Registry{URL: s.name, Servers: len(s.servers), Kept: len(s.keptAt(now))}
+	if !s.confirmed.IsZero() {
+		age := now.Sub(s.confirmed).Seconds()
+		r.AgeSeconds = &age
+	}
+	switch {
+	case s.err != nil:
+		r.State, r.Error, r.Failing = clientpage.Fails, s.err.Error(), now.Sub(s.failing).Seconds()
+	case asleep && !s.confirmed.IsZero():
+		r.State = clientpage.Asleep
+	case s.confirmed.IsZero() && len(s.servers) == 0:
+		r.State = clientpage.Unasked
+	case s.index != 0:
+		r.State = clientpage.Watched
+	default:
+		r.State = clientpage.Polled
+	}
+	return r
+}

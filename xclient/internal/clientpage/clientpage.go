@@ -1,0 +1,112 @@
+// Package clientpage is the debug page of an XClient: for people in a browser, as text in a
+// terminal, and as JSON for programs. It knows what is shown and how, and not where the
+// numbers come from.
+package clientpage
+
+import (
+	"cmp"
+	_ "embed" // the page
+	"fmt"
+	"net/http"
+	"slices"
+
+	"geerpc/internal/page"
+)
+
+// maxRows limits the servers on the page. JSON has all.
+const maxRows = 200
+
+var (
+	//go:embed page.html
+	html string
+	//go:embed page.txt
+	text string
+	//go:embed page.css
+	css string
+
+	clientPage = page.New(page.Source{HTML: html, Text: text, Style: css})
+)
+
+// Serve answers a request with what info returns. It fails if a template does; the answer
+// is 500 then.
+func Serve(w http.ResponseWriter, req *http.Request, info func() *Info) error {
+	return clientPage.Serve(w, req, func() any { return info() }, func() any { return newView(info()) })
+}
+
+// A view is an Info as the templates want it.
+type view struct {
+	*Info
+	Rows  []row // the worst first
+	Bad   int   // servers that get no calls, for a reason
+	Ready int
+}
+
+// A row is a Server as the templates want it.
+type row struct{ Server }
+
+// severities are the states, the worst first.
+var severities = []string{"ejected", "on probation", "out of reach", "draining", "dialling", "ready", "idle"}
+
+func newView(info *Info) *view {
+	v := &view{Info: info}
+	for _, s := range info.Servers {
+		v.Rows = append(v.Rows, row{s})
+		switch s.State {
+		case "ready":
+			v.Ready++
+		case "ejected", "on probation", "out of reach":
+			v.Bad++
+		}
+	}
+	slices.SortStableFunc(v.Rows, func(a, b row) int {
+		return cmp.Compare(slices.Index(severities, a.State), slices.Index(severities, b.State))
+	})
+	v.Rows = v.Rows[:min(len(v.Rows), maxRows)]
+	return v
+}
+
+// Unlisted returns how many servers are not shown.
+func (v *view) Unlisted() int { return len(v.Servers) - len(v.Rows) }
+
+// Failing returns how many registries give no good answers.
+func (v *view) Failing() (n int) {
+	for _, r := range v.Discovery.Registries {
+		if r.IsBad() {
+			n++
+		}
+	}
+	return n
+}
+
+// IsBad reports whether the registry is of no use now.
+func (r Registry) IsBad() bool { return r.State == Fails || r.State == Unusable }
+
+// Allowed says how many further attempts may be made.
+func (b Budget) Allowed() string {
+	if b.Left == nil {
+		return "no limit"
+	}
+	return fmt.Sprintf("%.0f allowed now", max(*b.Left, 0))
+}
+
+// Color returns the class of the state: what it means for calls.
+func (r row) Color() string {
+	switch r.State {
+	case "ready":
+		return "open"
+	case "ejected", "out of reach":
+		return "bad"
+	case "idle":
+		return "idle"
+	}
+	return "warn"
+}
+
+// ServiceWords returns the services to show.
+func (r row) ServiceWords() []string { return page.Words(r.Services) }
+
+// MetadataWords returns the metadata to show.
+func (r row) MetadataWords() []string { return page.Pairs(r.Metadata) }
+
+// UntilSeconds returns the seconds until the end of an ejection.
+func (v *view) UntilSeconds(r row) float64 { return max(0, r.Until.Sub(v.Now).Seconds()) }
