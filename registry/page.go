@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -72,6 +73,11 @@ func (r *GeeRegistry) reportPage(err error) {
 
 func newPageView(query url.Values, s *summary) *pageView {
 	v := &pageView{Process: page.Self(), summary: s, Uptime: page.Uptime().Seconds(), Service: query.Get("service"), Sort: query.Get("sort")}
+	// Both are in many links: a long query must not make the page much longer.
+	v.Service = v.Service[:min(len(v.Service), maxServicesBytes)]
+	if !slices.ContainsFunc(orders, func(o order) bool { return o.Key == v.Sort }) {
+		v.Sort = ""
+	}
 	rows := s.offering(v.Service)
 	v.Matching = len(rows)
 	for _, r := range rows {

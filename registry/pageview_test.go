@@ -61,7 +61,7 @@ func TestPage_Orders(t *testing.T) {
 			offerServices(t, r, addr, "20s", "", fmt.Sprint(i%2+1))
 		}
 		for sort, want := range map[string]string{
-			"": "d a b c", "nonsense": "a b c d", "addr": "a b c d", "beat": "d c b a", "newest": "a b c d", "weight": "b a c d",
+			"": "d a b c", "nonsense": "d a b c", "addr": "a b c d", "beat": "d c b a", "newest": "a b c d", "weight": "b a c d",
 		} {
 			_, text := getPage(t, r, "?sort="+sort)
 			got := strings.NewReplacer("tcp@", "", ":1", "").Replace(strings.Join(addresses.FindAllString(text, -1), " "))
@@ -242,6 +242,22 @@ func TestSharedSummary(t *testing.T) {
 			t.Error("it is outdated")
 		}
 	})
+}
+
+// TestPage_LongQueries: the links repeat the query, but not so that the answer is many times
+// as long as the request.
+func TestPage_LongQueries(t *testing.T) {
+	r := New(0)
+	for i := range 100 {
+		offerServices(t, r, fmt.Sprintf("tcp@s%d:1", i), "", fmt.Sprint("S", i), "1")
+	}
+	ask(r, http.MethodPost, "tcp@any:1", "") // which gets calls for any service
+	const long = 500 << 10
+	for _, query := range []string{"?sort=", "?service=", "?from="} {
+		if source, _ := getPage(t, r, query+strings.Repeat("x", long)); len(source) > long {
+			t.Errorf("%s: %d bytes", query, len(source))
+		}
+	}
 }
 
 // TestPage_LongWords: the page cuts what a server says of itself, and lists a part of it.
