@@ -49,24 +49,24 @@ type growth struct {
 	by      int64
 }
 
-// turn ends the slot that is under way if another has the number now. What is counted
-// before the next turn belongs to that.
+// turn ends the slot that is under way if a later one has the number now. What is counted
+// before the next turn belongs to that. A number that has passed is of a goroutine that has
+// read the clock before another one turned the ring.
 func (r *ring) turn(now time.Duration, counts *[counters]atomic.Int64) {
-	if r.began && now == r.current {
+	if r.began && now <= r.current {
 		return
 	}
 	if r.began {
-		r.ended[index(r.current)] = slot{r.current, r.growth(counts)}
-	}
-	r.began, r.current = true, now
-	for i := range counts {
-		if n := counts[i].Load(); n != 0 {
-			if r.before == nil {
-				r.before = new([counters]int64)
-			}
-			r.before[i] = n
+		grown := r.growth(counts)
+		r.ended[index(r.current)] = slot{r.current, grown}
+		if r.before == nil && len(grown) > 0 {
+			r.before = new([counters]int64)
+		}
+		for _, g := range grown { // the counters may have grown on
+			r.before[g.counter] += g.by
 		}
 	}
+	r.began, r.current = true, now
 }
 
 // divide rounds down, even below zero, where a clock may be.
@@ -83,9 +83,10 @@ func index(number time.Duration) int {
 	return int(i)
 }
 
-// growth returns by how much counters have grown since the last turn.
+// growth returns by how much counters have grown since the last turn. It reads failures
+// first, or one could be counted whose call is not.
 func (r *ring) growth(counts *[counters]atomic.Int64) (list []growth) {
-	for i := range counts {
+	for i := counters - 1; i >= 0; i-- {
 		n := counts[i].Load()
 		if r.before != nil {
 			n -= r.before[i]
