@@ -57,12 +57,14 @@ func handshakeError(ctx context.Context, err error, server string) error {
 	case cause != nil:
 		return newError(CodeDeadlineExceeded, OnLink, RanNever, what, fmt.Errorf("%w: %w", cause, errNoAck))
 	case transport.HungUp(err):
-		return newError(CodeUnavailable, OnLink, RanNever, what+": the server closed the connection", fmt.Errorf("%w: %w", err, errNoAck))
+		return newError(CodeUnavailable, OnLink, RanNever, what+": the server closed the connection", fmt.Errorf("%w: %w", err, errHungUp))
 	}
 	return newError(linkCode(err), OnLink, RanNever, what+": handshake", err)
 }
 
 var errNoAck = errors.New("no acknowledgement from the server; is it a geerpc server, and reached as it wants to be (TLS, HTTP)? If it is GeeRPC's original version, set Option.Legacy")
+
+var errHungUp = errors.New("no acknowledgement from the server; is it a geerpc server, and reached as it wants to be (TLS, HTTP)? One of net/rpc hangs up too, because it speaks another protocol")
 
 // notConnected returns the error of a Dial with the server in it, whose address may be
 // empty.
@@ -141,8 +143,8 @@ func timeIsUp(ctx context.Context, err error) error {
 }
 
 // linkCode returns the code for an error of a connection. An address that nobody can
-// dial, and peers that don't trust each other or of which only one speaks TLS, are not
-// the same as a connection that merely broke.
+// dial, and peers that don't trust each other, are not the same as a connection that
+// merely broke.
 func linkCode(err error) Code {
 	var network net.UnknownNetworkError
 	var address *net.AddrError
@@ -150,9 +152,8 @@ func linkCode(err error) Code {
 		return CodeInvalidArgument
 	}
 	var unverified *tls.CertificateVerificationError
-	var plain tls.RecordHeaderError
 	var alert *net.OpError // in which crypto/tls wraps a complaint of the other side
-	if errors.As(err, &unverified) || errors.As(err, &plain) || errors.As(err, &alert) && alert.Op == "remote error" {
+	if errors.As(err, &unverified) || errors.As(err, &alert) && alert.Op == "remote error" {
 		return CodeUnauthenticated
 	}
 	return CodeUnavailable

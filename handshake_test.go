@@ -169,8 +169,7 @@ func TestB3_HandshakeSize(t *testing.T) {
 		{"bad UTF-8", head + ",\"x\":\"\xff\xfe\"" + tail, true, true},
 		{"blanks in front", " \r\n\t" + head + tail, true, true},
 		{"not an object", `[1,2,3]`, false, false},
-		{"HTTP", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", false, false},
-		{"TLS", "\x16\x03\x01\x02\x00\x01", false, false},
+		{"TLS", "\x16\x03\x01\x02\x00\x01", false, true},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -343,8 +342,8 @@ func TestB7_HungUpOn(t *testing.T) {
 		if CodeOf(err) != CodeUnavailable {
 			t.Errorf("%s: %v", name, err)
 		}
-		if name == "nothing" && !strings.Contains(err.Error(), "Legacy") {
-			t.Errorf("%s: error does not name Legacy: %v", name, err)
+		if name == "nothing" && (!strings.Contains(err.Error(), "net/rpc") || strings.Contains(err.Error(), "Legacy")) { // which would not help
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 	_, err := Dial("tcp", "127.0.0.1:0", nil)

@@ -203,10 +203,7 @@ const (
 // anything to a connection that is closed here. A client that handles goaway closes when
 // it has its answers. A plain one may never do so.
 func (c *conn) hangUp() {
-	halfClosed := false
-	if half, ok := c.link.Conn.(interface{ CloseWrite() error }); ok {
-		usercode.Guard(c.server.report, "the CloseWrite of a connection", func() { halfClosed = half.CloseWrite() == nil })
-	}
+	halfClosed := c.link.CloseWrite()
 	var enough <-chan time.Time // nil waits for ever; Shutdown's context and keepalive still limit the wait
 	switch {
 	case !c.link.PeerHandles(codec.Goaway):

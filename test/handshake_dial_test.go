@@ -32,7 +32,7 @@ func TestDial_OtherServers(t *testing.T) {
 	}{
 		{"HTTP", "tcp@" + plain.Listener.Addr().String(), "use DialHTTP", geerpc.CodeUnavailable},
 		{"HTTPS", "tcp@" + secret.Listener.Addr().String(), "", geerpc.CodeUnavailable},
-		{"TLS to HTTP", "tls@" + plain.Listener.Addr().String(), "TLS handshake", geerpc.CodeUnauthenticated},
+		{"TLS to HTTP", "tls@" + plain.Listener.Addr().String(), "HTTP without TLS", geerpc.CodeUnavailable},
 		{"HTTP to HTTPS", "http@" + secret.Listener.Addr().String(), "", geerpc.CodeUnavailable},
 		{"unknown network", "tpc@localhost:1", "unknown network tpc", geerpc.CodeInvalidArgument},
 		{"no port", "tcp@localhost", "missing port", geerpc.CodeInvalidArgument},

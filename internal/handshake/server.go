@@ -37,8 +37,8 @@ func ReadHello(l *link.Link) (*Hello, error) {
 	alarm := wire.NewAlarm(func() { l.Fail(errSlow) })
 	alarm.Set(Timeout)
 	defer alarm.Stop()
-	if first := l.In.Buffered()[0]; !beginsObject(first) {
-		return nil, fmt.Errorf("%w: first byte %#02x", errNoHandshake, first)
+	if !beginsObject(l.In.Buffered()[0]) {
+		return nil, rejectOpening(l)
 	}
 	data, err := peekObject(l.In)
 	if err != nil {

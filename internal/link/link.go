@@ -180,6 +180,15 @@ func (l *Link) reportCause(err error) {
 	})
 }
 
+// CloseWrite closes the connection for writing, and reports false if that is not
+// possible.
+func (l *Link) CloseWrite() (closed bool) {
+	if half, ok := l.Conn.(interface{ CloseWrite() error }); ok {
+		usercode.Guard(l.report, "the CloseWrite of a connection", func() { closed = half.CloseWrite() == nil })
+	}
+	return closed
+}
+
 // Close closes the codec. It returns when no goroutine of the link is left and the
 // connection is closed. It is called once, when the link has failed and nobody
 // reads any more.

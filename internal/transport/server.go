@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 
@@ -20,6 +21,11 @@ func HandshakeTLS(conn io.ReadWriteCloser) (state *tls.ConnectionState, heard bo
 		ctx, cancel := context.WithTimeout(context.Background(), handshake.Timeout)
 		defer cancel()
 		err = secured.HandshakeContext(ctx)
+	}
+	if record := (tls.RecordHeaderError{}); errors.As(err, &record) {
+		if name := handshake.NameOpening(record.RecordHeader[:]); name != "" {
+			err = fmt.Errorf("%w: it is %s without TLS", err, name)
+		}
 	}
 	state = stateOf(conn)
 	heard = state == nil || state.Version != 0 // crypto/tls has read the ClientHello

@@ -20,6 +20,7 @@ import (
 	"net"
 	"net/netip"
 	"reflect"
+	"strings"
 	"syscall"
 
 	"geerpc/internal/handshake"
@@ -160,12 +161,33 @@ func (p Protocol) secure(ctx context.Context, conn net.Conn, address string, con
 	}
 	secured := tls.Client(quietConn{conn}, config)
 	if err := secured.HandshakeContext(ctx); err != nil {
+		if met := withoutTLS(err); met != nil {
+			return nil, met
+		}
 		if HungUp(err) || errors.As(err, new(tls.RecordHeaderError)) {
 			err = fmt.Errorf("%w; does the server speak TLS at this port?", err)
 		}
 		return nil, fmt.Errorf("TLS handshake with %s: %w", address, err)
 	}
 	return secured, nil
+}
+
+// withoutTLS returns the Error for a server that answers a TLS handshake with something
+// else that is known, or nil.
+func withoutTLS(err error) error {
+	var record tls.RecordHeaderError
+	if !errors.As(err, &record) {
+		return nil
+	}
+	switch first := string(record.RecordHeader[:]); {
+	case strings.HasPrefix(handshake.NoTLS, first):
+		return &handshake.Error{Reason: handshake.WrongServer,
+			Text: "the server is a geerpc server without TLS: use tcp@ in front of the address, and no Option.TLSConfig"}
+	case first == "HTTP/":
+		return &handshake.Error{Reason: handshake.WrongServer,
+			Text: "the server speaks HTTP without TLS: use DialHTTP, or http@ in front of the address, if there is a geerpc server behind it"}
+	}
+	return nil
 }
 
 // HungUp reports whether err means that the other side closed the connection.

@@ -41,6 +41,11 @@ func tunnel(conn net.Conn, host, path string) (net.Conn, error) {
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("no HTTP response to CONNECT; is it an HTTP server, and one with TLS if asked for? %w", err)
+	case response.Status == handshake.NoHTTP:
+		return nil, &handshake.Error{Reason: handshake.WrongServer,
+			Text: "the server is a geerpc server without HTTP: use Dial, or tcp@ (with TLS tls@) in front of the address"}
+	case response.Status == netRPC:
+		return nil, &handshake.Error{Reason: handshake.WrongServer, Text: "the server is one of net/rpc, which speaks another protocol"}
 	case response.StatusCode/100 != 2:
 		return nil, &handshake.Error{Reason: handshake.WrongServer,
 			Text: fmt.Sprintf("unexpected HTTP response: %.256s; is there a geerpc server at %s, and does it want TLS (https@)?", response.Status, path)}
@@ -48,6 +53,9 @@ func tunnel(conn net.Conn, host, path string) (net.Conn, error) {
 	ahead, _ := in.Peek(in.Buffered())
 	return wire.WithAhead(conn, ahead), nil
 }
+
+// netRPC is the status with which net/rpc answers to CONNECT.
+const netRPC = "200 Connected to Go RPC"
 
 // hostHeader returns the Host header for a host. It has no port, because an
 // http.ServeMux compares the host of a CONNECT with its patterns as it is.
