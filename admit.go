@@ -73,10 +73,7 @@ func notAdmitted(err error) *Error {
 // rejectUnadmitted answers a call that is not admitted. It takes no slot and no goroutine; its
 // method counts it as a call that has failed.
 func (c *conn) rejectUnadmitted(k *servedCall) {
-	k.method.begun.Add(1)
-	if now := nanotime(); k.method.stats.RecordRefused(now, uint8(k.rejection.Code)) {
-		k.keepSample(0, k.rejection)
-	}
+	k.recordRejected(k.rejection)
 	c.reject(k, k.rejection)
 	c.update(func(s *connState) {
 		k.uncount(s)

@@ -36,7 +36,8 @@ import (
 //	  errors
 //	  errors_by_code  an object of numbers, by codes such as "not found"
 //	  p50_seconds   how long the methods took, with the interceptors: half of the calls no
-//	                longer than this; and p90, p99, p999_seconds
+//	                longer than this; and p90, p99, p999_seconds. Calls that failed before
+//	                their method began are left out.
 //	  rate          an array of 30 numbers: calls in each part of the time, oldest first
 //	unknown_calls   to methods that do not exist, not counted above
 //	services        an array, sorted by name

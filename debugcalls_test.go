@@ -248,3 +248,38 @@ type closedConn struct{}
 func (closedConn) Read([]byte) (int, error)  { return 0, io.EOF }
 func (closedConn) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 func (closedConn) Close() error              { return nil }
+
+// TestDebug_CallsThatNeverRan: they are errors, and do not make the method look quick.
+func TestDebug_CallsThatNeverRan(t *testing.T) {
+	e := newEnv(t, "tcp", framedJSON)
+	e.MaxInFlight = 1
+	p := e.byHand(allKinds...)
+	p.send(handFrame{kind: codec.Call, seq: 1, method: "Arith.Block", body: `"no Args"`})
+	p.next()
+	p.send(handBlock(2), handBlock(3), handBlock(4))
+	p.next()
+	p.next()
+	info := debugOf(t, e.Server)
+	m := info.method(t, "Arith", "Block")
+	if m.Counts != debugCounts(4, 3, 1) || m.Minute.ByCode["invalid argument"] != 1 || m.Minute.ByCode["resource exhausted"] != 2 {
+		t.Errorf("%+v, %v", m.Counts, m.Minute.ByCode)
+	}
+	if m.Minute.P50 != 0 {
+		t.Errorf("half of them took no longer than %v s, and none has run", m.Minute.P50)
+	}
+	if events := info.Connections.List[0].Events; len(events) != 1 || !strings.Contains(events[0].What, "Server.MaxInFlight") {
+		t.Errorf("the connection's events are %v", events)
+	}
+}
+
+func TestTraceID(t *testing.T) {
+	const id = "0af7651916cd43dd8448eb211c80319c"
+	for header, want := range map[string]string{
+		"00-" + id + "-b7ad6b7169203331-01": id, "00-" + id + "-1-01-later": id, "": "", "00-" + id: "",
+		"00-" + id[1:] + "-1-01": "", "00-" + id[1:] + "A-1-01": "",
+	} {
+		if got := traceID(header); got != want {
+			t.Errorf("the trace of %q is %q, want %q", header, got, want)
+		}
+	}
+}

@@ -77,6 +77,7 @@ func (c *conn) request(h *codec.Header) error {
 		k.drop()
 		c.update(k.uncount)
 	case rejection != nil:
+		k.recordRejected(rejection)
 		c.reject(k, rejection)
 	default:
 		r.incoming = append(r.incoming, k)
@@ -121,7 +122,6 @@ func (k *servedCall) uncount(s *connState) {
 func (c *conn) awaitSlot() (rejection *Error, err error) {
 	for c.slots.full(len(c.reader.incoming)) {
 		if c.link.Extended() {
-			c.note("refused: too many calls in flight")
 			return &Error{Code: CodeResourceExhausted, Where: InServer, Ran: RanNever,
 				Message: fmt.Sprintf("rpc server: more than the %d calls in flight on one connection that Server.MaxInFlight allows", c.slots.most)}, nil
 		}

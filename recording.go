@@ -12,13 +12,35 @@ import (
 
 // Recording: what the debug page tells of calls that have ended. See package callstats.
 
-// record counts a call that has ended now, with an *Error or nil.
+// record counts a call that has ended now, with an *Error or nil. If it failed before its
+// method began, it has no latency: under load, when many calls come too late to run, the
+// method would look quick.
 func (c *servedCall) record(err error, now, took time.Duration) {
 	if err == nil && c.answered.Load() {
 		err = errHandleTimeout // was the answer
 	}
-	if c.method.stats.Record(now, took, uint8(CodeOf(err))) {
+	stats, code := &c.method.stats, uint8(CodeOf(err))
+	keep := false
+	if err != nil && !c.hasBegun() {
+		keep = stats.RecordRefused(now, code)
+	} else {
+		keep = stats.Record(now, took, code)
+	}
+	if keep {
 		c.keepSample(took, err)
+	}
+}
+
+// recordRejected counts a call that takes no slot as one that has failed. One of an unknown
+// method has been counted.
+func (c *servedCall) recordRejected(why *Error) {
+	if c.method == nil {
+		return
+	}
+	c.method.begun.Add(1)
+	if c.method.stats.RecordRefused(nanotime(), uint8(why.Code)) {
+		c.keepSample(0, why)
+		c.conn.note("refused: %.256s", usercode.ErrorText(why))
 	}
 }
 
@@ -62,5 +84,5 @@ func traceID(traceparent string) string {
 	if len(parts) < 4 || len(parts[1]) != 32 || strings.Trim(parts[1], "0123456789abcdef") != "" {
 		return ""
 	}
-	return parts[1]
+	return strings.Clone(parts[1]) // or it would keep all of the text
 }
