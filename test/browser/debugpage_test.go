@@ -3,6 +3,7 @@ package browser
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 
@@ -196,4 +197,32 @@ func TestDebugPage_Call(t *testing.T) {
 	}
 	tab.fits()
 	tab.shoot("debug-call")
+}
+
+// elsewhere is a connection from another machine.
+type elsewhere struct{ net.Conn }
+
+func (elsewhere) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 9} }
+
+// TestDebugPage_HintWhileWriting: what stands in the form stays when a hint appears above.
+func TestDebugPage_HintWhileWriting(t *testing.T) {
+	s, _ := serve(t)
+	s.AllowDebugCalls, s.Token = true, "secret"
+	board := newSwitchboard(t, s.DebugHandler())
+	tab := open(t, board.URL+"/?method=Arith.Add")
+	tab.awaitLive()
+	tab.eval(`document.querySelector("textarea").value = "half of it"`)
+	ours, theirs := net.Pipe()
+	go s.ServeConn(elsewhere{theirs}) // ends with Close
+	opt := *geerpc.DefaultOption
+	opt.Token = s.Token
+	client, err := geerpc.NewClient(ours, &opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	tab.await(`document.querySelector(".alarm") != null`)
+	if text := tab.eval(`document.querySelector("textarea").value`); text != "half of it" {
+		t.Errorf("it has become %q", text)
+	}
 }
