@@ -16,6 +16,8 @@ var liveScript string
 
 const (
 	eventEvery = time.Second
+	eventLate  = 4 * time.Second  // so long apart are the events of a page that is slow to make; live.js waits for 5
+	eventShare = 10               // of the time, one part in so many goes into making the events of a stream
 	maxStream  = 15 * time.Second // so long a stream may keep an http.Server from shutting down; the browser begins another
 	maxStreams = 16               // of a page
 	eventWrite = 10 * time.Second // to send an event
@@ -25,8 +27,9 @@ const (
 type streams struct{ open atomic.Int64 }
 
 // Stream answers a request with the page as server-sent events: now, and then once a
-// second, each time with what data returns then. It ends with the request's context, or
-// after a while. If too many streams are open, the answer is 503.
+// second, each time with what data returns then; less often if the page takes long to make.
+// It ends with the request's context, or after a while. If too many streams are open, the
+// answer is 503.
 //
 // See https://html.spec.whatwg.org/multipage/server-sent-events.html.
 func (p *Page) Stream(w http.ResponseWriter, req *http.Request, data func() any) error {
@@ -39,20 +42,25 @@ func (p *Page) Stream(w http.ResponseWriter, req *http.Request, data func() any)
 	w.Header().Set("Content-Type", "text/event-stream")
 	control := http.NewResponseController(w)
 	defer control.SetWriteDeadline(time.Time{}) // the connection may be used again
-	ticks := time.NewTicker(eventEvery)
-	defer ticks.Stop()
-	for range maxStream / eventEvery {
+	if req.Method == http.MethodHead {
+		return nil
+	}
+	for end := time.Now().Add(maxStream); time.Now().Before(end); {
 		var body bytes.Buffer
+		begun := time.Now()
 		if err := p.template.Execute(&body, data()); err != nil {
 			return err
 		}
+		pause := min(max(eventEvery, eventShare*time.Since(begun)), eventLate)
 		control.SetWriteDeadline(time.Now().Add(eventWrite)) // an error means that there can be none
 		if _, err := w.Write(event(body.Bytes())); err != nil {
 			return nil // the browser has gone
 		}
-		control.Flush()
+		if control.Flush() != nil {
+			return nil // a handler around this one keeps what is written until we return
+		}
 		select {
-		case <-ticks.C:
+		case <-time.After(pause):
 		case <-req.Context().Done():
 			return nil
 		}

@@ -35,7 +35,7 @@
   }
 
   function lost() {
-    show("lost", heard ? "no answer since " + heard.toLocaleTimeString() : "no answer");
+    show("lost", heard ? "no answer since " + heard.toISOString().slice(11, 19) + " UTC" : "no answer");
     later(connect, 2000);
   }
 

@@ -29,6 +29,46 @@ func TestStream_EndsAfterAWhile(t *testing.T) {
 	})
 }
 
+// TestStream_SlowPage: a page that takes long to make is made less often.
+func TestStream_SlowPage(t *testing.T) {
+	for took, want := range map[time.Duration]int{10 * time.Millisecond: 15, 200 * time.Millisecond: 7, 10 * time.Second: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			n := 0
+			New(Source{}).Stream(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil), func() any {
+				time.Sleep(took)
+				n++
+				return nil
+			})
+			if n != want {
+				t.Errorf("%d events of a page that takes %v, want %d", n, took, want)
+			}
+		})
+	}
+}
+
+// A noFlusher is the ResponseWriter of a handler that sends nothing before the end.
+type noFlusher struct{ http.ResponseWriter }
+
+// TestStream_OneEvent: the browser asks for the next one. No stream is kept for a HEAD.
+func TestStream_OneEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun, rec := time.Now(), httptest.NewRecorder()
+		p := New(Source{HTML: "x"})
+		p.Stream(noFlusher{rec}, httptest.NewRequest(http.MethodGet, "/", nil), func() any { return nil })
+		if got := rec.Body.String(); got != "retry: 1000\ndata: x\n\n" {
+			t.Errorf("without a Flusher: %q", got)
+		}
+		rec = httptest.NewRecorder()
+		p.Stream(rec, httptest.NewRequest(http.MethodHead, "/", nil), func() any { return nil })
+		if rec.Body.Len() > 0 || rec.Header().Get("Content-Type") != "text/event-stream" {
+			t.Errorf("for a HEAD: %q, %v", rec.Body, rec.Header())
+		}
+		if took := time.Since(begun); took != 0 {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
 func TestStream_Limited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Source{HTML: "x"})
