@@ -46,7 +46,7 @@ func (c *conn) ask(ctx context.Context, admit func(context.Context, string) erro
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			c.server.reportPanic("Server.Admit", serviceMethod, p)
+			c.reportPanic("Server.Admit", serviceMethod, p)
 			rejection = notAdmitted(errAdmitPanicked)
 		}
 	}()

@@ -4,7 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
+
+	"geerpc/internal/usercode"
 )
 
 // A Call is a call under way, as Go returns it.
@@ -73,7 +74,7 @@ func (c *Client) intercepted(call *Call) {
 			c.announce(call)
 			return
 		}
-		text, stack := fmt.Sprint(p), string(debug.Stack()) // now: p may change before it is logged
+		text, stack := fmt.Sprint(p), usercode.Stack() // now: p may change before it is logged
 		call.Error = &Error{Code: CodeInternal, Where: InClient, Ran: RanMaybe,
 			Message: fmt.Sprintf("rpc client: calling %s panicked: %.256s", call.ServiceMethod, text)}
 		method := call.ServiceMethod // before the call is announced: then it belongs to its caller

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -222,7 +221,7 @@ func (c *Client) open(ctx context.Context, connect connectFunc) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			text := usercode.PanicText(p)
-			c.report(slog.LevelError, "rpc client: connecting panicked", "panic", text, "stack", string(debug.Stack()))
+			c.report(slog.LevelError, "rpc client: connecting panicked", "panic", text, "stack", usercode.Stack())
 			err = &Error{Code: CodeInternal, Where: InClient, Ran: RanNever,
 				Message: "rpc client: connecting panicked: " + text}
 		}

@@ -105,7 +105,7 @@ func (m *method) inInterceptors(s *Server) CallFunc {
 			return refuseAll
 		}
 		return chain(s.Interceptors, func(ctx context.Context, _ string, args, reply any) error {
-			return m.callIntercepted(ctx, s, args, reply)
+			return m.callIntercepted(ctx, args, reply)
 		})
 	})
 }
@@ -120,13 +120,18 @@ func rejectUnknown(ctx context.Context, _ string, _, _ any) error {
 
 // callIntercepted is what interceptors call as next. They see a panic of the method as
 // the error that the caller gets.
-func (m *method) callIntercepted(ctx context.Context, s *Server, args, reply any) (err error) {
+func (m *method) callIntercepted(ctx context.Context, args, reply any) (err error) {
+	var c *callContext
 	defer func() {
-		if p := recover(); p != nil {
-			err = s.methodPanicked(m.String(), p)
+		p := recover()
+		switch {
+		case p != nil && c == nil: // ctx is nil, or panics itself
+			err = newError(CodeInternal, InServer, RanNever, m.String(), errForeignContext)
+		case p != nil:
+			err = c.conn.methodPanicked(m.String(), p)
 		}
 	}()
-	c := callFrom(ctx)
+	c = callFrom(ctx)
 	if own, known := m.intercepted.contexts.Load(reply); c == nil || known && own != c {
 		return errForeignContext // nobody could tell whether the method has run
 	}

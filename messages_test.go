@@ -3,9 +3,11 @@ package geerpc
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -208,4 +210,57 @@ func TestMessages_Dial(t *testing.T) {
 	if !errors.As(err, &typed) || typed.Server != e.address() {
 		t.Errorf("%+v", err)
 	}
+}
+
+// TestMessages_Panic: a panic's log has the peer, and the functions that led to it, one by
+// one, the guilty one first.
+func TestMessages_Panic(t *testing.T) {
+	pass := func(next CallFunc) CallFunc { return next }
+	for name, interceptors := range map[string][]Interceptor{"plain": nil, "intercepted": {pass}} {
+		t.Run(name, func(t *testing.T) {
+			e := newMessagesEnv(t, "tcp")
+			var log bytes.Buffer
+			e.Logger, e.Interceptors = slog.New(slog.NewJSONHandler(&log, nil)), interceptors
+			client := e.dial(nil)
+			port := client.link.Conn.(net.Conn).LocalAddr().(*net.TCPAddr).Port
+			if err := client.Call(t.Context(), "Arith.Panic", Args{}, nil); CodeOf(err) != CodeInternal {
+				t.Fatal(err)
+			}
+			e.Close() // waits for the Logger
+			var line struct {
+				Msg, Method string
+				Peer        net.TCPAddr
+				Stack       []string
+			}
+			if err := json.Unmarshal(log.Bytes(), &line); err != nil {
+				t.Fatalf("%v: %s", err, &log)
+			}
+			if line.Msg != "rpc server: method panicked" || line.Method != "Arith.Panic" || line.Peer.Port != port {
+				t.Errorf("logged %s, want the peer's port %d", &log, port)
+			}
+			if len(line.Stack) == 0 || !strings.HasPrefix(line.Stack[0], "geerpc.(*Arith).Panic (") || !strings.Contains(line.Stack[0], "helper_test.go:") {
+				t.Errorf("the stack is %q", line.Stack)
+			}
+		})
+	}
+}
+
+// The functions of net/rpc that work on the DefaultServer are there.
+func TestDefaultServer_NetRPCsFunctions(t *testing.T) {
+	if err := RegisterName("DefaultSums", new(Arith), "Add"); err != nil {
+		t.Fatal(err)
+	}
+	near, far := net.Pipe()
+	served := make(chan struct{})
+	go func() { defer close(served); ServeConn(far) }()
+	client, err := NewClient(near, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reply Reply
+	if err := client.Call(t.Context(), "DefaultSums.Add", Args{1, 2}, &reply); err != nil || reply.C != 3 {
+		t.Errorf("%v, %v", reply, err)
+	}
+	client.Close()
+	<-served
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -254,27 +253,27 @@ func (c *servedCall) finish(err error, now, took time.Duration) {
 // interceptor.
 func (c *servedCall) panicError(p any) error {
 	if !c.forgo() {
-		return c.conn.server.methodPanicked(c.serviceMethod, p)
+		return c.conn.methodPanicked(c.serviceMethod, p)
 	}
-	text := c.conn.server.reportPanic("interceptor", c.serviceMethod, p)
+	text := c.conn.reportPanic("interceptor", c.serviceMethod, p)
 	return &Error{Code: CodeInternal, Where: InServer, Ran: RanNever,
 		Message: fmt.Sprintf("rpc server: an interceptor panicked: %.256s", text)}
 }
 
 // methodPanicked logs a method's panic, which the caller has recovered from, and
 // returns its error.
-func (s *Server) methodPanicked(serviceMethod string, p any) error {
-	text := s.reportPanic("method", serviceMethod, p)
+func (c *conn) methodPanicked(serviceMethod string, p any) error {
+	text := c.reportPanic("method", serviceMethod, p)
 	return &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,
 		Message: fmt.Sprintf("rpc server: method %s panicked: %.256s", serviceMethod, text)}
 }
 
 // reportPanic logs a panic of a user's code, which the caller has recovered from, and
 // returns its text.
-func (s *Server) reportPanic(of, serviceMethod string, p any) (text string) {
+func (c *conn) reportPanic(of, serviceMethod string, p any) (text string) {
 	text = usercode.PanicText(p)
-	s.report(slog.LevelError, "rpc server: "+of+" panicked",
-		"method", serviceMethod, "panic", text, "stack", string(debug.Stack()))
+	c.server.report(slog.LevelError, "rpc server: "+of+" panicked",
+		"method", serviceMethod, "peer", c.peer.Addr, "panic", text, "stack", usercode.Stack())
 	return text
 }
 

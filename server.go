@@ -182,6 +182,14 @@ func (s *Server) Services() []string { return slices.Sorted(maps.Keys(s.registry
 // Register publishes the receiver's methods in the DefaultServer.
 func Register(rcvr any) error { return DefaultServer.Register(rcvr) }
 
+// RegisterName is Server.RegisterName for the DefaultServer.
+func RegisterName(name string, rcvr any, methods ...string) error {
+	return DefaultServer.RegisterName(name, rcvr, methods...)
+}
+
+// ServeConn serves a connection with the DefaultServer; see Server.ServeConn.
+func ServeConn(conn io.ReadWriteCloser) { DefaultServer.ServeConn(conn) }
+
 // Accept is Serve for callers that don't want to know why it ended. It is
 // logged.
 func (s *Server) Accept(lis net.Listener) {

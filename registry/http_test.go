@@ -57,6 +57,9 @@ func TestF56_Token(t *testing.T) {
 			if strings.Contains(logged.String(), token) {
 				t.Error("the token is in the log")
 			}
+			if refused := strings.Count(logged.String(), "request refused"); !c.ok && (refused != 2 || !strings.Contains(logged.String(), "wrong or missing token")) || c.ok && refused != 0 {
+				t.Errorf("logged %s", &logged)
+			}
 		})
 	}
 }

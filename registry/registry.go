@@ -71,7 +71,8 @@ type GeeRegistry struct {
 	// wait at the same time. Zero or negative: 16,384.
 	MaxServers, MaxWatches int
 
-	// Logger gets a message when a server registers, deregisters or expires. Nil:
+	// Logger gets a message when a server registers, deregisters or expires, and when a
+	// request to write is refused for its token. Nil:
 	// there are none.
 	Logger *slog.Logger
 

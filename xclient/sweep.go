@@ -3,8 +3,9 @@ package xclient
 import (
 	"log/slog"
 	"maps"
-	"runtime/debug"
 	"time"
+
+	"geerpc/internal/usercode"
 )
 
 // The sweep: what an XClient does once a second while it has servers, calls or
@@ -42,7 +43,7 @@ func (set *endpointSet) trySync() {
 		p := recover()
 		if failed && !set.syncFailed {
 			set.reports.Log(set.opt.Logger, slog.LevelError, "rpc xclient: the Discovery panicked or ended its goroutine, and is going to be asked again",
-				"panic", p, "stack", string(debug.Stack()))
+				"panic", p, "stack", usercode.Stack())
 		}
 		set.syncFailed = failed
 	}()

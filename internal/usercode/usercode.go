@@ -14,7 +14,6 @@ package usercode
 import (
 	"context"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 )
 
@@ -25,7 +24,7 @@ type Reporter func(level slog.Level, text string, args ...any)
 func Guard(report Reporter, what string, f func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			report(slog.LevelError, "rpc: "+what+" panicked", "panic", PanicText(p), "stack", string(debug.Stack()))
+			report(slog.LevelError, "rpc: "+what+" panicked", "panic", PanicText(p), "stack", Stack())
 		}
 	}()
 	f()
