@@ -79,8 +79,8 @@ import (
 //	settings        an array: name, value, and whether that is the default
 //	hints           an array of texts: what looks wrong
 //
-// If a HandleTimeout has answered a call, the call counts as an error, and as in
-// flight until its method returns. A function registered with RegisterFunc is shown
+// A call that a HandleTimeout has answered is in flight until its method returns, and counts
+// as an error only then: if methods hang, look at those running. A function registered with RegisterFunc is shown
 // as a method.
 func (s *Server) DebugHandler() http.Handler { return debugHandler{s} }
 

@@ -112,7 +112,8 @@ type Server struct {
 
 	// AllowDebugCalls lets whoever can open the debug page call methods from it, with
 	// arguments in JSON. The calls pass Admit and the interceptors, with the Token but
-	// no certificate. Pages of other origins can't use the form.
+	// no certificate. Pages of other origins can't use the form. A proxy on this machine has
+	// to ask for the page as localhost, not by its own name.
 	AllowDebugCalls bool
 
 	registry      registry
