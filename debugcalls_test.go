@@ -70,7 +70,7 @@ func TestDebug_ShowsWhatIsWrong(t *testing.T) {
 	}
 	e.dial(nil).Call(context.Background(), "Nobody.Home", Args{}, new(Reply))
 	for target, wants := range map[string][]string{
-		"/?format=html": {"1 failing", "unavailable 1", "not found 1", "1 the server's", "Calls of unknown methods1", "can't find service Nobody",
+		"/?format=html": {"1 failed, last minute", "unavailable 1", "not found 1", "1 the server's", "Calls of unknown methods1", "can't find service Nobody",
 			"pipe pipe", "MaxInFlight4096 (default)", "Tokennot set", "application/gob, framed"},
 		"/?format=html&window=day":             {"Errors, last day3", "unavailable 1"},
 		"/?format=html&method=Steps.Go":        {"told to fail with 5", "0af7651916cd43dd8448eb211c80319c", "6 calls since the start, 3 of them failed", "since the start"},

@@ -93,7 +93,7 @@ func TestA3_DebugCountsHandleTimeouts(t *testing.T) {
 	wantError(t, err, CodeDeadlineExceeded, InMethod, RanMaybe)
 	<-stubborn.begun
 	info := debugOf(t, e.Server)
-	if got := info.method(t, "Stubborn", "Wait").Counts; got.Calls != 1 || got.InFlight != 1 {
+	if got := info.method(t, "Stubborn", "Wait").Counts; got != debugCounts(1, 1, 1) {
 		t.Errorf("answered, not returned: %+v", got)
 	}
 	close(stubborn.letGo)

@@ -182,14 +182,14 @@ func limitText[N int | time.Duration](n N, text string) string {
 // hints says what looks wrong.
 func (s *Server) hints(info *debugpage.Info) []string {
 	hints := []string{}
-	open := 0
+	open := false
 	for _, c := range info.Connections.List {
 		if c.Layout != "" && !c.TLS && !isLocal(c.Peer) {
-			open++
+			open = true
 		}
 	}
-	if s.Token != "" && open > 0 {
-		hints = append(hints, fmt.Sprintf("There is a Token, and %d connections from other machines have no TLS: who listens on the network can read it.", open))
+	if s.Token != "" && open {
+		hints = append(hints, "There is a Token, and clients on other machines connect without TLS: whoever listens on the network can read it.")
 	}
 	return hints
 }

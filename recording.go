@@ -16,8 +16,10 @@ import (
 // method began, it has no latency: under load, when many calls come too late to run, the
 // method would look quick.
 func (c *servedCall) record(err error, now, took time.Duration) {
-	if err == nil && c.answered.Load() {
-		err = errHandleTimeout // was the answer
+	if c.answered.Load() && c.hasBegun() {
+		err = nil // the handle timeout has answered, and counted that
+	} else if c.answered.Load() {
+		err = errHandleTimeout
 	}
 	stats, code := &c.method.stats, uint8(CodeOf(err))
 	keep := false
@@ -45,6 +47,14 @@ func (c *servedCall) recordRejected(why *Error) {
 }
 
 var errHandleTimeout error = &Error{Code: CodeDeadlineExceeded, Message: "rpc server: request handle timeout"}
+
+// recordExpired counts the failure of a call that its handle timeout has answered, while
+// the method runs.
+func (c *servedCall) recordExpired(why *Error, handle time.Duration) {
+	if c.method != nil && c.method.stats.RecordFailure(nanotime(), uint8(why.Code)) {
+		c.keepSample(handle, why)
+	}
+}
 
 // keepSample keeps a call that has ended, for people to look at.
 func (c *servedCall) keepSample(took time.Duration, err error) {

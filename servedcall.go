@@ -112,6 +112,8 @@ func (c *servedCall) expire(handle time.Duration) {
 		Message: fmt.Sprintf("rpc server: request handle timeout: expect within %s for %s", handle, c.serviceMethod)}
 	if c.start.forgo() {
 		err.Where, err.Ran = InServer, RanNever
+	} else {
+		c.recordExpired(err, handle)
 	}
 	c.answerAlone(err)
 }

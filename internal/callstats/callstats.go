@@ -59,10 +59,12 @@ func (r *Recorder) RecordRefused(now time.Duration, code uint8) (keep bool) {
 	return r.samples.want(now, kindOf(0, code))
 }
 
-// RecordFailure counts the failure of a call that has been counted as a success.
-func (r *Recorder) RecordFailure(now time.Duration, code uint8) {
+// RecordFailure counts the failure of a call that has been, or will be, recorded as a
+// success. It reports the same.
+func (r *Recorder) RecordFailure(now time.Duration, code uint8) (keep bool) {
 	r.turn(now)
 	r.counts[byCode+clamp(code)].Add(1)
+	return r.samples.want(now, kindOf(0, code))
 }
 
 func (r *Recorder) count(now time.Duration, counter int, code uint8) {

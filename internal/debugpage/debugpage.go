@@ -44,6 +44,7 @@ func Serve(w http.ResponseWriter, req *http.Request, s Source) error {
 		http.Error(w, fmt.Sprint(status, " ", err), status)
 		return nil
 	}
+	object = func() any { return tried }
 	return debugPage.Show(w, req, object, func() any { return s.view(query, tried) })
 }
 

@@ -90,6 +90,12 @@ func (w *Window) Faults() (n int64) {
 	return n
 }
 
+// Failing reports whether somebody should look: errors are the server's fault, or half of
+// the calls fail.
+func (w *Window) Failing() bool {
+	return w.Faults() > 0 || w.Calls >= 10 && w.Errors >= w.Calls/2
+}
+
 // isFault reports whether a call that ends with a code says something of the server. Other
 // codes say that the caller has asked for what it can't have, or has left, and
 // "unknown" is that of a method's own error.

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -26,10 +27,10 @@ type Types struct{ Args, Reply, Example string }
 
 // A Tried is a call from the page.
 type Tried struct {
-	Args    string
-	Reply   string
-	Error   string
-	Seconds float64
+	Args    string  `json:"args"`
+	Reply   string  `json:"reply"`
+	Error   string  `json:"error"`
+	Seconds float64 `json:"seconds"`
 }
 
 // try makes the call that a request asks for. A refusal has a status.
@@ -39,7 +40,10 @@ func (s Source) try(w http.ResponseWriter, req *http.Request) (tried *Tried, sta
 	}
 	req.Body = http.MaxBytesReader(w, req.Body, maxTryBytes)
 	if err := req.ParseForm(); err != nil {
-		return nil, http.StatusRequestEntityTooLarge, err
+		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+			return nil, http.StatusRequestEntityTooLarge, err
+		}
+		return nil, http.StatusBadRequest, err
 	}
 	tried = &Tried{Args: req.PostForm.Get("args")}
 	if !json.Valid([]byte(tried.Args)) {
@@ -84,7 +88,7 @@ func isOwnName(req *http.Request) bool {
 	}
 	host, _, err := net.SplitHostPort(req.Host)
 	if err != nil {
-		host = req.Host
+		host = strings.Trim(req.Host, "[]")
 	}
 	return host == "localhost" || net.ParseIP(host) != nil
 }

@@ -21,6 +21,9 @@ const (
 	maxStream  = 15 * time.Second // so long a stream may keep an http.Server from shutting down; the browser begins another
 	maxStreams = 16               // of a page
 	eventWrite = 10 * time.Second // to send an event
+
+	soon  = time.Second // when a browser begins another stream
+	later = 4 * time.Second
 )
 
 // streams counts the streams of a page.
@@ -28,24 +31,25 @@ type streams struct{ open atomic.Int64 }
 
 // Stream answers a request with the page as server-sent events: now, and then once a
 // second, each time with what data returns then; less often if the page takes long to make.
-// It ends with the request's context, or after a while. If too many streams are open, the
-// answer is 503.
+// It ends with the request's context, or after a while. If too many streams are open, it
+// ends at once, and the browser asks again later.
 //
 // See https://html.spec.whatwg.org/multipage/server-sent-events.html.
 func (p *Page) Stream(w http.ResponseWriter, req *http.Request, data func() any) error {
 	defer p.streams.open.Add(-1)
+	retry, length := soon, maxStream
 	if p.streams.open.Add(1) > maxStreams {
-		w.Header().Set("Retry-After", "5")
-		http.Error(w, "503 too many browsers watch this page", http.StatusServiceUnavailable)
-		return nil
+		retry, length = later, 0
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	control := http.NewResponseController(w)
-	defer control.SetWriteDeadline(time.Time{}) // the connection may be used again
+	if req.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close") // its deadline for writing is used up
+	}
 	if req.Method == http.MethodHead {
 		return nil
 	}
-	for end := time.Now().Add(maxStream); time.Now().Before(end); {
+	for end := time.Now().Add(length); ; {
 		var body bytes.Buffer
 		begun := time.Now()
 		if err := p.template.Execute(&body, data()); err != nil {
@@ -53,11 +57,11 @@ func (p *Page) Stream(w http.ResponseWriter, req *http.Request, data func() any)
 		}
 		pause := min(max(eventEvery, eventShare*time.Since(begun)), eventLate)
 		control.SetWriteDeadline(time.Now().Add(eventWrite)) // an error means that there can be none
-		if _, err := w.Write(event(body.Bytes())); err != nil {
+		if _, err := w.Write(event(body.Bytes(), retry)); err != nil {
 			return nil // the browser has gone
 		}
-		if control.Flush() != nil {
-			return nil // a handler around this one keeps what is written until we return
+		if control.Flush() != nil || !time.Now().Before(end) {
+			return nil // without Flush, a handler around this one keeps what is written until we return
 		}
 		select {
 		case <-time.After(pause):
@@ -65,14 +69,13 @@ func (p *Page) Stream(w http.ResponseWriter, req *http.Request, data func() any)
 			return nil
 		}
 	}
-	return nil
 }
 
-// event returns a text as an event. The browser is told to come back soon if the stream
+// event returns a text as an event. The browser is told when to come back if the stream
 // ends.
-func event(text []byte) []byte {
+func event(text []byte, retry time.Duration) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "retry: %d\n", time.Second.Milliseconds())
+	fmt.Fprintf(&b, "retry: %d\n", retry.Milliseconds())
 	for line := range bytes.Lines(text) {
 		b.WriteString("data: ")
 		b.Write(bytes.TrimRight(line, "\r\n"))

@@ -73,23 +73,24 @@ func TestStream_Limited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Source{HTML: "x"})
 		ctx, cancel := context.WithCancel(t.Context())
-		stream := func() int {
+		stream := func() string {
 			rec := httptest.NewRecorder()
 			p.Stream(rec, httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx), func() any { return nil })
-			return rec.Code
+			return rec.Body.String()
 		}
 		var all sync.WaitGroup
 		for range maxStreams {
 			all.Go(func() { stream() })
 		}
 		synctest.Wait()
-		if code := stream(); code != http.StatusServiceUnavailable {
-			t.Errorf("one too many: %d", code)
+		begun := time.Now()
+		if events := stream(); events != "retry: 4000\ndata: x\n\n" || time.Since(begun) != 0 {
+			t.Errorf("one too many gets %q in %v", events, time.Since(begun))
 		}
 		cancel()
 		all.Wait()
-		if code := stream(); code != http.StatusOK {
-			t.Errorf("when the others have gone: %d", code)
+		if events := stream(); !strings.HasPrefix(events, "retry: 1000\n") {
+			t.Errorf("when the others have gone: %q", events)
 		}
 	})
 }
@@ -102,7 +103,7 @@ func TestStream_TemplateThatFails(t *testing.T) {
 }
 
 func TestEvent(t *testing.T) {
-	if got := event([]byte("a\r\n\nb")); !bytes.Equal(got, []byte("retry: 1000\ndata: a\ndata: \ndata: b\n\n")) {
+	if got := event([]byte("a\r\n\nb"), time.Second); !bytes.Equal(got, []byte("retry: 1000\ndata: a\ndata: \ndata: b\n\n")) {
 		t.Errorf("%q", got)
 	}
 }
