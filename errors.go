@@ -240,8 +240,9 @@ func CodeOf(err error) Code {
 
 // ErrShutdown is what calls fail with that begin when the connection has ended,
 // by Close or because it broke, and what a second Close returns. It is an
-// *Error. Calls that are in flight at Close wrap it; those that are in flight
-// when the connection breaks don't, for their error says why it broke.
+// *Error. Calls that begin when the server has shut down, or that are in flight at
+// Close, wrap it; those that are in flight when the connection breaks don't, for
+// their error says why it broke.
 var ErrShutdown error = &Error{Code: CodeUnavailable, Message: "connection is shut down", Where: InClient, Ran: RanNever}
 
 // ErrServerClosed is what Serve returns after Shutdown or Close.

@@ -54,7 +54,7 @@ func (r *GeeRegistry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.show(w, req)
 	case http.MethodPost, http.MethodDelete:
 		if err := r.change(req); err != nil {
-			if err == errToken {
+			if errors.Is(err, errToken) {
 				r.report(slog.LevelWarn, "rpc registry: request refused", "peer", req.RemoteAddr, "method", req.Method,
 					"addr", fmt.Sprintf("%.255s", req.Header.Get(registryapi.ServerHeader)), "err", err)
 			}
