@@ -78,7 +78,7 @@ func (e Ejection) text() string {
 	if e.Silence >= 0 {
 		silence = fmt.Sprintf(" or %s without an answer", e.Silence)
 	}
-	return fmt.Sprintf("after %d failures in a row%s, for %s to %s", e.Failures, silence, e.Backoff, pauseText(e.MaxBackoff))
+	return fmt.Sprintf("after %s in a row%s, for %s to %s", plural(e.Failures, "failure"), silence, e.Backoff, pauseText(e.MaxBackoff))
 }
 
 func subsetText(s subset) string {

@@ -3,7 +3,6 @@ package xclient
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 	"time"
@@ -115,7 +114,11 @@ func (set *endpointSet) checkFailures(s *Server, failures int) {
 		return // what the others did before says nothing of what they do now
 	}
 	if onProbation || chanceOf(set.othersFailureRateLocked(s, now), failures) < maxChance {
-		set.ejectLocked(s, fmt.Sprintf("%d failures in a row", failures))
+		where := "in a row"
+		if onProbation { // where one is enough
+			where = "on probation"
+		}
+		set.ejectLocked(s, plural(failures, "failure")+" "+where)
 	}
 }
 

@@ -113,6 +113,11 @@ func TestF64_FlappingServer(t *testing.T) {
 		if len(at) < 2 || len(at) > 3 { // after 5, 15, 35 s, and a fifth
 			t.Errorf("%d probes in a minute: %v", len(at), at)
 		}
+		for _, st := range xc.Servers() {
+			if st.Endpoint.Addr == bad && st.Why != "1 failure on probation" {
+				t.Errorf("it is %s because of %q", st.State, st.Why)
+			}
+		}
 		f.fail(nil, bad)
 		load(xc, 5000, 10*time.Millisecond)
 		again := time.Now()

@@ -101,7 +101,7 @@ func (set *endpointSet) unresponsiveLocked(s *Server, now time.Duration) string 
 	if waited < max(set.ejection.Silence, 4*s.record.Average(now)) {
 		return ""
 	}
-	return fmt.Sprintf("%d calls without an answer for %s", attempts, waited.Round(time.Millisecond))
+	return fmt.Sprintf("%s without an answer for %s", plural(attempts, "call"), waited.Round(time.Millisecond))
 }
 
 // A sample is what all servers have shown in the last five to ten seconds.
@@ -180,4 +180,12 @@ func ratio(part, whole int) float64 {
 		return 0
 	}
 	return float64(part) / float64(whole)
+}
+
+// plural returns a number with its noun.
+func plural(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }
