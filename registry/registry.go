@@ -72,8 +72,7 @@ type GeeRegistry struct {
 	MaxServers, MaxWatches int
 
 	// Logger gets a message when a server registers, deregisters or expires, and when a
-	// request to write is refused for its token. Nil:
-	// there are none.
+	// request to write is refused for its token. Nil: there are none.
 	Logger *slog.Logger
 
 	timeout time.Duration
