@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"geerpc"
 )
@@ -63,7 +64,7 @@ func TestCall_Failures(t *testing.T) {
 		{"no JSON", []string{addr, "Arith.Add", `{A:1}`}, exitUsage, "is not JSON"},
 		{"too large", []string{addr, "Arith.Add", `{"A":1,"` + strings.Repeat("x", 2000) + `":1}`}, exitUnavailable, "limit"},
 		{"not allowed", []string{addr, "Arith.Neg", "1"}, exitDenied, "does the server know you"},
-		{"time is up", []string{addr, "Arith.Wait", "-timeout", "50ms"}, exitDeadline, "-timeout gives it more"},
+		{"time is up", []string{addr, "Arith.Wait", "-timeout", "50ms"}, exitDeadline, "-timeout"},
 		{"nobody there", []string{nobody(t), "Arith.Add"}, exitUnavailable, "is the server running"},
 		{"no TLS there", []string{addr, "Arith.Add", "-tls"}, exitUnavailable, "TLS"},
 		{"no method", []string{addr, "Arith"}, exitUsage, "want Service.Method"},
@@ -81,6 +82,58 @@ func TestCall_Failures(t *testing.T) {
 				t.Errorf("the output is %q", o.out)
 			}
 		})
+	}
+}
+
+// TestCall_ServerLimits: the hint names the limit that was met.
+func TestCall_ServerLimits(t *testing.T) {
+	hasty := &geerpc.Server{HandleTimeout: 20 * time.Millisecond}
+	answered := make(chan struct{})
+	if err := geerpc.RegisterFunc(hasty, "Slow.Hang", func(context.Context, int) (int, error) { <-answered; return 0, nil }); err != nil {
+		t.Fatal(err)
+	}
+	geerpcRun(t, "call", serve(t, hasty, nil), "Slow.Hang").want(t, exitDeadline, "", "its HandleTimeout")
+	close(answered)
+
+	full := serve(t, &geerpc.Server{MaxConns: 1}, nil)
+	client, err := geerpc.Dial("tcp", full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for _, args := range [][]string{{"list", full}, {"watch", full}, {"call", full, "Arith.Neg"}} {
+		geerpcRun(t, args...).want(t, exitUnavailable, "", "debug page")
+	}
+}
+
+// TestTimeoutHint: the hint depends on who noticed, and on whether the method ran.
+func TestTimeoutHint(t *testing.T) {
+	for _, c := range []struct {
+		where geerpc.Where
+		ran   geerpc.Ran
+		want  string
+	}{
+		{geerpc.OnLink, geerpc.RanMaybe, "-timeout gives it more time"},
+		{geerpc.InServer, geerpc.RanNever, "HandleTimeout"},
+		{geerpc.InMethod, geerpc.RanMaybe, "HandleTimeout"},
+		{geerpc.InMethod, geerpc.RanYes, "the method gave up"},
+	} {
+		err := &geerpc.Error{Code: geerpc.CodeDeadlineExceeded, Where: c.where, Ran: c.ran}
+		if got := timeoutHint(err); !strings.Contains(got, c.want) {
+			t.Errorf("%v, ran: %v: %q, want %q", c.where, c.ran, got, c.want)
+		}
+	}
+}
+
+func TestDidYouMean(t *testing.T) {
+	names := []string{"Orders.Wide", "Orders.Get", "Catalogue.Find"}
+	for wrong, want := range map[string]string{
+		"Orders.Nope": "", "Orders.Wied": "Orders.Wide", "orders.get": "Orders.Get", "Order.Get": "Orders.Get",
+		"Catalog.Find": "Catalogue.Find", "Get": "", "Basket.Get": "",
+	} {
+		if got := didYouMean(wrong, names); got != "" && want == "" || !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", wrong, got, want)
+		}
 	}
 }
 

@@ -28,7 +28,7 @@ func (t *target) connectHint(err error) string {
 	var name x509.HostnameError
 	switch code := geerpc.CodeOf(err); {
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOENT):
-		return "is the server running, and is " + t.given + " where it listens?"
+		return t.refusedHint(err)
 	case errors.As(err, &dns):
 		return "is the name of the host right?"
 	case errors.As(err, &authority):
@@ -43,12 +43,27 @@ func (t *target) connectHint(err error) string {
 		return "add -tls, or -ca-file FILE for your own authority"
 	case code == geerpc.CodeInvalidArgument && isRefused(err):
 		return "this command needs the codec application/json: is it among the server's Codecs?"
+	case code == geerpc.CodeResourceExhausted && isRefused(err):
+		return "the server's debug page, as a rule /debug/geerpc on an HTTP port, shows its limits and what uses them; it needs no connection of geerpc's"
 	case code == geerpc.CodeUnavailable && errors.Is(err, io.EOF):
 		return "is it a geerpc server? If it uses TLS, add -tls, or -ca-file FILE for your own authority"
 	case code == geerpc.CodeDeadlineExceeded:
 		return "does a firewall drop the packets? Is a server of another kind there? -timeout gives it more time"
 	}
 	return ""
+}
+
+// refusedHint is for an address at which nobody listens. If the target is a registry, the
+// address is that of a server only if the error says so.
+func (t *target) refusedHint(err error) string {
+	what, addr := "server", t.given
+	var e *geerpc.Error
+	if errors.As(err, &e) && e.Server != "" {
+		addr = e.Server
+	} else if isRegistry(t.addr) {
+		what = "registry"
+	}
+	return "is the " + what + " running, and is " + addr + " where it listens?"
 }
 
 // isRefused reports whether an error is the answer of a server to a handshake or a call.
@@ -70,13 +85,25 @@ func (t *target) explainCall(ctx context.Context, serviceMethod string, err erro
 	case code == geerpc.CodeInvalidArgument && isRefused(err):
 		hint = "geerpc describe " + quote(t.given) + " " + serviceMethod + " shows what it takes, and an example"
 	case code == geerpc.CodeDeadlineExceeded:
-		hint = "-timeout gives it more time"
+		hint = timeoutHint(err)
 	case code == geerpc.CodePermissionDenied, code == geerpc.CodeUnauthenticated:
 		hint = "does the server know you: by -token-file, by -cert-file, or by metadata (-H key=value)?"
 	default:
 		hint = t.connectHint(err)
 	}
 	return &failure{exit: exitCode(err), err: err, hint: hint}
+}
+
+// timeoutHint says which limit a call has met.
+func timeoutHint(err error) string {
+	var e *geerpc.Error
+	switch {
+	case !errors.As(err, &e) || e.Where == geerpc.InClient || e.Where == geerpc.OnLink:
+		return "-timeout gives it more time"
+	case e.Ran == geerpc.RanYes:
+		return "the method gave up: because of -timeout, the server's HandleTimeout, or a limit of its own"
+	}
+	return "the limit is the server's: its HandleTimeout is for all calls, and -timeout does not change it"
 }
 
 // suggestMethod suggests a method in place of one that does not exist.

@@ -118,6 +118,9 @@ func askRegistry(ctx context.Context, client *http.Client, url string) ([]regist
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxReplyBytes)).Decode(&list); err != nil {
 		return nil, fmt.Errorf("registry %s: %w; %s", u.Redacted(), err, registryapi.PathHint)
 	}
+	if list.Index == 0 {
+		return nil, fmt.Errorf("registry %s: there is no registry at that URL; %s", u.Redacted(), registryapi.PathHint)
+	}
 	return list.Servers, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"geerpc"
 	"geerpc/internal/registryapi"
 	"geerpc/registry"
 )
@@ -42,7 +43,13 @@ func TestServers(t *testing.T) {
 
 func TestServers_Failures(t *testing.T) {
 	url := startRegistry(t)
-	geerpcRun(t, "servers", "http://"+nobody(t)).want(t, exitUnavailable, "", "is the server running")
+	down := "http://" + nobody(t) + registryapi.DefaultPath
+	for _, args := range [][]string{{"servers", down}, {"list", down}, {"call", down, "Arith.Neg"}} {
+		geerpcRun(t, args...).want(t, exitUnavailable, "", "is the registry running, and is "+down)
+	}
+	debugPage := httptest.NewServer(geerpc.NewServer().DebugHandler())
+	defer debugPage.Close()
+	geerpcRun(t, "list", debugPage.URL).want(t, exitUnavailable, "", "there is no registry at that URL")
 	geerpcRun(t, "servers", strings.TrimSuffix(url, "registry")).want(t, exitUnavailable, "", registryapi.DefaultPath)
 	geerpcRun(t, "servers", serve(t, nil, nil)).want(t, exitUnavailable, "", "is there a registry")
 	geerpcRun(t, "servers", "http://").want(t, exitUsage, "", "no host")
