@@ -53,12 +53,13 @@ import (
 //	                at, seconds, code, peer, error, trace
 //	  skipped       an array of methods that can't be called: name, why
 //	running         an array of at most 20 calls under way, the oldest first: method,
-//	                peer, seconds
+//	                peer, seconds, abandoned (the caller has left)
 //	connections
 //	  open          in whatever state
 //	  handshaking   of these: not yet ready for calls
 //	  limit         Server.MaxConns, 0 if there is none
 //	  rejected      turned away, for their handshake or because of the limit
+//	  lost          broken, or closed because of a limit
 //	  list          an array of at most 100: the busiest first, then the oldest,
 //	                those in their handshake last
 //	    peer        the address, "" if there is none
@@ -69,13 +70,15 @@ import (
 //	    compression whether what the client sends is compressed
 //	    calls       so far
 //	    in_flight   calls not yet answered, those that wait for their turn too
+//	    max_in_flight  as many as there may be, 0 if there is no limit
 //	    received_bytes, sent_bytes
 //	    draining    the client has been told to leave
 //	    gone        the connection is closed, its methods have not returned
 //	    age_seconds
 //	    events      an array of at most 5 things out of the ordinary: at, what
-//	refused         an array of at most 10 connections that were rejected and calls of
-//	                unknown methods, like samples, the latest first
+//	refused         an array of reasons for which connections were rejected or lost, or
+//	                calls of unknown methods refused, the latest first: reason, count,
+//	                at and peer (the last time)
 //	settings        an array: name, value, and whether that is the default
 //	hints           an array of texts: what looks wrong
 //

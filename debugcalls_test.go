@@ -225,7 +225,7 @@ func TestDebug_EventsOfAConnection(t *testing.T) {
 	go func() { down <- e.Shutdown(context.Background()) }()
 	eventually(t, "the client is asked to leave", func() bool {
 		c := debugOf(t, e.Server).Connections.List[0]
-		return c.Draining && len(c.Events) == 2 && strings.Contains(c.Events[0].What, "can't find service Nobody") && c.Events[1].What == "asked to leave"
+		return c.Draining && len(c.Events) == 1 && c.Events[0].What == "asked to leave"
 	})
 	if text := visible(loadDebug(t, e.Server, "/", "text/html").Body.String()); !strings.Contains(text, "ago: asked to leave") {
 		t.Errorf("the page shows:\n%s", text)
@@ -282,4 +282,54 @@ func TestTraceID(t *testing.T) {
 			t.Errorf("the trace of %q is %q, want %q", header, got, want)
 		}
 	}
+}
+
+// TestDebug_SaysWhatIsWrong on the first lines: limits that are reached, methods that nobody
+// waits for any more, a shutdown. And what was refused, by reason.
+func TestDebug_SaysWhatIsWrong(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	e.MaxConns, e.MaxInFlight = 2, 1
+	stubborn := newStubborn()
+	if err := e.Register(stubborn); err != nil {
+		t.Fatal(err)
+	}
+	hint := func(want string) {
+		t.Helper()
+		eventually(t, want, func() bool { return strings.Contains(strings.Join(debugOf(t, e.Server).Hints, "\n"), want) })
+	}
+	refused := func(want string, count int64) {
+		t.Helper()
+		eventually(t, want, func() bool {
+			for _, r := range debugOf(t, e.Server).Refused {
+				if strings.Contains(r.Reason, want) && r.Count == count {
+					return true
+				}
+			}
+			return false
+		})
+	}
+	client := e.dial(nil)
+	if hints := debugOf(t, e.Server).Hints; len(hints) != 0 {
+		t.Errorf("a server in order: %q", hints)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	left := make(chan error, 1)
+	go func() { left <- client.Call(ctx, "Stubborn.Wait", Args{}, new(Reply)) }()
+	<-stubborn.begun
+	hint("MaxInFlight allows, so that no more are taken: 1")
+	cancel()
+	<-left
+	hint("callers have left: 1 or more, the oldest Stubborn.Wait")
+	second := e.dial(nil)
+	hint("All 2 connections that MaxConns allows are taken")
+	for range 3 {
+		if _, err := e.tryDial(nil); CodeOf(err) != CodeResourceExhausted {
+			t.Errorf("one connection too many: %v", err)
+		}
+	}
+	refused("no more are allowed by Server.MaxConns", 3)
+	second.Close()
+	go func() { e.Shutdown(context.Background()) }()
+	hint("The server shuts down: it takes no new connections, and waits for 1 calls to end")
+	close(stubborn.letGo)
 }

@@ -2,6 +2,7 @@ package geerpc
 
 import (
 	"cmp"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -51,7 +52,7 @@ func runningCalls(conns []*conn) []debugpage.Running {
 		peer := addressOf(usercode.RemoteAddr(c.link.Conn))
 		c.mu.Lock()
 		for _, k := range c.state.calls {
-			list = append(list, debugpage.Running{Method: k.serviceMethod, Peer: peer, Seconds: (now - k.since).Seconds()})
+			list = append(list, debugpage.Running{Method: k.serviceMethod, Peer: peer, Seconds: (now - k.since).Seconds(), Abandoned: k.callerGone() != nil})
 		}
 		c.mu.Unlock()
 	}
@@ -62,7 +63,7 @@ func runningCalls(conns []*conn) []debugpage.Running {
 // describe returns the connection's row. The fields that the handshake sets are
 // read only when it is over.
 func (c *conn) describe(shaken bool, inFlight int64) debugpage.Conn {
-	d := debugpage.Conn{Peer: addressOf(usercode.RemoteAddr(c.link.Conn)), Calls: c.slots.used.Load(), InFlight: inFlight,
+	d := debugpage.Conn{Peer: addressOf(usercode.RemoteAddr(c.link.Conn)), Calls: c.slots.used.Load(), InFlight: inFlight, MaxInFlight: c.slots.most,
 		Gone: c.link.Context().Err() != nil, AgeSeconds: time.Since(c.since).Seconds()}
 	c.mu.Lock()
 	d.Draining = (c.state.askedToEnd || c.state.noNewCalls) && !d.Gone
@@ -91,6 +92,18 @@ func addressOf(addr net.Addr) string {
 		return s
 	}
 	return addr.Network()
+}
+
+// reportCutOff logs which calls are about to be cut off, because Shutdown's time is up.
+func (s *Server) reportCutOff() {
+	var methods []string
+	running := runningCalls(s.conns.Status().Conns)
+	for _, r := range running {
+		if !slices.Contains(methods, r.Method) {
+			methods = append(methods, r.Method)
+		}
+	}
+	s.report(slog.LevelWarn, "rpc server: the shutdown cuts calls off", "calls", len(running), "methods", methods)
 }
 
 // isLocal reports whether an address is not that of another machine.

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"geerpc/internal/callstats"
 	"geerpc/internal/connset"
 	"geerpc/internal/debugpage"
 	"geerpc/internal/page"
@@ -25,7 +24,7 @@ func (s *Server) debugInfo() *debugpage.Info {
 		Server:       identity(status.Listeners),
 		Now:          time.Now(),
 		Goroutines:   runtime.NumGoroutine(),
-		UnknownCalls: ended(&s.registry.unknown),
+		UnknownCalls: s.registry.unknown.Total(),
 		Services:     s.registry.debugServices(),
 		Running:      runningCalls(status.Conns),
 		Connections:  debugConnsOf(status.Conns),
@@ -35,9 +34,9 @@ func (s *Server) debugInfo() *debugpage.Info {
 		info.UptimeSeconds = time.Since(status.Since).Seconds()
 	}
 	info.Connections.Limit = max(s.MaxConns, 0)
-	info.Connections.Rejected = ended(&s.rejected)
+	info.Connections.Rejected = s.rejected.Total()
+	info.Connections.Lost = s.broken.Total()
 	info.Refused = s.refusedLately()
-	info.Hints = s.hints(info)
 	for _, service := range info.Services {
 		for _, m := range service.Methods {
 			info.Calls += m.Calls
@@ -45,14 +44,9 @@ func (s *Server) debugInfo() *debugpage.Info {
 			info.InFlight += m.InFlight
 		}
 	}
+	info.Hints = s.hints(info)
 	info.Complete(nanotime(), codeName)
 	return info
-}
-
-// ended returns how many are counted.
-func ended(r *callstats.Recorder) int64 {
-	n, _ := r.Totals()
-	return n
 }
 
 func codeName(code uint8) string { return Code(code).String() }
@@ -111,12 +105,15 @@ func (m *method) counts() (c debugpage.Counts) {
 	return c
 }
 
-// refusedLately returns the latest connections and calls of unknown methods that were
-// refused.
-func (s *Server) refusedLately() []debugpage.Sample {
-	list := append(debugpage.SamplesOf(&s.rejected, codeName), debugpage.SamplesOf(&s.registry.unknown, codeName)...)
-	slices.SortStableFunc(list, func(a, b debugpage.Sample) int { return b.At.Compare(a.At) })
-	return list[:min(len(list), debugpage.MaxRefused)]
+// refusedLately returns the latest reasons for which connections were rejected or lost, and
+// calls of unknown methods refused.
+func (s *Server) refusedLately() []debugpage.Refusal {
+	list := []debugpage.Refusal{}
+	for _, r := range slices.Concat(s.rejected.Latest(), s.broken.Latest(), s.registry.unknown.Latest()) {
+		list = append(list, debugpage.Refusal{Reason: r.Reason, Count: r.Count, At: r.At, Peer: r.Peer})
+	}
+	slices.SortStableFunc(list, func(a, b debugpage.Refusal) int { return b.At.Compare(a.At) })
+	return list
 }
 
 // settings lists the configuration in force. Of a token it says only whether there is
@@ -179,17 +176,38 @@ func limitText[N int | time.Duration](n N, text string) string {
 	return text
 }
 
-// hints says what looks wrong.
+// hints says what looks wrong, in words for somebody who has just been woken up.
 func (s *Server) hints(info *debugpage.Info) []string {
 	hints := []string{}
-	open := false
-	for _, c := range info.Connections.List {
-		if c.Layout != "" && !c.TLS && !isLocal(c.Peer) {
-			open = true
+	add := func(format string, a ...any) { hints = append(hints, fmt.Sprintf(format, a...)) }
+	conns := &info.Connections
+	if info.State == "draining" {
+		add("The server shuts down: it takes no new connections, and waits for %d calls to end.", info.InFlight)
+	}
+	if conns.Limit > 0 && conns.Open-conns.Handshaking >= conns.Limit {
+		add("All %d connections that MaxConns allows are taken: others are turned away.", conns.Limit)
+	}
+	full, open := 0, false
+	for _, c := range conns.List {
+		if c.MaxInFlight > 0 && c.InFlight >= c.MaxInFlight {
+			full++
+		}
+		open = open || c.Layout != "" && !c.TLS && !isLocal(c.Peer)
+	}
+	if full > 0 {
+		add("Connections that have as many calls in flight as MaxInFlight allows, so that no more are taken: %d.", full)
+	}
+	abandoned := 0
+	for _, r := range info.Running {
+		if r.Abandoned {
+			abandoned++
 		}
 	}
+	if abandoned > 0 {
+		add("Methods that still run although their callers have left: %d or more, the oldest %s. They ignore their contexts.", abandoned, info.Running[0].Method)
+	}
 	if s.Token != "" && open {
-		hints = append(hints, "There is a Token, and clients on other machines connect without TLS: whoever listens on the network can read it.")
+		add("There is a Token, and clients on other machines connect without TLS: whoever listens on the network can read it.")
 	}
 	return hints
 }

@@ -54,8 +54,8 @@ func (r *rejection) expect(t *testing.T, after time.Duration, line string) {
 	r.server.reports.Wait(time.Minute)
 	lines := r.log.all()
 	logged := len(lines) == 1 && line != "" && strings.Contains(lines[0], line) || len(lines) == 0 && line == ""
-	if len(said) > 0 || !logged || ended(&r.server.rejected) != 1 {
-		t.Errorf("said %q, logged %q, counted %d; want a line with %q", said, lines, ended(&r.server.rejected), line)
+	if len(said) > 0 || !logged || r.server.rejected.Total() != 1 {
+		t.Errorf("said %q, logged %q, counted %d; want a line with %q", said, lines, r.server.rejected.Total(), line)
 	}
 	r.Close()
 }
@@ -140,7 +140,7 @@ func TestB1_RandomBytes(t *testing.T) {
 				t.Errorf("closed after %v", took)
 			}
 			r.server.reports.Wait(time.Minute)
-			if lines := r.log.all(); len(said) > 0 || len(lines) != 1 || ended(&r.server.rejected) != 1 {
+			if lines := r.log.all(); len(said) > 0 || len(lines) != 1 || r.server.rejected.Total() != 1 {
 				t.Errorf("said %q, logged %q", said, lines)
 			}
 		})

@@ -78,14 +78,9 @@ func (c *conn) note(format string, a ...any) {
 	})
 }
 
-// recordRefused counts something that was refused, and keeps it for people to look at.
-func (c *conn) recordRefused(in *callstats.Recorder, why error) {
-	code := uint8(CodeOf(why))
-	if in.RecordRefused(nanotime(), code) {
-		in.Keep(callstats.Sample{At: time.Now(), Code: code, Peer: addressOf(c.peer.Addr),
-			Error: fmt.Sprintf("%.256s", usercode.ErrorText(why))})
-		c.note("refused: %.256s", usercode.ErrorText(why))
-	}
+// recordRefused counts something that was refused, and keeps the reason.
+func (c *conn) recordRefused(in *callstats.Refusals, why error) {
+	in.Add(fmt.Sprintf("%.256s", usercode.ErrorText(why)), addressOf(c.peer.Addr))
 }
 
 // traceID returns the trace's id that a W3C traceparent has, "" if it is none.

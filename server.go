@@ -3,6 +3,7 @@ package geerpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"go/token"
 	"io"
 	"log/slog"
@@ -120,7 +121,8 @@ type Server struct {
 	unknown       interceptedCall // of methods that do not exist
 	introspection introspection
 	conns         connset.Set[*conn]
-	rejected      callstats.Recorder // connections
+	rejected      callstats.Refusals // connections
+	broken        callstats.Refusals // connections
 	hooks         connset.Hooks
 	stalls        stallWatch
 	reports       report.Queue
@@ -277,6 +279,7 @@ func (s *Server) lost(c *conn) {
 	switch cause := c.link.Cause(); {
 	case cause == io.EOF, cause == errDone, cause == ErrServerClosed, !c.shaken.Load():
 	default:
+		c.recordRefused(&s.broken, fmt.Errorf("connection lost: %w", cause))
 		s.report(slog.LevelWarn, "rpc server: connection lost", "peer", c.peer.Addr, "err", cause)
 	}
 }

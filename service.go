@@ -80,7 +80,7 @@ type registry struct {
 	mu       sync.Mutex // held by writers
 	services atomic.Pointer[map[string][]*method]
 	methods  atomic.Pointer[map[string]*method] // by "Service.Method"
-	unknown  callstats.Recorder                 // calls of methods that are missing
+	unknown  callstats.Refusals                 // calls of methods that are missing
 	builtin  map[string]*method                 // the Server's own; not changed any more when there are connections
 
 	unfit  map[string]error // methods that were skipped, and why; guarded by mu

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"geerpc/codec"
@@ -56,8 +57,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	hooksErr := s.hooks.Run(ctx, s.report, s.conns.Stopped())
 	listeners, conns := s.conns.Stop(false)
+	s.report(slog.LevelInfo, "rpc server: shutting down", "connections", len(conns))
 	s.end(ctx, listeners, conns, func(c *conn) { c.drain(ctx) })
 	err := s.conns.Wait(ctx)
+	if err != nil {
+		s.reportCutOff()
+	}
 	s.Close()
 	return cmp.Or(hooksErr, err)
 }

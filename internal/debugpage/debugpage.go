@@ -130,3 +130,19 @@ func (v *view) Slow() (list []Running) {
 	}
 	return list
 }
+
+// A connEvent is an event of a connection.
+type connEvent struct {
+	Event
+	Peer string
+}
+
+// Events returns the events of all connections.
+func (v *view) Events() (list []connEvent) {
+	for _, c := range v.Connections.List {
+		for _, e := range c.Events {
+			list = append(list, connEvent{e, c.Peer})
+		}
+	}
+	return list
+}

@@ -12,7 +12,6 @@ import (
 const (
 	MaxConns   = 100 // connections
 	MaxRunning = 20  // calls under way
-	MaxRefused = 10  // connections and calls
 	MaxEvents  = 5   // of a connection
 )
 
@@ -30,7 +29,7 @@ type Info struct {
 	Services     []Service      `json:"services"`
 	Running      []Running      `json:"running"` // the oldest first
 	Connections  Conns          `json:"connections"`
-	Refused      []Sample       `json:"refused"` // calls of unknown methods and connections, the latest first
+	Refused      []Refusal      `json:"refused"` // the latest first
 	Settings     []page.Setting `json:"settings"`
 	Hints        []string       `json:"hints"`
 }
@@ -85,11 +84,21 @@ type Sample struct {
 	Trace   string    `json:"trace"`
 }
 
+// A Refusal is a reason for which connections were rejected or lost, or calls of unknown
+// methods refused.
+type Refusal struct {
+	Reason string    `json:"reason"`
+	Count  int64     `json:"count"`
+	At     time.Time `json:"at"` // the last time
+	Peer   string    `json:"peer"`
+}
+
 // A Running is a call under way.
 type Running struct {
-	Method  string  `json:"method"`
-	Peer    string  `json:"peer"`
-	Seconds float64 `json:"seconds"`
+	Method    string  `json:"method"`
+	Peer      string  `json:"peer"`
+	Seconds   float64 `json:"seconds"`
+	Abandoned bool    `json:"abandoned"` // the caller has left
 }
 
 // Conns are the connections, of which at most MaxConns are listed.
@@ -98,6 +107,7 @@ type Conns struct {
 	Handshaking int    `json:"handshaking"`
 	Limit       int    `json:"limit"`
 	Rejected    int64  `json:"rejected"`
+	Lost        int64  `json:"lost"` // broken, or closed because of a limit
 	List        []Conn `json:"list"`
 }
 
@@ -113,6 +123,7 @@ type Conn struct {
 	Compression bool    `json:"compression"`
 	Calls       int64   `json:"calls"`
 	InFlight    int64   `json:"in_flight"`
+	MaxInFlight int64   `json:"max_in_flight"` // 0: no limit
 	Received    int64   `json:"received_bytes"`
 	Sent        int64   `json:"sent_bytes"`
 	Gone        bool    `json:"gone"`

@@ -23,7 +23,7 @@ func TestStream_EndsAfterAWhile(t *testing.T) {
 		if took := time.Since(begun); took != maxStream {
 			t.Errorf("it took %v", took)
 		}
-		if body := rec.Body.String(); strings.Count(body, "\n\n") != 15 || !strings.HasPrefix(body, "retry: 1000\ndata: 1\n\nretry: 1000\ndata: 2\n\n") || !rec.Flushed {
+		if body := rec.Body.String(); strings.Count(body, "\n\n") != 16 || !strings.HasPrefix(body, "retry: 1000\ndata: 1\n\nretry: 1000\ndata: 2\n\n") || !rec.Flushed {
 			t.Errorf("the events are %q", body)
 		}
 	})
@@ -31,7 +31,7 @@ func TestStream_EndsAfterAWhile(t *testing.T) {
 
 // TestStream_SlowPage: a page that takes long to make is made less often.
 func TestStream_SlowPage(t *testing.T) {
-	for took, want := range map[time.Duration]int{10 * time.Millisecond: 15, 200 * time.Millisecond: 7, 10 * time.Second: 2} {
+	for took, want := range map[time.Duration]int{10 * time.Millisecond: 16, 200 * time.Millisecond: 8, 10 * time.Second: 2} {
 		synctest.Test(t, func(t *testing.T) {
 			n := 0
 			New(Source{}).Stream(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil), func() any {
