@@ -114,7 +114,7 @@ func (b *benchmark) connect(ctx context.Context, std stdio, args []string) (clos
 	}
 	if _, err := b.workers[0].call(ctx, b.body); err != nil {
 		closeAll()
-		return nil, b.explainCall(ctx, b.serviceMethod, err)
+		return nil, b.explainCall(ctx, b.serviceMethod, fmt.Errorf("the first call failed, nothing was measured: %w", err))
 	}
 	return closeAll, nil
 }

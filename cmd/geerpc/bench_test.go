@@ -38,6 +38,14 @@ func TestBench(t *testing.T) {
 	}
 }
 
+// TestBench_FirstCall: one that fails ends the benchmark, which says that it has not begun.
+func TestBench_FirstCall(t *testing.T) {
+	o := geerpcRun(t, "bench", serve(t, nil, nil), "Arith.Div")
+	if o.want(t, exitMethod, "", "the first call failed, nothing was measured: division by zero"); o.out != "" {
+		t.Errorf("the output is %q", o.out)
+	}
+}
+
 func TestBench_Failures(t *testing.T) {
 	addr := serve(t, nil, nil)
 	geerpcRun(t, "bench", addr, "Arith.Ad").want(t, exitBadCall, "", "did you mean Arith.Add?")

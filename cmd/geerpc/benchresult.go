@@ -237,7 +237,7 @@ func (r *result) failure(ctx context.Context) error {
 		return nil
 	}
 	worst := slices.MaxFunc(r.Errors, func(a, b failuresResult) int { return cmp.Compare(a.Exit, b.Exit) })
-	return &failure{exit: worst.Exit, err: fmt.Errorf("%s of %s calls failed", grouped(r.Failed), grouped(r.Calls))}
+	return &failure{exit: worst.Exit, err: fmt.Errorf("%s of %s failed", grouped(r.Failed), counted(r.Calls, "call", "calls"))}
 }
 
 // short returns a duration with three digits.
@@ -247,6 +247,14 @@ func short(d time.Duration) string {
 		unit *= 10
 	}
 	return d.Round(unit).String()
+}
+
+// counted writes a number with a word in its singular or plural.
+func counted(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return grouped(n) + " " + many
 }
 
 // grouped writes a number with commas.

@@ -146,7 +146,7 @@ func (c *caller) callOnce(ctx context.Context, std stdio, body json.RawMessage, 
 
 // callLines makes a call for each line of the input. It goes on after calls that fail.
 func (c *caller) callLines(ctx context.Context, std stdio) error {
-	worst, failed := exitOK, 0
+	worst, failed := exitOK, int64(0)
 	lines := bufio.NewScanner(std.in)
 	lines.Buffer(nil, maxReplyBytes)
 	for lines.Scan() && ctx.Err() == nil {
@@ -167,7 +167,7 @@ func (c *caller) callLines(ctx context.Context, std stdio) error {
 		return err
 	}
 	if failed > 0 {
-		return &failure{exit: worst, err: fmt.Errorf("%d calls failed", failed)}
+		return &failure{exit: worst, err: fmt.Errorf("%s failed", counted(failed, "call", "calls"))}
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func TestCall_Failures(t *testing.T) {
 		{"bad metadata", []string{addr, "Arith.Add", "-H", "tenant"}, exitUsage, "key=value"},
 		{"no such flag", []string{addr, "Arith.Add", "-jsn"}, exitUsage, "did you mean -json?"},
 		{"too many", []string{addr, "Arith.Add", "{", "}"}, exitUsage, "quotes"},
-		{"too few", []string{addr}, exitUsage, "missing"},
+		{"too few", []string{addr}, exitUsage, "1 argument is missing"},
 		{"one file of two", []string{addr, "Arith.Add", "-cert-file", "x"}, exitUsage, "go together"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -45,6 +45,7 @@ func defineDescribe(set *flag.FlagSet) action {
 		if *asJSON {
 			return json.NewEncoder(std.out).Encode(s)
 		}
+		t.sayWhose(std.log)
 		for i := range s.Methods {
 			t.showMethod(std.out, s.Name, &s.Methods[i], *schema)
 		}

@@ -86,12 +86,13 @@ func exitCodeBy(code geerpc.Code, err error) int {
 
 // A problem is an error as JSON.
 type problem struct {
-	Error string `json:"error"`
-	Code  string `json:"code,omitempty"` // of a call
-	Where string `json:"where,omitempty"`
-	Ran   string `json:"ran,omitempty"`
-	Exit  int    `json:"exit"`
-	Hint  string `json:"hint,omitempty"`
+	Error  string `json:"error"`
+	Code   string `json:"code,omitempty"` // of a call
+	Where  string `json:"where,omitempty"`
+	Ran    string `json:"ran,omitempty"`
+	Server string `json:"server,omitempty"` // that failed, through a registry too
+	Exit   int    `json:"exit"`
+	Hint   string `json:"hint,omitempty"`
 }
 
 func newProblem(err error) problem {
@@ -102,7 +103,7 @@ func newProblem(err error) problem {
 	}
 	var e *geerpc.Error
 	if errors.As(err, &e) {
-		p.Code, p.Where, p.Ran = e.Code.String(), e.Where.String(), e.Ran.String()
+		p.Code, p.Where, p.Ran, p.Server = e.Code.String(), e.Where.String(), e.Ran.String(), e.Server
 	}
 	return p
 }

@@ -41,7 +41,7 @@ func (c *command) parse(set *flag.FlagSet, args []string) (others []string, err 
 	}
 	switch {
 	case len(others) < c.min:
-		return nil, usagef("%d arguments are missing: %s", c.min-len(others), c.args)
+		return nil, usagef("%s missing: %s", counted(int64(c.min-len(others)), "argument is", "arguments are"), c.args)
 	case len(others) > c.max && c.max == 0:
 		return nil, usagef("there are no arguments, only flags: what is %q?", others[0])
 	case len(others) > c.max:

@@ -47,6 +47,7 @@ func defineList(set *flag.FlagSet) action {
 		if *asJSON {
 			return json.NewEncoder(std.out).Encode(list)
 		}
+		t.sayWhose(std.log)
 		table := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
 		for _, m := range list {
 			switch {

@@ -68,8 +68,14 @@ func TestThroughRegistry(t *testing.T) {
 	geerpcRun(t, "call", url, "Arith.Neg", "1", "-server", "nowhere").want(t, exitUnavailable, "", "geerpc servers "+url)
 	geerpcRun(t, "call", url, "Arith.Negg", "1").want(t, exitBadCall, "", "did you mean Arith.Neg?")
 	geerpcRun(t, "call", url, "Other.Method").want(t, exitUnavailable, "", "Other")
-	geerpcRun(t, "list", url).want(t, 0, "Arith.Add\n", "")
-	geerpcRun(t, "describe", url, "Arith.Add", "-server", second).want(t, 0, "geerpc call "+url, "")
+	geerpcRun(t, "list", url).want(t, 0, "Arith.Add\n", "one of 2 at "+url)
+	picked := "tcp@" + second + ", one of 2 at " + url
+	geerpcRun(t, "describe", url, "Arith.Add", "-server", second).want(t, 0, "geerpc call "+url, "from "+picked)
+	geerpcRun(t, "watch", url, "-n", "1", "-server", second).want(t, 0, picked+"  open", "")
+	if o := geerpcRun(t, "list", url, "-json"); o.log != "" {
+		t.Errorf("with -json the log is %q", o.log)
+	}
+	geerpcRun(t, "call", url, "Arith.Div", "-json", "-server", second).want(t, exitMethod, "", `"server":"tcp@`+second)
 	geerpcRun(t, "bench", url, "Arith.Neg", "1", "-d", "100ms").want(t, 0, "p50", "")
 }
 

@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"flag"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -40,6 +42,9 @@ type target struct {
 
 	given string // the address as it was given
 	addr  string // the same with a protocol
+
+	picked string // the server, if addr is a registry
+	listed int    // of how many
 }
 
 func targetFlags(set *flag.FlagSet) *target {
@@ -156,6 +161,7 @@ func (t *target) pick(ctx context.Context, service string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	t.listed = len(servers)
 	servers = slices.DeleteFunc(servers, func(s registry.ServerItem) bool {
 		return !strings.Contains(s.Addr, t.server) ||
 			service != "" && service != introspect.Service && len(s.Services) > 0 && !slices.Contains(s.Services, service)
@@ -164,7 +170,23 @@ func (t *target) pick(ctx context.Context, service string) (string, error) {
 		return "", &failure{exit: exitUnavailable, err: errors.New("the registry lists no such server"), hint: "geerpc servers " + quote(t.given) + " lists the servers and what they offer"}
 	}
 	best := slices.IndexFunc(servers, func(s registry.ServerItem) bool { return !s.Silent && !s.Legacy })
-	return servers[max(best, 0)].Addr, nil
+	t.picked = servers[max(best, 0)].Addr
+	return t.picked, nil
+}
+
+// whose returns whose the answers are: one server's, even if the address is a registry's.
+func (t *target) whose() string {
+	if t.picked == "" {
+		return t.given
+	}
+	return fmt.Sprintf("%s, one of %d at %s", t.picked, t.listed, t.given)
+}
+
+// sayWhose writes which server has answered, if a registry was given.
+func (t *target) sayWhose(log io.Writer) {
+	if t.picked != "" {
+		fmt.Fprintf(log, "from %s\n", t.whose())
+	}
 }
 
 // newCaller returns a Client, or for a registry an XClient. close closes it.

@@ -21,7 +21,8 @@ var watchCommand = &command{
 	name: "watch", args: "ADDR [Service]", about: "show calls, errors and latencies of a server, live",
 	help: `CALLS/S counts the calls since the table before. ERRORS and the percentiles are
 those of the last minute. The busiest methods of that minute come first; methods that
-were never called are left out. watch connects again if the connection is lost.`,
+were never called are left out. Of a registry's servers one is shown: -server chooses.
+watch connects again if the connection is lost.`,
 	min: 1, max: 2, define: defineWatch,
 }
 
@@ -145,7 +146,8 @@ func isTerminal(w io.Writer) bool {
 func (w *watcher) table(st *introspect.Statistics) string {
 	var out strings.Builder
 	uptime := time.Duration(st.UptimeSeconds * float64(time.Second)).Truncate(time.Second)
-	fmt.Fprintf(&out, "%s  %s for %v, %d connections, %s\n\n", w.given, st.State, uptime, st.Connections, w.lastAt.Format(time.TimeOnly))
+	others := counted(int64(max(st.Connections-1, 0)), "connection", "connections")
+	fmt.Fprintf(&out, "%s  %s, up for %v, %s besides this one, %s\n\n", w.whose(), st.State, uptime, others, w.lastAt.Format(time.TimeOnly))
 	methods := slices.Clone(st.Methods)
 	slices.SortStableFunc(methods, func(a, b introspect.MethodStats) int { return cmp.Compare(b.Minute.Calls, a.Minute.Calls) })
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -159,10 +161,18 @@ func (w *watcher) table(st *introspect.Statistics) string {
 			errors += n
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t  %s\n", grouped(w.perSecond(st, m)), grouped(m.InFlight), grouped(errors),
-			short(m.Minute.P50), short(m.Minute.P90), short(m.Minute.P99), short(m.Minute.P999), grouped(m.Calls), grouped(m.Errors), m.Method)
+			latencyText(m.Minute.P50), latencyText(m.Minute.P90), latencyText(m.Minute.P99), latencyText(m.Minute.P999), grouped(m.Calls), grouped(m.Errors), m.Method)
 	}
 	table.Flush()
 	return out.String()
+}
+
+// latencyText writes a percentile, or a dash if no call has ended after it ran.
+func latencyText(d time.Duration) string {
+	if d == 0 {
+		return "–"
+	}
+	return short(d)
 }
 
 // perSecond returns how many calls of a method have begun in a second, since the table

@@ -18,7 +18,7 @@ func TestWatch(t *testing.T) {
 	if strings.Count(o.out, "METHOD") != 2 || strings.Contains(o.out, "Arith.Add") {
 		t.Errorf("the tables are\n%s", o.out)
 	}
-	for _, want := range []string{addr + "  open for ", "1 connections", "Arith.Div\n"} {
+	for _, want := range []string{addr + "  open, up for ", "0 connections besides this one", "Arith.Div\n"} {
 		o.want(t, 0, want, "")
 	}
 	geerpcRun(t, "watch", addr, "Arith", "-n", "1", "-all").want(t, 0, "Arith.Add\n", "")
@@ -83,6 +83,22 @@ func TestWatch_Restart(t *testing.T) {
 	cmd.Wait()
 	second.Close()
 	<-served
+}
+
+// TestWatch_Table: the state, the other connections, and no latency of a method whose calls
+// have not ended.
+func TestWatch_Table(t *testing.T) {
+	w := &watcher{target: &target{given: "host:1"}}
+	table := w.table(&introspect.Statistics{State: "draining", UptimeSeconds: 61, Connections: 2,
+		Methods: []introspect.MethodStats{{Method: "A.Hang", Calls: 1, InFlight: 1}}})
+	for _, want := range []string{"host:1  draining, up for 1m1s, 1 connection besides this one, ", " – "} {
+		if !strings.Contains(table, want) {
+			t.Errorf("%q is missing in\n%s", want, table)
+		}
+	}
+	if strings.Contains(table, "0s") {
+		t.Errorf("a latency of 0s:\n%s", table)
+	}
 }
 
 // TestWatch_PerSecond: calls per second are those since the table before, and begin anew
