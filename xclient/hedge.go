@@ -91,6 +91,7 @@ func (h *hedger) call(ctx context.Context, serviceMethod string, args, reply any
 	defer cancel(nil)
 	ended := make(chan hedged)
 	r := race{caller: ctx, cancel: cancel}
+	r.attempts.serviceMethod = serviceMethod
 	begin := func() {
 		a := hedged{copied: target.copy(attempts)}
 		go runDetached(func() error { // ends when the attempt is received below

@@ -96,13 +96,13 @@ func TestHedge_Outcome(t *testing.T) {
 		ran   geerpc.Ran
 	}{
 		{"one", []line{bad(time.Second, errLost)}, errLost.Error(), geerpc.RanMaybe},
-		{"answered while another was running", []line{good(time.Hour, ""), bad(0, errInvalid)}, "rpc xclient: attempt 2: " + errInvalid.Error(), geerpc.RanMaybe},
-		{"both", []line{bad(3*time.Second, errRefused)}, "rpc xclient: attempt 2: " + errRefused.Error(), geerpc.RanNever},
+		{"answered while another was running", []line{good(time.Hour, ""), bad(0, errInvalid)}, "rpc xclient: Work.Name: attempt 2: " + errInvalid.Error(), geerpc.RanMaybe},
+		{"both", []line{bad(3*time.Second, errRefused)}, "rpc xclient: Work.Name: attempt 2: " + errRefused.Error(), geerpc.RanNever},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &script{lines: c.lines}
-				err := Hedge{Delay: 2 * time.Second}.Intercept(s.call)(Idempotent(context.Background()), "", nil, nil)
+				err := Hedge{Delay: 2 * time.Second}.Intercept(s.call)(Idempotent(context.Background()), "Work.Name", nil, nil)
 				if err.Error() != c.want || ranOf(err) != c.ran {
 					t.Errorf("%v, ran %v; want %s, ran %v", err, ranOf(err), c.want, c.ran)
 				}
@@ -135,7 +135,7 @@ func TestHedge_Panic(t *testing.T) {
 		{"end of the goroutine", "ended its goroutine", runtime.Goexit},
 	} {
 		s := &script{lines: []line{{do: c.do}}}
-		err := Hedge{Delay: time.Hour}.Intercept(s.call)(Idempotent(context.Background()), "", nil, nil)
+		err := Hedge{Delay: time.Hour}.Intercept(s.call)(Idempotent(context.Background()), "Work.Name", nil, nil)
 		wantError(t, err, geerpc.CodeInternal, geerpc.InClient, geerpc.RanMaybe)
 		if !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", c.name, err)

@@ -105,13 +105,13 @@ func (r *retrier) call(ctx context.Context, serviceMethod string, args, reply an
 		return nil
 	}
 	again := func() error { return r.next(ctx, serviceMethod, args, reply) }
-	return r.repeat(ctx, err, again)
+	t := attempts{serviceMethod: serviceMethod}
+	t.add(err)
+	return r.repeat(ctx, &t, err, again)
 }
 
-// repeat makes a call again whose first attempt ended with err.
-func (r *retrier) repeat(ctx context.Context, err error, again func() error) error {
-	var t attempts
-	t.add(err)
+// repeat makes a call again whose first attempt, which t has counted, ended with err.
+func (r *retrier) repeat(ctx context.Context, t *attempts, err error, again func() error) error {
 	longest := r.Backoff
 	for t.count < r.MaxAttempts && retryable(ctx, err) {
 		var pause time.Duration

@@ -101,7 +101,7 @@ func TestRetry_Pauses(t *testing.T) {
 				seen := make(map[time.Duration]bool)
 				for range 20 {
 					s := errorsAtOnce(c.err)
-					c.retry.Intercept(s.call)(Idempotent(context.Background()), "", nil, nil)
+					c.retry.Intercept(s.call)(Idempotent(context.Background()), "Work.Name", nil, nil)
 					if len(s.begun) != len(c.want)+1 {
 						t.Fatalf("%d attempts, want %d", len(s.begun), len(c.want)+1)
 					}
@@ -170,10 +170,10 @@ func TestRetry_Outcome(t *testing.T) {
 		code geerpc.Code
 		ran  geerpc.Ran
 	}{
-		{"never", []error{errRefused, errRefused, errRefused}, "rpc xclient: attempt 3: ", geerpc.CodeUnavailable, geerpc.RanNever},
-		{"maybe", []error{errRefused, errLost, errRefused}, "rpc xclient: attempt 3: ", geerpc.CodeUnavailable, geerpc.RanMaybe},
-		{"ran, then refused", []error{errRefused, conflict, errRefused}, "rpc xclient: attempt 3: ", geerpc.CodeUnavailable, geerpc.RanYes},
-		{"lost, then answered", []error{errLost, errInvalid}, "rpc xclient: attempt 2: ", geerpc.CodeInvalidArgument, geerpc.RanMaybe},
+		{"never", []error{errRefused, errRefused, errRefused}, "rpc xclient: Work.Name: attempt 3: ", geerpc.CodeUnavailable, geerpc.RanNever},
+		{"maybe", []error{errRefused, errLost, errRefused}, "rpc xclient: Work.Name: attempt 3: ", geerpc.CodeUnavailable, geerpc.RanMaybe},
+		{"ran, then refused", []error{errRefused, conflict, errRefused}, "rpc xclient: Work.Name: attempt 3: ", geerpc.CodeUnavailable, geerpc.RanYes},
+		{"lost, then answered", []error{errLost, errInvalid}, "rpc xclient: Work.Name: attempt 2: ", geerpc.CodeInvalidArgument, geerpc.RanMaybe},
 		{"refused, then answered", []error{errRefused, errInvalid}, "", geerpc.CodeInvalidArgument, geerpc.RanNever},
 		{"method's", []error{errRefused, fromMethod}, "", geerpc.CodeUnknown, geerpc.RanYes},
 		{"old server's method's", []error{errRefused, fromOldServer}, "", geerpc.CodeUnknown, geerpc.RanMaybe},
@@ -181,7 +181,7 @@ func TestRetry_Outcome(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := errorsAtOnce(c.errs...)
-			err := Retry{Backoff: -1}.Intercept(s.call)(Idempotent(context.Background()), "", nil, nil)
+			err := Retry{Backoff: -1}.Intercept(s.call)(Idempotent(context.Background()), "Work.Name", nil, nil)
 			last := c.errs[len(c.errs)-1]
 			var e *geerpc.Error
 			if !errors.As(err, &e) || e.Code != c.code || e.Ran != c.ran || !errors.Is(err, last) || err.Error() != c.text+last.Error() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"geerpc"
 	"geerpc/codec"
@@ -62,6 +63,8 @@ func transient(e *geerpc.Error) bool {
 
 // An attempts counts the attempts at one call, and sums up whether the method ran.
 type attempts struct {
+	serviceMethod string
+
 	count int
 	ran   geerpc.Ran // any of them
 }
@@ -103,13 +106,40 @@ func (t *attempts) interrupted(cause, err error) error {
 	return t.wrap(geerpc.CodeOf(cause), fmt.Errorf("%w before the next: %w", cause, err))
 }
 
-// wrap returns err as the error of all attempts.
+// wrap returns err as the error of all attempts. It adds the method and the server to
+// what was said on the other side, which may name neither.
 func (t *attempts) wrap(code geerpc.Code, err error) error {
-	var last *geerpc.Error
+	last := &geerpc.Error{Where: geerpc.InMethod}
 	errors.As(err, &last)
-	sum := geerpc.Errorf(code, "rpc xclient: attempt %d: %w", t.count, err).(*geerpc.Error)
-	if sum.Ran = t.ran; last != nil {
-		sum.Where = last.Where
+	there := last.Where == geerpc.InServer || last.Where == geerpc.InMethod
+	method, server := "", ""
+	if there || last.ServiceMethod == "" {
+		method = fmt.Sprintf("%.256s: ", t.serviceMethod)
 	}
+	if there && last.Server != "" {
+		server = " at " + last.Server
+	}
+	sum := geerpc.Errorf(code, "rpc xclient: %sattempt %d%s: %w", method, t.count, server, err).(*geerpc.Error)
+	sum.Where, sum.Ran, sum.ServiceMethod, sum.Server = last.Where, t.ran, t.serviceMethod, last.Server
 	return sum
+}
+
+// nameMethod names the method in the errors of next that leave it out: a Client does
+// so itself. ErrShutdown stays as it is.
+func nameMethod(next geerpc.CallFunc) geerpc.CallFunc {
+	return func(ctx context.Context, serviceMethod string, args, reply any) error {
+		err := next(ctx, serviceMethod, args, reply)
+		if err == nil || err == geerpc.ErrShutdown {
+			return err
+		}
+		var e *geerpc.Error // after the return: declaring it allocates
+		if !errors.As(err, &e) || e.ServiceMethod != "" {
+			return err
+		}
+		const prefix = "rpc xclient: "
+		named := *e
+		named.Message = fmt.Sprintf(prefix+"%.256s: %s", serviceMethod, strings.TrimPrefix(err.Error(), prefix))
+		named.ServiceMethod, named.Cause = serviceMethod, err
+		return &named
+	}
 }

@@ -74,7 +74,7 @@ func newXClient(d Discovery, mode SelectMode, c Config) *XClient {
 	if c.AttemptTimeout > 0 {
 		xc.policies = withAttemptTimeout(c.AttemptTimeout, xc.policies)
 	}
-	xc.policies = c.Hedge.intercept(c.Retry.intercept(xc.policies, xc.retries), xc.hedges)
+	xc.policies = nameMethod(c.Hedge.intercept(c.Retry.intercept(xc.policies, xc.retries), xc.hedges))
 	if c.Timeout > 0 {
 		xc.policies = withTimeout(c.Timeout, xc.policies)
 	}
