@@ -68,6 +68,7 @@ func defineBench(set *flag.FlagSet) action {
 		if b.callers < 1 || b.conns < 1 || b.duration <= 0 || b.rate < 0 || math.IsInf(b.rate, 0) || math.IsNaN(b.rate) {
 			return usagef("-c, -conns and -d must be positive, and -rate not negative")
 		}
+		b.fields.asJSON = *asJSON
 		closeConns, err := b.connect(ctx, std, args)
 		if err != nil {
 			return err
@@ -112,7 +113,9 @@ func (b *benchmark) connect(ctx context.Context, std stdio, args []string) (clos
 		w.Caller = callers[i%b.conns]
 		b.workers = append(b.workers, w)
 	}
-	if _, err := b.workers[0].call(ctx, b.body); err != nil {
+	_, err = b.workers[0].call(ctx, b.body)
+	b.fields.check(ctx, &b.caller, std.log, b.body, err)
+	if err != nil {
 		closeAll()
 		return nil, b.explainCall(ctx, b.serviceMethod, fmt.Errorf("the first call failed, nothing was measured: %w", err))
 	}

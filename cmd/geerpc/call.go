@@ -27,7 +27,8 @@ var callCommand = &command{
                     line for each reply. A call that fails has an object with
                     "error" there. The exit code is the highest of all calls.
 
-Without arguments the method gets the zero value. geerpc describe has an example for
+Fields that the method's type lacks are ignored, with a warning. Without arguments the
+method gets the zero value. geerpc describe has an example for
 each method. If ADDR is a registry, any server that offers the service is called.`,
 	min: 2, max: 3, define: defineCall,
 }
@@ -38,6 +39,7 @@ type caller struct {
 	geerpc.Caller
 	service, serviceMethod string
 	metadata               pairs
+	fields                 fieldCheck
 }
 
 func defineCall(set *flag.FlagSet) action {
@@ -50,6 +52,7 @@ func defineCall(set *flag.FlagSet) action {
 		if lines {
 			args = args[:2]
 		}
+		c.fields.asJSON = *asJSON
 		body, err := c.parse(args, std.in)
 		if err != nil {
 			return err
@@ -133,6 +136,7 @@ func (c *caller) callOnce(ctx context.Context, std stdio, body json.RawMessage, 
 			fmt.Fprintf(std.log, "%s: %s\n", key, md[key])
 		}
 	}
+	defer c.fields.check(ctx, c, std.log, body, err) // after the reply, which need not wait for it
 	if err != nil {
 		return c.explainCall(ctx, c.serviceMethod, err)
 	}
@@ -162,6 +166,7 @@ func (c *caller) callLines(ctx context.Context, std stdio) error {
 		if _, err := fmt.Fprintln(std.out, compact(reply)); err != nil {
 			return err
 		}
+		c.fields.check(ctx, c, std.log, lines.Bytes(), err)
 	}
 	if err := errors.Join(lines.Err(), ctx.Err()); err != nil {
 		return err
