@@ -123,7 +123,7 @@ func (c *conn) awaitSlot() (rejection *Error, err error) {
 	for c.slots.full(len(c.reader.incoming)) {
 		if c.link.Extended() {
 			return &Error{Code: CodeResourceExhausted, Where: InServer, Ran: RanNever,
-				Message: fmt.Sprintf("rpc server: more than the %d calls in flight on one connection that Server.MaxInFlight allows", c.slots.most)}, nil
+				Message: fmt.Sprintf("rpc server: more than the %d calls in flight on one connection that Server.MaxInFlight allows (a method that runs on after its handle timeout counts)", c.slots.most)}, nil
 		}
 		c.submit(false) // the calls that hold the slots must run first
 		select {
