@@ -41,8 +41,10 @@ import (
 //	settings        an array: name, value, and whether that is the default
 //
 // Each of the servers has addr, state, why, until (null unless it is ejected), in_flight,
-// unanswered_seconds, latency_seconds, answers, failures, failures_in_a_row, calls,
-// recent_calls, share, connections, weight, services, metadata, legacy and silent.
+// unanswered_seconds, latency_seconds, answers, failures, failures_in_a_row,
+// errors_by_code (numbers, by codes such as "not found"), mostly_errors (which are the
+// server's fault), calls, recent_calls, share, connections, weight, services, metadata,
+// legacy and silent.
 func (xc *XClient) DebugHandler() http.Handler { return debugHandler{xc} }
 
 // A debugHandler is comparable: those of one XClient are equal.

@@ -97,6 +97,41 @@ func TestDebug_Servers(t *testing.T) {
 	})
 }
 
+// TestDebug_Errors: a server all of whose methods fail is ready, for what a method says is
+// no failure of the server. The page says who answers with which errors.
+func TestDebug_Errors(t *testing.T) {
+	w := newWorld(t)
+	actors, addrs := cast(t, w, 2)
+	actors[0].plays(takes(0))
+	actors[1].plays(fails(geerpc.CodeUnavailable))
+	xc := w.client(NewMultiServerDiscovery(addrs))
+	defer xc.Close()
+	for range 20 {
+		if err := callAt(xc, addrs[0], "Stage.Play"); err != nil {
+			t.Fatal(err)
+		}
+		if err := callAt(xc, addrs[1], "Stage.Play"); geerpc.CodeOf(err) != geerpc.CodeUnavailable {
+			t.Fatal(err)
+		}
+	}
+	good, bad := xc.Servers()[0], xc.Servers()[1]
+	if good.ErrorsByCode != nil || !maps.Equal(bad.ErrorsByCode, map[geerpc.Code]int{geerpc.CodeUnavailable: 20}) || bad.State != StateReady || bad.Failures != 0 {
+		t.Errorf("%+v\n%+v", good, bad)
+	}
+	if servers := debugOf(t, xc).Servers; servers[0].MostlyErrors || !servers[1].MostlyErrors || servers[1].ErrorsByCode["unavailable"] != 20 {
+		t.Errorf("%+v", servers)
+	}
+	source := loadDebug(t, xc, "", "text/html").Body.String()
+	text := visible(source)
+	if at := strings.Index(text, addrs[1]); at < 0 || at > strings.Index(text, addrs[0]) || !strings.Contains(text, "Errors of the last ten seconds: 20 unavailable") ||
+		!strings.Contains(source, `<span class="state warn">ready</span>`) {
+		t.Errorf("the page is\n%s", text)
+	}
+	if text := loadDebug(t, xc, "?format=text", "").Body.String(); !strings.Contains(text, "20 unavailable") || !strings.Contains(text, "2 of 2 servers ready, 1 of these with mostly errors") {
+		t.Errorf("the text is\n%s", text)
+	}
+}
+
 // The field names are a promise; DebugHandler documents them.
 func TestDebug_JSONFields(t *testing.T) {
 	w := newWorld(t)
@@ -115,7 +150,7 @@ func TestDebug_JSONFields(t *testing.T) {
 		wantFields(t, v["process"], "build go host pid program")
 		wantFields(t, v["discovery"], "registries type")
 		wantFields(t, v["retries"], "left made refused")
-		wantFields(t, v["servers"].([]any)[0], "addr answers calls connections failures failures_in_a_row in_flight latency_seconds legacy metadata recent_calls "+
+		wantFields(t, v["servers"].([]any)[0], "addr answers calls connections errors_by_code failures failures_in_a_row in_flight latency_seconds legacy metadata mostly_errors recent_calls "+
 			"services share silent state unanswered_seconds until weight why")
 		wantFields(t, v["settings"].([]any)[0], "default name value")
 		if n := strings.Count(rec.Body.String(), "null"); n != 1 || v["servers"].([]any)[0].(map[string]any)["until"] != nil {

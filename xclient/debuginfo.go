@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"geerpc"
 	"geerpc/internal/page"
 	"geerpc/xclient/internal/clientpage"
 )
@@ -51,6 +52,8 @@ func debugServer(st ServerStatus) clientpage.Server {
 		Answers:           st.Answers,
 		Failures:          st.Failures,
 		FailuresInARow:    st.Row,
+		ErrorsByCode:      make(map[string]int),
+		MostlyErrors:      mostlyErrors(st),
 		Calls:             st.Calls,
 		RecentCalls:       st.Recent,
 		Connections:       st.Connections,
@@ -60,6 +63,9 @@ func debugServer(st ServerStatus) clientpage.Server {
 		Legacy:            st.Endpoint.Legacy,
 		Silent:            st.Endpoint.Silent,
 	}
+	for code, n := range st.ErrorsByCode {
+		s.ErrorsByCode[code.String()] = n
+	}
 	if s.Metadata == nil {
 		s.Metadata = map[string]string{}
 	}
@@ -67,6 +73,16 @@ func debugServer(st ServerStatus) clientpage.Server {
 		s.Until = &st.Until
 	}
 	return s
+}
+
+// mostlyErrors reports whether most of the recent answers and failures are errors that
+// are likely to be the server's fault, and not the callers'.
+func mostlyErrors(st ServerStatus) bool {
+	n := 0
+	for _, code := range []geerpc.Code{geerpc.CodeUnavailable, geerpc.CodeResourceExhausted, geerpc.CodeInternal, geerpc.CodeDeadlineExceeded, geerpc.CodeDataLoss} {
+		n += st.ErrorsByCode[code]
+	}
+	return 2*n > st.Answers+st.Failures
 }
 
 func debugBudget(made, refused int64, left float64) clientpage.Budget {

@@ -150,6 +150,7 @@ func (s *Server) call(ctx context.Context, client *geerpc.Client, serviceMethod 
 	}()
 	err = client.Call(ctx, serviceMethod, args, reply)
 	end.At = attempt.Now()
+	end.Code = geerpc.CodeOf(err)
 	end.Outcome = attempt.OutcomeOf(ctx, err, end.At-a.Began)
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"geerpc"
 	"geerpc/xclient/internal/attempt"
 )
 
@@ -35,6 +36,10 @@ type ServerStatus struct {
 	Failures   int           `json:"failures"`             // the same
 	Row        int           `json:"row"`                  // failures since the last answer
 
+	// ErrorsByCode are the errors of the last five to ten seconds: the failures, and
+	// those with which the server or its methods answered.
+	ErrorsByCode map[geerpc.Code]int `json:"errors_by_code,omitempty"`
+
 	Connections int   `json:"connections"` // that take calls
 	Calls       int64 `json:"calls"`       // attempts that have begun since the server joined
 	Recent      int   `json:"recent"`      // of these, in the last five to ten seconds
@@ -60,6 +65,7 @@ func (xc *XClient) Servers() []ServerStatus {
 func (s *Server) statusLocked(now time.Duration) ServerStatus {
 	st := ServerStatus{Endpoint: *s.Endpoint(), InFlight: s.InFlight(), Latency: s.Latency()}
 	st.Answers, st.Failures, st.Row = s.record.Recent(now)
+	st.ErrorsByCode = s.record.Errors(now)
 	st.Calls, st.Recent = s.record.Begun(now)
 	if since := s.record.WaitingSince(); since > 0 {
 		st.Unanswered = now - since

@@ -6,6 +6,8 @@ package attempt
 import (
 	"sync"
 	"time"
+
+	"geerpc"
 )
 
 // epoch lies before every time that is noted, even if a test's clock is set back
@@ -82,6 +84,7 @@ func (r *Record) publishLocked() {
 // An Ending is how an attempt ended.
 type Ending struct {
 	Outcome Outcome
+	Code    geerpc.Code // of the error; CodeOK: none
 	At      time.Duration
 	Median  time.Duration // latency of all servers; 0: not known
 	Broken  any           // identifies the attempt's connection, if that takes no more calls
@@ -108,6 +111,9 @@ func (r *Record) End(a Attempt, e Ending) Conclusion {
 		e.Outcome = tooSoon
 	}
 	ev := evidenceOf[e.Outcome]
+	if e.Code != geerpc.CodeOK && (ev.heard || ev.health != noHealth) {
+		r.recent.addError(e.At, e.Code)
+	}
 	r.latency.observe(ev.latency, took, e.At-r.lastSign, e.At, e.Median)
 	switch {
 	case ev.heard:
@@ -180,6 +186,14 @@ func (r *Record) Recent(now time.Duration) (successes, failures, consecutive int
 	defer r.mu.Unlock()
 	successes, failures = r.recent.sum(now)
 	return successes, failures, r.consecutive
+}
+
+// Errors returns how many attempts ended with which error in the last five to ten
+// seconds. Those that the caller gave up, or that were not sent, don't count.
+func (r *Record) Errors(now time.Duration) map[geerpc.Code]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.recent.errorsByCode(now)
 }
 
 // Begun returns how many attempts have begun, and how many in the last five to ten

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	_ "embed" // the page
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 
@@ -39,6 +40,8 @@ type view struct {
 	Rows  []row // the worst first
 	Bad   int   // servers that get no calls, for a reason
 	Ready int
+
+	Erring int // servers that are ready, and answer with errors most of the time
 }
 
 // A row is a Server as the templates want it.
@@ -47,19 +50,32 @@ type row struct{ Server }
 // severities are the states, the worst first.
 var severities = []string{"ejected", "on probation", "out of reach", "draining", "dialling", "ready", "idle"}
 
+// severity is lower for worse servers.
+func (r row) severity() int {
+	state := r.State
+	if r.isErring() {
+		state = "draining" // is as bad
+	}
+	return slices.Index(severities, state)
+}
+
+func (r row) isErring() bool { return r.State == "ready" && r.MostlyErrors }
+
 func newView(info *Info) *view {
 	v := &view{Info: info}
 	for _, s := range info.Servers {
 		v.Rows = append(v.Rows, row{s})
 		switch s.State {
 		case "ready":
-			v.Ready++
+			if v.Ready++; s.MostlyErrors {
+				v.Erring++
+			}
 		case "ejected", "on probation", "out of reach":
 			v.Bad++
 		}
 	}
 	slices.SortStableFunc(v.Rows, func(a, b row) int {
-		return cmp.Compare(slices.Index(severities, a.State), slices.Index(severities, b.State))
+		return cmp.Compare(a.severity(), b.severity())
 	})
 	v.Rows = v.Rows[:min(len(v.Rows), maxRows)]
 	return v
@@ -91,15 +107,26 @@ func (b Budget) Allowed() string {
 
 // Color returns the class of the state: what it means for calls.
 func (r row) Color() string {
-	switch r.State {
-	case "ready":
+	switch {
+	case r.isErring():
+		return "warn"
+	case r.State == "ready":
 		return "open"
-	case "ejected", "out of reach":
+	case r.State == "ejected", r.State == "out of reach":
 		return "bad"
-	case "idle":
+	case r.State == "idle":
 		return "idle"
 	}
 	return "warn"
+}
+
+// Errors returns the errors by code.
+func (r row) Errors() []string {
+	list := make([]string, 0, len(r.ErrorsByCode))
+	for _, code := range slices.Sorted(maps.Keys(r.ErrorsByCode)) {
+		list = append(list, fmt.Sprintf("%d %s", r.ErrorsByCode[code], code))
+	}
+	return list
 }
 
 // ServiceWords returns the services to show.

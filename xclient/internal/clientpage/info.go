@@ -59,6 +59,8 @@ type Server struct {
 	Answers           int               `json:"answers"`
 	Failures          int               `json:"failures"`
 	FailuresInARow    int               `json:"failures_in_a_row"`
+	ErrorsByCode      map[string]int    `json:"errors_by_code"`
+	MostlyErrors      bool              `json:"mostly_errors"` // which are the server's fault
 	Calls             int64             `json:"calls"`
 	RecentCalls       int               `json:"recent_calls"`
 	Share             float64           `json:"share"` // of the recent calls of all servers
