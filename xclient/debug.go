@@ -35,6 +35,8 @@ import (
 //	    servers_kept  that it has forgotten, and that are called for a while longer
 //	servers         an array, sorted by address: what Servers returns, and
 //	  share         of the calls that recently began on any server, from 0 to 1
+//	left            an array of the last servers that have left the list and are not back:
+//	                addr, at, calls, and state and why as they were
 //	retries         made, refused and left, as Counters has them; left is null if there is
 //	                no limit
 //	hedges          likewise

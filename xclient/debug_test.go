@@ -132,6 +132,44 @@ func TestDebug_Errors(t *testing.T) {
 	}
 }
 
+// TestDebug_Left: a server that dies and leaves the list is on the page, with its last
+// state, until it is back. So are the last 20.
+func TestDebug_Left(t *testing.T) {
+	w := newWorld(t)
+	a := w.start("a")
+	d := NewMultiServerDiscovery([]string{a, "pipe@dead"})
+	xc := w.client(d)
+	defer xc.Close()
+	callAt(xc, "pipe@dead", "Work.Name")
+	d.Update([]string{a})
+	name(t, xc)
+	left := debugOf(t, xc).Left
+	if len(left) != 1 || left[0].Addr != "pipe@dead" || left[0].State != string(StateDown) || !strings.Contains(left[0].Why, "no such host") {
+		t.Errorf("%+v", left)
+	}
+	for _, format := range []string{"html", "text"} {
+		if body := loadDebug(t, xc, "?format="+format, "").Body.String(); !strings.Contains(body, "pipe@dead") || !strings.Contains(body, "no such host") {
+			t.Errorf("no trace of it in\n%s", body)
+		}
+	}
+	d.Update([]string{a, "pipe@dead"})
+	name(t, xc)
+	if left := debugOf(t, xc).Left; len(left) != 0 {
+		t.Errorf("it is back: %+v", left)
+	}
+	many := []string{a}
+	for i := range 30 {
+		many = append(many, fmt.Sprint("pipe@x", i))
+	}
+	d.Update(many)
+	name(t, xc)
+	d.Update([]string{a})
+	name(t, xc)
+	if n := len(debugOf(t, xc).Left); n != maxDeparted {
+		t.Errorf("%d are remembered", n)
+	}
+}
+
 // The field names are a promise; DebugHandler documents them.
 func TestDebug_JSONFields(t *testing.T) {
 	w := newWorld(t)
@@ -146,7 +184,7 @@ func TestDebug_JSONFields(t *testing.T) {
 		if err := json.Unmarshal(rec.Body.Bytes(), &v); err != nil {
 			t.Fatal(err)
 		}
-		wantFields(t, v, "discovery hedges in_flight now process retries servers settings state uptime_seconds")
+		wantFields(t, v, "discovery hedges in_flight left now process retries servers settings state uptime_seconds")
 		wantFields(t, v["process"], "build go host pid program")
 		wantFields(t, v["discovery"], "registries type")
 		wantFields(t, v["retries"], "left made refused")

@@ -20,6 +20,7 @@ func (xc *XClient) debugInfo() *clientpage.Info {
 		InFlight:      xc.calls.count.Load(),
 		Discovery:     clientpage.Discovery{Type: fmt.Sprintf("%T", xc.d), Registries: []clientpage.Registry{}},
 		Servers:       []clientpage.Server{},
+		Left:          []clientpage.Left{},
 		Settings:      xc.settings(),
 	}
 	switch {
@@ -33,6 +34,9 @@ func (xc *XClient) debugInfo() *clientpage.Info {
 	}
 	for _, st := range xc.Servers() {
 		info.Servers = append(info.Servers, debugServer(st))
+	}
+	for _, d := range xc.set.lastDeparted() {
+		info.Left = append(info.Left, clientpage.Left{Addr: d.Endpoint.Addr, State: string(d.State), Why: d.Why, Calls: d.Calls, At: d.at})
 	}
 	info.SetShares()
 	c := xc.Counters()

@@ -29,6 +29,7 @@ type endpointSet struct {
 	mu           sync.Mutex // guards what follows
 	servers      map[string]*Server
 	listed       map[string]bool // at the last sweep; nil with a source
+	departed     []departed      // the last one last
 	ejectedCount int
 	sample       sample      // of all servers, the latest
 	sweeper      *time.Timer // runs while there are servers
@@ -100,6 +101,7 @@ func (set *endpointSet) applyListLocked(list *List) {
 func (set *endpointSet) removeUnlistedLocked(listed map[string]bool) {
 	for addr, s := range set.servers {
 		if !listed[addr] {
+			set.noteDepartedLocked(s)
 			delete(set.servers, addr)
 			s.health.state.Or(gone)
 			if s.health.state.And(^uint32(ejected))&ejected != 0 {
@@ -122,6 +124,7 @@ func (set *endpointSet) addLocked(e *Endpoint) *Server {
 		set.servers = make(map[string]*Server)
 	}
 	set.servers[e.Addr] = s
+	set.forgetDepartedLocked(e.Addr)
 	if set.sweeper == nil && set.ctx.Err() == nil {
 		set.sweeper = time.AfterFunc(sweepInterval, func() { set.spawn(set.sweep) }) // ends with the servers or the XClient; Close waits
 	}

@@ -15,6 +15,7 @@ type Info struct {
 	InFlight      int64          `json:"in_flight"`      // calls, each with all its attempts
 	Discovery     Discovery      `json:"discovery"`
 	Servers       []Server       `json:"servers"` // by address
+	Left          []Left         `json:"left"`    // servers, the last one first
 	Retries       Budget         `json:"retries"`
 	Hedges        Budget         `json:"hedges"`
 	Settings      []page.Setting `json:"settings"`
@@ -70,6 +71,15 @@ type Server struct {
 	Metadata          map[string]string `json:"metadata"`
 	Legacy            bool              `json:"legacy"`
 	Silent            bool              `json:"silent"`
+}
+
+// A Left is a server that has left the list and is not back, as it was then.
+type Left struct {
+	Addr  string    `json:"addr"`
+	State string    `json:"state"`
+	Why   string    `json:"why"`
+	Calls int64     `json:"calls"`
+	At    time.Time `json:"at"`
 }
 
 // A Budget is how many further attempts a policy has made.
