@@ -144,7 +144,7 @@ func (c *conn) check(hello *handshake.Hello) *Error {
 	case nil:
 		return nil
 	case connset.ErrFull:
-		return refuse(CodeResourceExhausted, "%d connections, no more are allowed by Server.MaxConns", s.MaxConns)
+		return refuse(CodeResourceExhausted, "all connections are taken, no more are allowed by Server.MaxConns (%d)", s.MaxConns)
 	default:
 		return refuse(CodeUnavailable, "%s", err)
 	}

@@ -407,7 +407,7 @@ func TestD37_MaxConns(t *testing.T) {
 			first, second := e.dial(nil), e.dial(nil)
 			_, err := e.tryDial(nil)
 			wantError(t, err, CodeResourceExhausted, InServer, RanNever)
-			if !strings.Contains(err.Error(), "2 connections") {
+			if !strings.Contains(err.Error(), "no more are allowed by Server.MaxConns (2)") {
 				t.Errorf("the reason is %q", err)
 			}
 			for _, c := range []*Client{first, second} {

@@ -102,7 +102,7 @@ func TestCall_ServerLimits(t *testing.T) {
 	}
 	defer client.Close()
 	for _, args := range [][]string{{"list", full}, {"watch", full}, {"call", full, "Arith.Neg"}} {
-		geerpcRun(t, args...).want(t, exitUnavailable, "", "debug page")
+		geerpcRun(t, args...).want(t, exitUnavailable, "", "by Server.MaxConns (1)\nhint: the server's debug page")
 	}
 }
 

@@ -166,6 +166,9 @@ func (t *target) pick(ctx context.Context, service string) (string, error) {
 		return !strings.Contains(s.Addr, t.server) ||
 			service != "" && service != introspect.Service && len(s.Services) > 0 && !slices.Contains(s.Services, service)
 	})
+	if t.listed == 0 {
+		return "", &failure{exit: exitUnavailable, err: errors.New("the registry lists no servers")}
+	}
 	if len(servers) == 0 {
 		return "", &failure{exit: exitUnavailable, err: errors.New("the registry lists no such server"), hint: "geerpc servers " + quote(t.given) + " lists the servers and what they offer"}
 	}
