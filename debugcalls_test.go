@@ -321,7 +321,7 @@ func TestDebug_SaysWhatIsWrong(t *testing.T) {
 	<-left
 	hint("callers have left: 1 or more, the oldest Stubborn.Wait")
 	second := e.dial(nil)
-	hint("All 2 connections that MaxConns allows are taken")
+	hint("MaxConns is reached, which is 2")
 	for range 3 {
 		if _, err := e.tryDial(nil); CodeOf(err) != CodeResourceExhausted {
 			t.Errorf("one connection too many: %v", err)
@@ -330,6 +330,6 @@ func TestDebug_SaysWhatIsWrong(t *testing.T) {
 	refused("no more are allowed by Server.MaxConns", 3)
 	second.Close()
 	go func() { e.Shutdown(context.Background()) }()
-	hint("The server shuts down: it takes no new connections, and waits for 1 calls to end")
+	hint("Calls that it waits for: 1")
 	close(stubborn.letGo)
 }

@@ -182,10 +182,10 @@ func (s *Server) hints(info *debugpage.Info) []string {
 	add := func(format string, a ...any) { hints = append(hints, fmt.Sprintf(format, a...)) }
 	conns := &info.Connections
 	if info.State == "draining" {
-		add("The server shuts down: it takes no new connections, and waits for %d calls to end.", info.InFlight)
+		add("The server shuts down: it takes no new connections. Calls that it waits for: %d.", info.InFlight)
 	}
 	if conns.Limit > 0 && conns.Open-conns.Handshaking >= conns.Limit {
-		add("All %d connections that MaxConns allows are taken: others are turned away.", conns.Limit)
+		add("MaxConns is reached, which is %d: other connections are turned away.", conns.Limit)
 	}
 	full, open := 0, false
 	for _, c := range conns.List {
