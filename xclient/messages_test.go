@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"geerpc"
@@ -69,18 +70,20 @@ func TestMessages_Method(t *testing.T) {
 
 // TestMessages_Broadcast: the error of each server names it once, whoever made it.
 func TestMessages_Broadcast(t *testing.T) {
-	w := newWorld(t)
-	w.start("a")
-	xc := w.client(NewMultiServerDiscovery([]string{"tcp@a"}))
-	for method, want := range map[string]string{
-		"Work.Fail": "tcp@a: ",
-		"Work.Wait": "tcp@a: rpc client: Work.Wait: no reply within ",
-	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-		err := xc.BroadcastAll(ctx, method, 1, nil)
-		cancel()
-		if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Count(err.Error(), "tcp@a") != 1 {
-			t.Errorf("%s: %v", method, err)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start("a")
+		xc := w.client(NewMultiServerDiscovery([]string{"tcp@a"}))
+		for method, want := range map[string]string{
+			"Work.Fail": "tcp@a: ",
+			"Work.Wait": "tcp@a: rpc client: Work.Wait: no reply within ",
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+			err := xc.BroadcastAll(ctx, method, 1, nil)
+			cancel()
+			if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Count(err.Error(), "tcp@a") != 1 {
+				t.Errorf("%s: %v", method, err)
+			}
 		}
-	}
+	})
 }
