@@ -71,7 +71,6 @@ func TestD221_Servers(t *testing.T) {
 		time.Sleep(2 * DefaultEjectBackoff)
 		synctest.Wait()
 		want(addrs[0], StateProbation)
-		go xc.Call(mustEnd(t, 5*time.Second), "Stage.Play", 0, nil)
 		actors[0].plays(takes(0))
 		for range 30 {
 			xc.Call(mustEnd(t, time.Second), "Stage.Play", 0, nil)
