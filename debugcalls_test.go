@@ -333,3 +333,12 @@ func TestDebug_SaysWhatIsWrong(t *testing.T) {
 	hint("Calls that it waits for: 1")
 	close(stubborn.letGo)
 }
+
+// TestDebug_OldestOfTheAbandoned: an older call whose caller still waits is not meant.
+func TestDebug_OldestOfTheAbandoned(t *testing.T) {
+	running := []debugpage.Running{{Method: "A.Waited", Seconds: 9}, {Method: "A.Left", Seconds: 5, Abandoned: true}, {Method: "A.Later", Seconds: 1, Abandoned: true}}
+	hints := NewServer().hints(&debugpage.Info{Running: running})
+	if len(hints) != 1 || !strings.Contains(hints[0], "left: 2 or more, the oldest A.Left.") || running[0].Method != "A.Waited" {
+		t.Errorf("%q", hints)
+	}
+}

@@ -197,14 +197,9 @@ func (s *Server) hints(info *debugpage.Info) []string {
 	if full > 0 {
 		add("Connections that have as many calls in flight as MaxInFlight allows, so that no more are taken: %d.", full)
 	}
-	abandoned := 0
-	for _, r := range info.Running {
-		if r.Abandoned {
-			abandoned++
-		}
-	}
-	if abandoned > 0 {
-		add("Methods that still run although their callers have left: %d or more, the oldest %s. They ignore their contexts.", abandoned, info.Running[0].Method)
+	abandoned := slices.DeleteFunc(slices.Clone(info.Running), func(r debugpage.Running) bool { return !r.Abandoned })
+	if len(abandoned) > 0 {
+		add("Methods that still run although their callers have left: %d or more, the oldest %s. They ignore their contexts.", len(abandoned), abandoned[0].Method)
 	}
 	if s.Token != "" && open {
 		add("There is a Token, and clients on other machines connect without TLS: whoever listens on the network can read it.")
