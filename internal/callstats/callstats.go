@@ -111,7 +111,7 @@ func (r *Recorder) Window(now time.Duration, span Span) *Window {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.turnLocked(now)
-	w := newWindow(now, span)
+	w := NewWindow(now, span)
 	r.rings[span].addTo(w, &r.counts)
 	return w
 }

@@ -122,7 +122,8 @@ type Window struct {
 // SlotCounts are the calls that have ended in a slot.
 type SlotCounts struct{ Calls, Errors int64 }
 
-func newWindow(now time.Duration, span Span) *Window {
+// NewWindow returns a Window without calls.
+func NewWindow(now time.Duration, span Span) *Window {
 	whole, slot := span.Length()
 	_, underWay := divide(now, slot)
 	return &Window{Span: span, Covered: whole - slot + underWay, Latency: latency.New(scale)}
@@ -144,6 +145,17 @@ func (w *Window) add(grown []growth, slot int) {
 			at.Calls += g.by
 		}
 	}
+}
+
+// ErrorsByCode returns how many errors there were of each code, by its name.
+func (w *Window) ErrorsByCode(name func(code uint8) string) map[string]int64 {
+	errors := make(map[string]int64)
+	for code, n := range w.ByCode {
+		if n != 0 {
+			errors[name(uint8(code))] = n
+		}
+	}
+	return errors
 }
 
 // Merge adds what has become of the calls of another method, in the same span.

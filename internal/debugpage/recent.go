@@ -37,12 +37,7 @@ type Window struct {
 }
 
 func newWindow(w *callstats.Window, up time.Duration, codeName func(uint8) string) Window {
-	v := Window{Calls: w.Calls, Errors: w.Errors, ByCode: make(map[string]int64), PerSecond: w.PerSecond(up), stats: w}
-	for code, n := range w.ByCode {
-		if n != 0 {
-			v.ByCode[codeName(uint8(code))] = n
-		}
-	}
+	v := Window{Calls: w.Calls, Errors: w.Errors, ByCode: w.ErrorsByCode(codeName), PerSecond: w.PerSecond(up), stats: w}
 	for _, q := range []struct {
 		to    *float64
 		share float64
@@ -107,7 +102,7 @@ func isFault(code string) bool {
 func (i *Info) Complete(now time.Duration, codeName func(uint8) string) {
 	up := time.Duration(i.UptimeSeconds * float64(time.Second))
 	for span := callstats.Minute; span <= callstats.Day; span++ {
-		all := new(callstats.Recorder).Window(now, span)
+		all := callstats.NewWindow(now, span)
 		for _, s := range i.Services {
 			for m := range s.Methods {
 				method := &s.Methods[m]

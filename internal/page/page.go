@@ -24,6 +24,11 @@ const maxRefresh = 3600
 //go:embed page.css
 var commonStyle string
 
+// parts are templates that those of a page may use.
+//
+//go:embed parts.html
+var parts string
+
 // A Source is what a page is made of.
 type Source struct {
 	HTML  string         // a template of html/template
@@ -50,7 +55,7 @@ func New(s Source) *Page {
 		template: template.Must(template.New("page").Funcs(template.FuncMap{
 			"style":  func() template.CSS { return template.CSS(style) },
 			"script": func() template.JS { return template.JS(script) },
-		}).Funcs(formats).Funcs(s.Funcs).Parse(s.HTML)),
+		}).Funcs(formats).Funcs(s.Funcs).Parse(strings.TrimSpace(parts) + s.HTML)),
 		text: texttemplate.Must(texttemplate.New("page").Funcs(formats).Funcs(s.Funcs).Parse(s.Text)),
 		// Browsers apply this one style, run this one script, and load nothing
 		// but what it asks this server for.
