@@ -95,15 +95,21 @@ func addressOf(addr net.Addr) string {
 }
 
 // reportCutOff logs which calls are about to be cut off, because Shutdown's time is up.
+// It asks no connection for its address: that is the user's code, and Shutdown can't wait
+// for it.
 func (s *Server) reportCutOff() {
-	var methods []string
-	running := runningCalls(s.conns.Status().Conns)
-	for _, r := range running {
-		if !slices.Contains(methods, r.Method) {
-			methods = append(methods, r.Method)
+	calls, methods := 0, []string{}
+	for _, c := range s.conns.Status().Conns {
+		c.mu.Lock()
+		for _, k := range c.state.calls {
+			calls++
+			if !slices.Contains(methods, k.serviceMethod) {
+				methods = append(methods, k.serviceMethod)
+			}
 		}
+		c.mu.Unlock()
 	}
-	s.report(slog.LevelWarn, "rpc server: the shutdown cuts calls off", "calls", len(running), "methods", methods)
+	s.report(slog.LevelWarn, "rpc server: the shutdown cuts calls off", "calls", calls, "methods", methods)
 }
 
 // isLocal reports whether an address is not that of another machine.

@@ -59,6 +59,7 @@ func FuzzUsersCode(f *testing.F) {
 			f.Add([]byte{use % 5, use * 37, byte(where), byte(what) | use&1<<5})
 		}
 		f.Add([]byte{7 << 3, 1 << 3, byte(where), byte(where) % byte(flaws)}) // over TLS
+		f.Add([]byte{0, 1 << 3, byte(where), byte(blocks) | 1<<5})            // whenever it is visited, through a Shutdown
 	}
 	cert, _ := certificate(f, "localhost", time.Hour)
 	f.Fuzz(func(t *testing.T, data []byte) {
