@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 
 	"geerpc/codec"
+	"geerpc/internal/codes"
 	"geerpc/internal/usercode"
 )
 
@@ -60,12 +60,8 @@ const (
 	CodeUnauthenticated
 )
 
-var codeNames = [...]string{"ok", "canceled", "unknown", "invalid argument", "deadline exceeded", "not found",
-	"already exists", "permission denied", "resource exhausted", "failed precondition", "aborted", "out of range",
-	"unimplemented", "internal", "unavailable", "data loss", "unauthenticated"}
-
 // String returns the code in words, such as "deadline exceeded".
-func (c Code) String() string { return enumName(codeNames[:], "code", uint8(c)) }
+func (c Code) String() string { return codes.Name(uint8(c)) }
 
 // A Where says how far a call had come when it failed.
 type Where uint8
@@ -78,10 +74,8 @@ const (
 	InMethod              // in the method, or on the way back from it
 )
 
-var whereNames = [...]string{"in the client", "on the link", "in the server", "in the method"}
-
 // String returns the place in words, such as "on the link".
-func (w Where) String() string { return enumName(whereNames[:], "where", uint8(w)) }
+func (w Where) String() string { return codes.Where(uint8(w)) }
 
 // A Ran says whether the method ran. Whether a call may be repeated should be
 // decided on this and on nothing else.
@@ -94,17 +88,8 @@ const (
 	RanYes              // it did, at least in part
 )
 
-var ranNames = [...]string{"maybe", "never", "yes"}
-
 // String returns "never", "maybe" or "yes".
-func (r Ran) String() string { return enumName(ranNames[:], "ran", uint8(r)) }
-
-func enumName(names []string, kind string, i uint8) string {
-	if int(i) < len(names) {
-		return names[i]
-	}
-	return kind + "(" + strconv.Itoa(int(i)) + ")"
-}
+func (r Ran) String() string { return codes.Ran(uint8(r)) }
 
 // An Error is what every call and every Dial of this package fails with.
 // Use errors.As to get at it:
