@@ -5,12 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"mime"
-	"net"
 	"net/http"
-	"strings"
 	"time"
+
+	"geerpc/internal/origin"
 )
 
 // Calls from the page: a form that the owner has to switch on. Pages of other origins must
@@ -67,28 +66,11 @@ func (s Source) try(w http.ResponseWriter, req *http.Request) (tried *Tried, sta
 
 // mayTry says why a request must not make a call.
 func mayTry(req *http.Request) (status int, err error) {
-	if err := http.NewCrossOriginProtection().Check(req); err != nil {
+	if err := origin.Check(req); err != nil {
 		return http.StatusForbidden, err
-	}
-	if !isOwnName(req) {
-		return http.StatusForbidden, fmt.Errorf("the host %.100q is not a name of this machine", req.Host)
 	}
 	if t, _, _ := mime.ParseMediaType(req.Header.Get("Content-Type")); t != "application/x-www-form-urlencoded" {
 		return http.StatusUnsupportedMediaType, errors.New("want a form with args")
 	}
 	return http.StatusOK, nil
-}
-
-// isOwnName reports whether a request over the loopback interface names it. Otherwise the
-// name of somebody else's page may have been made to lead here (DNS rebinding).
-func isOwnName(req *http.Request) bool {
-	at, ok := req.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-	if !ok || !at.IP.IsLoopback() {
-		return true
-	}
-	host, _, err := net.SplitHostPort(req.Host)
-	if err != nil {
-		host = strings.Trim(req.Host, "[]")
-	}
-	return host == "localhost" || net.ParseIP(host) != nil
 }
