@@ -41,6 +41,7 @@ import (
 //	                no limit
 //	hedges          likewise
 //	settings        an array: name, value, and whether that is the default
+//	hints           an array of texts: what looks wrong
 //
 // Each of the servers has addr, state, why, until (null unless it is ejected), in_flight,
 // unanswered_seconds, latency_seconds, answers, failures, failures_in_a_row,

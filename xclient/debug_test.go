@@ -127,7 +127,7 @@ func TestDebug_Errors(t *testing.T) {
 		!strings.Contains(source, `<span class="state warn">ready</span>`) {
 		t.Errorf("the page is\n%s", text)
 	}
-	if text := loadDebug(t, xc, "?format=text", "").Body.String(); !strings.Contains(text, "20 unavailable") || !strings.Contains(text, "2 of 2 servers ready, 1 of these with mostly errors") {
+	if text := loadDebug(t, xc, "?format=text", "").Body.String(); !strings.Contains(text, "20 unavailable") || !strings.Contains(text, "\n! Most calls end with errors of the server on 1 of 2 ready servers") {
 		t.Errorf("the text is\n%s", text)
 	}
 }
@@ -184,7 +184,7 @@ func TestDebug_JSONFields(t *testing.T) {
 		if err := json.Unmarshal(rec.Body.Bytes(), &v); err != nil {
 			t.Fatal(err)
 		}
-		wantFields(t, v, "discovery hedges in_flight left now process retries servers settings state uptime_seconds")
+		wantFields(t, v, "discovery hedges hints in_flight left now process retries servers settings state uptime_seconds")
 		wantFields(t, v["process"], "build go host pid program")
 		wantFields(t, v["discovery"], "registries type")
 		wantFields(t, v["retries"], "left made refused")

@@ -42,7 +42,35 @@ func (xc *XClient) debugInfo() *clientpage.Info {
 	c := xc.Counters()
 	info.Retries = debugBudget(c.Retries, c.RetriesRefused, c.RetriesLeft)
 	info.Hedges = debugBudget(c.Hedges, c.HedgesRefused, c.HedgesLeft)
+	info.Hints = xc.hints(info)
 	return info
+}
+
+// hints says what looks wrong.
+func (xc *XClient) hints(info *clientpage.Info) []string {
+	hints := []string{}
+	add := func(format string, a ...any) { hints = append(hints, fmt.Sprintf(format, a...)) }
+	failing, erring, ready := 0, 0, 0
+	for _, r := range info.Discovery.Registries {
+		if r.IsBad() {
+			failing++
+		}
+	}
+	for _, s := range info.Servers {
+		if s.State == string(StateReady) {
+			ready++
+		}
+		if s.IsErring() {
+			erring++
+		}
+	}
+	if failing > 0 {
+		add("%d of %d registries give no good answer: see below. The last good list is in use.", failing, len(info.Discovery.Registries))
+	}
+	if erring > 0 {
+		add("Most calls end with errors of the server on %d of %d ready servers: see below.", erring, ready)
+	}
+	return hints
 }
 
 func debugServer(st ServerStatus) clientpage.Server {

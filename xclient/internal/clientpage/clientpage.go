@@ -40,8 +40,6 @@ type view struct {
 	Rows  []row // the worst first
 	Bad   int   // servers that get no calls, for a reason
 	Ready int
-
-	Erring int // servers that are ready, and answer with errors most of the time
 }
 
 // A row is a Server as the templates want it.
@@ -53,13 +51,14 @@ var severities = []string{"ejected", "on probation", "out of reach", "draining",
 // severity is lower for worse servers.
 func (r row) severity() int {
 	state := r.State
-	if r.isErring() {
+	if r.IsErring() {
 		state = "draining" // is as bad
 	}
 	return slices.Index(severities, state)
 }
 
-func (r row) isErring() bool { return r.State == "ready" && r.MostlyErrors }
+// IsErring reports whether the server is ready, and answers with errors most of the time.
+func (s *Server) IsErring() bool { return s.State == "ready" && s.MostlyErrors }
 
 func newView(info *Info) *view {
 	v := &view{Info: info}
@@ -67,9 +66,7 @@ func newView(info *Info) *view {
 		v.Rows = append(v.Rows, row{s})
 		switch s.State {
 		case "ready":
-			if v.Ready++; s.MostlyErrors {
-				v.Erring++
-			}
+			v.Ready++
 		case "ejected", "on probation", "out of reach":
 			v.Bad++
 		}
@@ -83,16 +80,6 @@ func newView(info *Info) *view {
 
 // Unlisted returns how many servers are not shown.
 func (v *view) Unlisted() int { return len(v.Servers) - len(v.Rows) }
-
-// Failing returns how many registries give no good answers.
-func (v *view) Failing() (n int) {
-	for _, r := range v.Discovery.Registries {
-		if r.IsBad() {
-			n++
-		}
-	}
-	return n
-}
 
 // IsBad reports whether the registry is of no use now.
 func (r Registry) IsBad() bool { return r.State == Fails || r.State == Unusable }
@@ -108,7 +95,7 @@ func (b Budget) Allowed() string {
 // Color returns the class of the state: what it means for calls.
 func (r row) Color() string {
 	switch {
-	case r.isErring():
+	case r.IsErring():
 		return "warn"
 	case r.State == "ready":
 		return "open"

@@ -19,6 +19,7 @@ type Info struct {
 	Retries       Budget         `json:"retries"`
 	Hedges        Budget         `json:"hedges"`
 	Settings      []page.Setting `json:"settings"`
+	Hints         []string       `json:"hints"`
 }
 
 // A Discovery is where the list of servers is from.
