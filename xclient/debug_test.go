@@ -313,6 +313,35 @@ Ejection: off`},
 	}
 }
 
+// TestDebug_NoConnectTimeout: the page says in each form what may happen, and what to set,
+// unless there is a limit.
+func TestDebug_NoConnectTimeout(t *testing.T) {
+	const want = "There is no Option.ConnectTimeout: "
+	for _, c := range []struct {
+		name string
+		opt  *geerpc.Option
+		says bool
+	}{
+		{"no Option", nil, false},
+		{"a copy of DefaultOption", func() *geerpc.Option { opt := *geerpc.DefaultOption; return &opt }(), false},
+		{"an Option with a limit", &geerpc.Option{ConnectTimeout: time.Hour}, false},
+		{"an Option without the field", &geerpc.Option{}, true},
+		{"a negative one", &geerpc.Option{ConnectTimeout: -1}, true},
+	} {
+		xc := New(NewMultiServerDiscovery(nil), Config{Option: c.opt})
+		defer xc.Close()
+		for _, format := range []string{"html", "text", "json"} {
+			body := loadDebug(t, xc, "?format="+format, "").Body.String()
+			if strings.Contains(body, want) != c.says || strings.Contains(body, "Set it, for example to 10s") != c.says {
+				t.Errorf("%s, %s:\n%s", c.name, format, body)
+			}
+		}
+		if c.opt == nil && debugOf(t, xc).Hints == nil {
+			t.Error("in JSON there is null in place of no hints")
+		}
+	}
+}
+
 // TestDebug_StatesOfTheClient, of which the page tells until the end and after it.
 func TestDebug_StatesOfTheClient(t *testing.T) {
 	w := newWorld(t)

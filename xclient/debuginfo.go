@@ -70,6 +70,10 @@ func (xc *XClient) hints(info *clientpage.Info) []string {
 	if erring > 0 {
 		add("Most calls end with errors of the server on %d of %d ready servers: see below.", erring, ready)
 	}
+	if xc.set.opt.ConnectTimeout <= 0 {
+		add("There is no Option.ConnectTimeout: connecting to a machine that does not answer goes on until the network gives up, often for minutes. "+
+			"If no other server is connected, calls wait for it, as long as their contexts allow. Set it, for example to %s.", geerpc.DefaultConnectTimeout)
+	}
 	return hints
 }
 
