@@ -307,6 +307,9 @@ Ejection: off`},
 		if !strings.HasPrefix(got, c.want+"\n") {
 			t.Errorf("%s: the settings are\n%s", c.name, got)
 		}
+		if want := "Option.CodecType: application/gob (default)\n"; !strings.Contains(got, want) {
+			t.Errorf("%s: no %q in\n%s", c.name, want, got)
+		}
 		if strings.Contains(got, "s3cret") || strings.Contains(got, "Option.Token: set\n") != (c.name == "others") {
 			t.Errorf("%s: the token in\n%s", c.name, got)
 		}

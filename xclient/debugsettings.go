@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"geerpc"
+	"geerpc/codec"
 	"geerpc/internal/page"
 	"geerpc/xclient/internal/budget"
 )
@@ -14,6 +15,7 @@ import (
 // settings lists the configuration in force. Of a token it says only whether there is one.
 func (xc *XClient) settings() []page.Setting {
 	c, opt := &xc.config, &xc.set.opt
+	codecType := cmp.Or(opt.CodecType, codec.GobType)
 	return []page.Setting{
 		{Name: "Balancer", Value: xc.balancerName(), Default: c.Balancer == LeastLoaded()},
 		{Name: "Timeout", Value: timeoutText(c.Timeout), Default: c.Timeout == 0},
@@ -25,7 +27,7 @@ func (xc *XClient) settings() []page.Setting {
 		{Name: "Subset", Value: subsetText(xc.set.subset), Default: c.Subset == 0},
 		{Name: "IdleTimeout", Value: timeoutText(xc.set.idleTimeout), Default: c.IdleTimeout == 0},
 		{Name: "Interceptors", Value: fmt.Sprintf("%d, and %d of each attempt", len(c.Interceptors), len(opt.Interceptors)), Default: len(c.Interceptors)+len(opt.Interceptors) == 0},
-		{Name: "Option.CodecType", Value: fmt.Sprint(cmp.Or(opt.CodecType, geerpc.DefaultOption.CodecType)), Default: opt.CodecType == geerpc.DefaultOption.CodecType},
+		{Name: "Option.CodecType", Value: string(codecType), Default: codecType == codec.GobType},
 		{Name: "Option.ConnectTimeout", Value: timeoutText(opt.ConnectTimeout), Default: opt.ConnectTimeout == geerpc.DefaultOption.ConnectTimeout},
 		{Name: "Option.HandleTimeout", Value: timeoutText(opt.HandleTimeout), Default: opt.HandleTimeout == 0},
 		{Name: "Option.TLSConfig", Value: setOrNot(opt.TLSConfig != nil), Default: opt.TLSConfig == nil},
