@@ -17,7 +17,7 @@ import (
 
 // A conn is a connection being served:
 //
-//	begin     TLS, handshake, keepalive
+//	begin     TLS, the protocol is recognized, handshake, keepalive
 //	reading   one goroutine at a time reads messages, and runs the calls that are
 //	          quick (inline.go); dispatch.go has what it does with each message
 //	          other calls have goroutines of their own (run.go)
@@ -31,9 +31,15 @@ type conn struct {
 	shaken atomic.Bool // the handshake is done, and has set peer to pingInterval
 
 	peer          Peer
+	protocol      *Protocol     // nil until it is recognized
+	refusal       *Error        // with which all calls are answered; nil: they are served
 	codecType     codec.Type    // as the client wants it
 	handleTimeout time.Duration // until a call is answered, done or not; 0: no limit
 	pingInterval  time.Duration // how often each side must be heard; 0: nothing was agreed
+
+	onlyOne bool  // call is read
+	readOne bool  // a call has been read; only the reader looks
+	readErr error // with which reading ended before that, for who waits for serve to return
 
 	slots  slots
 	reader reader
@@ -80,11 +86,12 @@ func (c *conn) update(f func(s *connState)) {
 	}
 }
 
-// newConn prepares to serve rwc.
-func newConn(s *Server, rwc io.ReadWriteCloser) *conn {
+// newConn prepares to serve rwc, with a protocol unless that is to be recognized.
+func newConn(s *Server, rwc io.ReadWriteCloser, p *Protocol) *conn {
 	c := &conn{
-		server: s,
-		since:  time.Now(),
+		server:   s,
+		since:    time.Now(),
+		protocol: p,
 
 		allAnswered: make(chan struct{}),
 		readEnded:   make(chan struct{}),
@@ -104,18 +111,17 @@ func newConn(s *Server, rwc io.ReadWriteCloser) *conn {
 // serve serves the connection until the client has hung up and its calls are
 // answered, or the connection has failed and its methods have returned.
 func (c *conn) serve() {
-	defer func() { <-c.tornDown }() // another goroutine may be the reader by then
-	if c.begin() {
-		c.reading(0)
+	if next := c.begin(); next != nil {
+		next()
 	}
 }
 
-// begin does what comes before the first message. It reports false if the
-// connection has ended instead.
-func (c *conn) begin() (ok bool) {
+// begin does what comes before the first message, and returns how the connection goes on:
+// usually its messages are read. It returns nil if the connection has ended instead.
+func (c *conn) begin() (next func()) {
 	err := errHandshakeExit
 	defer func() {
-		if ok {
+		if next != nil {
 			return
 		}
 		if !c.shaken.Load() {
@@ -125,10 +131,19 @@ func (c *conn) begin() (ok bool) {
 	}()
 	defer c.link.Caught("a handshake", &err)
 	if err = c.secure(); err == nil {
-		err = c.handshake()
+		next, err = c.open()
 	}
-	if err != nil {
-		return false
+	return next
+}
+
+// open recognizes the protocol, and makes the codec.
+func (c *conn) open() (next func(), err error) {
+	if c.protocol == nil {
+		if next, err = c.recognize(); next != nil || err != nil {
+			return next, err
+		}
+	} else if err := c.accept(nil); err != nil {
+		return nil, err
 	}
 	if !c.link.Extended() {
 		c.slots.freed = make(chan struct{}, 1)
@@ -139,8 +154,18 @@ func (c *conn) begin() (ok bool) {
 	}
 	c.keepAlive()
 	c.watchIdleness()
-	err = handshake.SkipNewline(c.link)
-	return err == nil
+	if c.protocol == GeeRPC {
+		if err := handshake.SkipNewline(c.link); err != nil {
+			return nil, err
+		}
+	}
+	return c.readMessages, nil
+}
+
+// readMessages reads until the connection is gone.
+func (c *conn) readMessages() {
+	defer func() { <-c.tornDown }() // another goroutine may be the reader by then
+	c.reading(0)
 }
 
 var errHandshakeExit = errors.New("the handshake ended the goroutine that it ran on")
@@ -155,11 +180,16 @@ func (c *conn) end(err error) {
 	defer c.link.Fail(errDone)
 	defer c.awaitCalls()
 	close(c.readEnded)
+	if !c.readOne {
+		c.readErr = err
+	}
 	if err != io.EOF || c.link.Extended() {
-		// It is gone, or broken. (On the plain layout the end of the stream
+		// It is gone, or broken. (Without the extended layout the end of the stream
 		// only means that there are no more requests.)
 		c.link.Fail(usercode.Error(err))
 		c.server.lost(c)
+	} else if c.protocol == NetRPC { // whose clients hang up when they leave, and not before
+		c.cancelCalls()
 	}
 }
 
@@ -172,8 +202,33 @@ func (c *conn) awaitCalls() {
 			s.idle = nil
 		}
 	})
+	c.probe()
 	<-c.allAnswered
 	c.link.Drain(c.link.Context())
+}
+
+// probeInterval is how often a client that sends no more is asked whether it is there.
+const probeInterval = time.Second
+
+// probe returns when all calls are answered or the client is gone. One that sends no more
+// may have gone, or wait for its answers; what its protocol ignores finds that out: it is
+// an error to send to one that is gone.
+func (c *conn) probe() {
+	if c.protocol == nil || c.protocol.ignores == "" {
+		return
+	}
+	tick := time.NewTicker(probeInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.allAnswered:
+			return
+		case <-tick.C:
+		}
+		if c.link.Say([]byte(c.protocol.ignores)) != nil {
+			return
+		}
+	}
 }
 
 var errDone = errors.New("connection closed in good order")

@@ -234,7 +234,7 @@ func TestDebug_EventsOfAConnection(t *testing.T) {
 	if err := <-down; err != nil {
 		t.Error(err)
 	}
-	c := newConn(e.Server, closedConn{})
+	c := newConn(e.Server, closedConn{}, nil)
 	for i := range 3 * debugpage.MaxEvents {
 		c.note("%d", i)
 	}

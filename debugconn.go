@@ -74,12 +74,20 @@ func (c *conn) describe(shaken bool, inFlight int64) debugpage.Conn {
 		d.Received, d.Sent = c.link.Received(), c.link.Sent()
 		d.Codec = string(c.codecType)
 		d.Compression = c.link.Compressed()
-		d.Layout = "plain"
-		if c.link.Extended() {
-			d.Layout = "framed"
-		}
+		d.Layout = c.layout()
 	}
 	return d
+}
+
+// layout names how messages are written, or the protocol if that is not GeeRPC.
+func (c *conn) layout() string {
+	switch {
+	case c.protocol != GeeRPC:
+		return c.protocol.Name
+	case c.link.Extended():
+		return "framed"
+	}
+	return "plain"
 }
 
 // addressOf returns the text of an address. If it has none, as that of a client on

@@ -187,7 +187,7 @@ func TestDebug_HandshakesAndRejections(t *testing.T) {
 		return len(list) == 2 && list[0].Layout == "framed" && list[1].Layout == ""
 	})
 	stranger := raw()
-	io.WriteString(stranger, "GET / HTTP/1.0\r\n\r\n")
+	io.WriteString(stranger, "\x00GET / HTTP/1.0\r\n\r\n")
 	io.Copy(io.Discard, stranger)
 	eventually(t, "a rejection", func() bool {
 		c := debugOf(t, e.Server).Connections

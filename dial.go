@@ -129,7 +129,7 @@ func newClient(ctx context.Context, opt Option, server string, connect connectFu
 		ended:         make(chan struct{}),
 	}
 	c.callPool.New = newClientCall
-	o := &opening{server: server, outcome: make(chan error), abandoned: make(chan struct{})}
+	o := &newDial{server: server, outcome: make(chan error), abandoned: make(chan struct{})}
 	go c.run(ctx, connect, o) // ends with the connection; Close waits
 	if err := c.awaitOpen(ctx, o); err != nil {
 		return nil, notConnected(err, server)
@@ -148,15 +148,15 @@ func (opt *Option) connectContext(ctx context.Context) (context.Context, context
 
 var errConnectTimeout = errors.New("connect timeout")
 
-// An opening is how the goroutine of a new Client reports to newClient.
-type opening struct {
+// A newDial is how the goroutine of a new Client reports to newClient.
+type newDial struct {
 	server    string // as it was dialled
 	outcome   chan error
 	abandoned chan struct{} // closed when newClient does not wait for the outcome any more
 }
 
 // report delivers the outcome. It reports false if nobody waits for it.
-func (o *opening) report(err error) bool {
+func (o *newDial) report(err error) bool {
 	select {
 	case o.outcome <- err:
 		return true
@@ -167,7 +167,7 @@ func (o *opening) report(err error) bool {
 
 // awaitOpen returns the outcome. If the Dialer or the connection hangs, it returns an
 // error soon after the end of ctx, or of the connection.
-func (c *Client) awaitOpen(ctx context.Context, o *opening) error {
+func (c *Client) awaitOpen(ctx context.Context, o *newDial) error {
 	select {
 	case err := <-o.outcome:
 		return err
@@ -190,7 +190,7 @@ func (c *Client) awaitOpen(ctx context.Context, o *opening) error {
 var errStuck = errors.New("the Dialer, or the connection's Read, does not return although its time is over")
 
 // run is the Client's goroutine: it connects, and then it reads.
-func (c *Client) run(ctx context.Context, connect connectFunc, o *opening) {
+func (c *Client) run(ctx context.Context, connect connectFunc, o *newDial) {
 	err := errDialExit // unless open returns
 	defer func() {
 		if err == nil {

@@ -42,7 +42,7 @@ func TestB104_Mismatches(t *testing.T) {
 		return lis.Addr().String()
 	}
 	rpc := func(lis net.Listener) {
-		server := NewServer()
+		server := &Server{Protocols: []*Protocol{GeeRPC}}
 		defer server.Close()
 		server.Serve(lis)
 	}

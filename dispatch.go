@@ -3,6 +3,9 @@ package geerpc
 import (
 	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"geerpc/codec"
@@ -17,14 +20,16 @@ import (
 // over, with errReplaced.
 func (c *conn) read() error {
 	var h codec.Header
-	for {
+	for !(c.readOne && c.onlyOne) {
 		if err := c.link.ReadHeader(&h); err != nil {
 			return err
 		}
+		c.readOne = true
 		if err := c.dispatch(&h); err != nil {
 			return err
 		}
 	}
+	return io.EOF
 }
 
 var errReplaced = errors.New("another goroutine reads now")
@@ -56,6 +61,16 @@ func (c *conn) cancelCall(seq uint64) {
 	k := c.state.calls[seq]
 	c.mu.Unlock()
 	if k != nil {
+		k.cancel()
+	}
+}
+
+// cancelCalls cancels all calls, because their client has gone.
+func (c *conn) cancelCalls() {
+	c.mu.Lock()
+	calls := slices.Collect(maps.Values(c.state.calls))
+	c.mu.Unlock()
+	for _, k := range calls {
 		k.cancel()
 	}
 }
@@ -140,6 +155,10 @@ func (c *conn) awaitSlot() (rejection *Error, err error) {
 func (c *conn) readCall(h *codec.Header) (k *servedCall, admitted bool) {
 	k = callPool.Get().(*servedCall)
 	k.conn, k.seq, k.serviceMethod = c, h.Seq, h.ServiceMethod
+	if k.rejection = c.refused(h); k.rejection != nil {
+		c.link.ReadBody(nil)
+		return k, false
+	}
 	md := Metadata(h.Frame().Metadata)
 	invalid := md.validate()
 	if invalid != nil {
@@ -171,6 +190,20 @@ func (c *conn) readCall(h *codec.Header) (k *servedCall, admitted bool) {
 	}
 	k.setTime(c.handleTimeout, remaining, md)
 	return k, true
+}
+
+// refused returns why no method is asked for: no call of the connection is served, or the
+// codec has read what is no call. (A request of our own protocol has no Error.)
+func (c *conn) refused(h *codec.Header) *Error {
+	switch {
+	case c.refusal != nil:
+		return c.refusal
+	case h.Error != "":
+		e := &Error{Code: Code(h.Frame().Code), Message: h.Error, Where: InServer, Ran: RanNever}
+		c.recordRefused(&c.server.registry.unknown, e)
+		return e
+	}
+	return nil
 }
 
 // badArguments returns the error of a call whose arguments, or their metadata, are no

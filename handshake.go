@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"geerpc/codec"
-	"geerpc/internal/connset"
 	"geerpc/internal/handshake"
 	"geerpc/internal/link"
 	"geerpc/internal/token"
@@ -76,14 +75,6 @@ func (c *conn) secure() error {
 
 // handshake is the server's side. It returns why the connection is not served, or nil.
 func (c *conn) handshake() error {
-	limit := handshake.SilentTimeout
-	if c.server.conns.IsStopped() { // a client that says hello is refused, and silent ones need not wait
-		limit = closeGrace
-	}
-	if err := handshake.Await(c.link, limit); err != nil {
-		return err
-	}
-	c.heard.Store(true)
 	hello, err := handshake.ReadHello(c.link)
 	var refusal *Error
 	var bad *handshake.Error
@@ -140,14 +131,7 @@ func (c *conn) check(hello *handshake.Hello) *Error {
 		return refuse(CodeInternal, "%s", err)
 	}
 	c.codecType, c.handleTimeout = hello.CodecType, shorterTimeout(s.HandleTimeout, hello.HandleTimeout)
-	switch err := s.conns.Admit(c, s.MaxConns); err {
-	case nil:
-		return nil
-	case connset.ErrFull:
-		return refuse(CodeResourceExhausted, "all connections are taken, no more are allowed by Server.MaxConns (%d)", s.MaxConns)
-	default:
-		return refuse(CodeUnavailable, "%s", err)
-	}
+	return c.claimPlace()
 }
 
 // shorterTimeout returns the shorter of two timeouts, of which zero and negative are no

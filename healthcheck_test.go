@@ -70,7 +70,7 @@ func TestD137_HealthChecks(t *testing.T) {
 	}{
 		"ends":                             {func(conn net.Conn) { conn.Close() }, 0},
 		"is reset":                         {reset, 0},
-		"says something and ends":          {func(conn net.Conn) { conn.Write([]byte("PING\r\n")); conn.Close() }, 1},
+		"says something and ends":          {func(conn net.Conn) { conn.Write([]byte("ping\r\n")); conn.Close() }, 1},
 		"shakes hands by TLS and ends":     {func(conn net.Conn) { shakeHands(conn); conn.Close() }, 0},
 		"shakes hands by TLS and is reset": {func(conn net.Conn) { shakeHands(conn); reset(conn) }, 0},
 	}

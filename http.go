@@ -14,8 +14,10 @@ import (
 // the connection carries RPC.
 const (
 	connected        = "200 Connected to Gee RPC" // the status that GeeRPC's client wants
+	connectedNetRPC  = "200 Connected to Go RPC"  // that of net/rpc's client
 	defaultRPCPath   = "/_geeprc_"                // spelt so since the first version
 	defaultDebugPath = "/debug/geerpc"
+	netRPCPath       = "/_goRPC_" // where net/rpc's clients send CONNECT
 )
 
 // ServeHTTP answers a CONNECT request by serving RPC on the request's
@@ -35,11 +37,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	conn.SetDeadline(time.Time{}) // the HTTP server's limits are for requests
-	if _, err := io.WriteString(conn, "HTTP/1.0 "+connected+"\r\n\r\n"); err != nil {
+	status := connected
+	if req.RequestURI == netRPCPath {
+		status = connectedNetRPC
+	}
+	if _, err := io.WriteString(conn, "HTTP/1.0 "+status+"\r\n\r\n"); err != nil {
 		conn.Close()
 		return
 	}
 	ahead, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
+	if h, ok := conn.(*handedConn); ok {
+		conn = h.take()
+	}
 	s.ServeConn(wire.WithAhead(conn, ahead))
 }
 

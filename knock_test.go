@@ -63,14 +63,15 @@ func TestMessages_Knocks(t *testing.T) {
 		{"tcp", "CONNECT", say("CONNECT /_geeprc_ HTTP/1.0\r\n\r\n"), "HTTP/1.1 400 This is geerpc without HTTP\r\n", "an HTTP request"},
 		{"tcp", "TLS", secure, "first record does not look like a TLS handshake", "a TLS handshake"},
 		{"tcp", "net/rpc", netRPC, "", "a net/rpc client"},
-		{"tcp", "another", say("SSH-2.0-OpenSSH_9.6\r\n"), "", `it begins with \"SSH-2.0-OpenSSH_\"`},
+		{"tcp", "another", say("ssh-2.0-OpenSSH_9.6\r\n"), "", `it begins with \"ssh-2.0-OpenSSH_\"`},
 		{"tls", "HTTP", say("GET / HTTP/1.0\r\n\r\n"), "", "it is an HTTP request without TLS"},
-		{"tls", "our client", say(`{"MagicNumber":3927900}`), "", "it is a geerpc client without TLS"},
+		{"tls", "our client", say(`{"MagicNumber":3927900}`), "", "it is a client of geerpc or JSON-RPC without TLS"},
 	} {
 		t.Run(c.transport+"/"+c.name, func(t *testing.T) {
 			e := newEnv(t, c.transport, codec.GobType)
 			logger, log := listenIn()
 			e.Logger = logger
+			e.Protocols = []*Protocol{GeeRPC}
 			e.start()
 			if heard := c.knock(t, e.lis.Addr().String()); !strings.Contains(heard, c.heard) {
 				t.Errorf("it has heard %q, want %q", heard, c.heard)

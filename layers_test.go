@@ -23,6 +23,7 @@ var layers = [][]string{
 	{"codec"},
 	{"internal/link"},
 	{"internal/handshake"},
+	{"internal/opening"},
 	{"internal/transport", "internal/rpctest"},
 	{"geerpc"},
 	{"xclient", "registry", "middleware"},

@@ -2,6 +2,7 @@ package geerpc
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"go/token"
@@ -56,6 +57,19 @@ type Server struct {
 	// Token, if not empty, is what every client must present. Clients of GeeRPC's
 	// original version can't. It is as secret as the connection that it is sent over.
 	Token string
+
+	// Protocols are what clients may speak, the first bytes of a connection tell which.
+	// Nil: AllProtocols, that is GeeRPC, NetRPC, JSONRPC and HTTP. To switch one off,
+	// list the others; to add one of your own, append it to AllProtocols(). Serve fails
+	// if two of them may begin alike.
+	Protocols []*Protocol
+
+	// TLSConfig, if not nil, has the certificate with which the Server answers clients
+	// that begin with a TLS handshake. Other clients are refused then, unless
+	// AllowPlaintext is set. (A listener of package crypto/tls, which takes TLS only,
+	// needs neither.)
+	TLSConfig      *tls.Config
+	AllowPlaintext bool
 
 	// Codecs are the codecs that clients may choose. None: all that are registered.
 	Codecs []codec.Type
@@ -124,6 +138,7 @@ type Server struct {
 	rejected      callstats.Refusals // connections
 	broken        callstats.Refusals // connections
 	hooks         connset.Hooks
+	web           webServer
 	stalls        stallWatch
 	reports       report.Queue
 }
@@ -217,6 +232,9 @@ const (
 func (s *Server) Serve(l net.Listener) error {
 	lis := connset.NewListener(l, s.report)
 	defer lis.Close()
+	if err := s.checkProtocols(); err != nil {
+		return err
+	}
 	if !s.conns.AddListener(lis) {
 		return ErrServerClosed
 	}
@@ -248,9 +266,11 @@ func (s *Server) Serve(l net.Listener) error {
 // ServeConn serves a single connection, which may be anything that reads and
 // writes. It blocks until the client has hung up and its calls are answered,
 // and closes the connection.
-func (s *Server) ServeConn(rwc io.ReadWriteCloser) {
+func (s *Server) ServeConn(rwc io.ReadWriteCloser) { s.serve(newConn(s, rwc, nil)) }
+
+// serve serves a connection until it is gone.
+func (s *Server) serve(c *conn) {
 	s.offerIntrospection()
-	c := newConn(s, rwc)
 	if !s.conns.Add(c, s.MaxConns) {
 		c.link.Fail(ErrServerClosed)
 		return

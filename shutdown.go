@@ -154,6 +154,8 @@ func (c *conn) drain(ctx context.Context) {
 		if !c.heard.Load() {
 			c.link.Fail(ErrServerClosed)
 		} // otherwise its hello will be refused
+	case c.protocol == HTTP:
+		c.server.webServer().Shutdown(ctx)
 	case c.link.PeerHandles(codec.Goaway):
 		c.update(func(s *connState) { s.askedToEnd = true })
 		c.note("asked to leave")

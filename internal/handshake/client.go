@@ -35,7 +35,7 @@ func within(ctx context.Context, l *link.Link, do func() (*Ack, error)) (*Ack, e
 	stop := context.AfterFunc(ctx, func() { l.Fail(usercode.Error(context.Cause(ctx))) })
 	a, err := do()
 	if !errors.As(err, new(*Error)) {
-		err = orCause(l, err)
+		err = OrCause(l, err)
 	}
 	if !stop() && err == nil { // the link is being closed by now
 		err = context.Cause(ctx)

@@ -41,6 +41,12 @@ const (
 )
 
 const (
+	// NoTLS is how a server without TLS begins to answer a TLS handshake.
+	NoTLS = `{"OK":false`
+
+	// NoHTTP is the status with which a server that does not serve HTTP answers a request.
+	NoHTTP = "400 This is geerpc without HTTP"
+
 	// Timeout is how long a handshake may take, be it this one, that of TLS or an
 	// HTTP request. A server counts from the first byte.
 	Timeout = 10 * time.Second

@@ -44,6 +44,7 @@ func readHello(l *link.Link) (*Hello, error) {
 	if err := Await(l, time.Minute); err != nil {
 		return nil, err
 	}
+	defer CloseAfterTimeout(l)()
 	return ReadHello(l)
 }
 

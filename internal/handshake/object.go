@@ -2,12 +2,16 @@ package handshake
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 
 	"geerpc/internal/link"
 	"geerpc/internal/wire"
 )
+
+// errNoHandshake is why a server rejects what does not begin like a hello.
+var errNoHandshake = errors.New("not a geerpc handshake")
 
 // beginsObject reports whether a hello or an acknowledgement may begin with a byte.
 // Other protocols begin with another one.

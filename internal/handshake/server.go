@@ -26,23 +26,22 @@ func Await(l *link.Link, limit time.Duration) error {
 	if !alarm.Stop() && err == nil {
 		err = errSilent
 	}
-	return orCause(l, err)
+	return OrCause(l, err)
 }
 
-// ReadHello reads the hello, of which the first byte has come, and closes the link if
-// that takes longer than Timeout. It returns an Error if a field has a wrong type.
-// The other fields are set then, so that the server can answer a client that asks for
-// it.
-func ReadHello(l *link.Link) (*Hello, error) {
+// CloseAfterTimeout closes the link unless stop is called within Timeout.
+func CloseAfterTimeout(l *link.Link) (stop func()) {
 	alarm := wire.NewAlarm(func() { l.Fail(errSlow) })
 	alarm.Set(Timeout)
-	defer alarm.Stop()
-	if !beginsObject(l.In.Buffered()[0]) {
-		return nil, rejectOpening(l)
-	}
+	return func() { alarm.Stop() }
+}
+
+// ReadHello reads the hello. It returns an Error if a field has a wrong type. The other
+// fields are set then, so that the server can answer a client that asks for it.
+func ReadHello(l *link.Link) (*Hello, error) {
 	data, err := peekObject(l.In)
 	if err != nil {
-		return nil, orCause(l, err)
+		return nil, OrCause(l, err)
 	}
 	defer l.In.Discard(len(data))
 	h := new(Hello)
@@ -51,12 +50,12 @@ func ReadHello(l *link.Link) (*Hello, error) {
 	if errors.As(err, &wrong) {
 		err = &Error{Reason: BadHello, Text: fmt.Sprintf("the field %s of the hello can't be a JSON %s", wrong.Field, wrong.Value)}
 	}
-	return h, orCause(l, err)
+	return h, OrCause(l, err)
 }
 
-// orCause returns err or, if this side has closed the link, why it did: that explains
+// OrCause returns err or, if this side has closed the link, why it did: that explains
 // more than the error of a read.
-func orCause(l *link.Link, err error) error {
+func OrCause(l *link.Link, err error) error {
 	if cause := l.Cause(); err != nil && cause != nil {
 		return cause
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 
 	"geerpc/internal/handshake"
+	"geerpc/internal/opening"
 )
 
 // HandshakeTLS is the server's side of the TLS handshake, if conn has one to do. It
@@ -23,7 +24,7 @@ func HandshakeTLS(conn io.ReadWriteCloser) (state *tls.ConnectionState, heard bo
 		err = secured.HandshakeContext(ctx)
 	}
 	if record := (tls.RecordHeaderError{}); errors.As(err, &record) {
-		if name := handshake.NameOpening(record.RecordHeader[:]); name != "" {
+		if name := opening.Guess(record.RecordHeader[:]); name != "" {
 			err = fmt.Errorf("%w: it is %s without TLS", err, name)
 		}
 	}

@@ -1,0 +1,228 @@
+// Package opening tells by the first bytes of a connection which protocol its client
+// speaks.
+//
+//	16 03                  TLS
+//	A…Z                    HTTP
+//	{ or [, blanks before  JSON, of which the keys of the outermost object tell the rest
+//	1…7f, and 7f or f8…ff  a gob stream, that of net/rpc: a length, and a negative number
+//
+// Every protocol here begins with two bytes at least, and the second byte of those before
+// the last is none of a gob stream's.
+package opening
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"geerpc/internal/handshake"
+	"geerpc/internal/link"
+	"geerpc/internal/wire"
+)
+
+// A Protocol is what a connection begins like.
+type Protocol int
+
+// The protocols.
+const (
+	Unknown Protocol = iota
+	Hello            // geerpc's own protocol
+	NetRPC
+	JSONRPC
+	HTTP
+	TLS
+	Other // one that the caller knows
+)
+
+// names are what the protocols, or their clients, are called.
+var names = [...]string{Unknown: "an unknown protocol", Hello: "a geerpc client", NetRPC: "a net/rpc client",
+	JSONRPC: "a JSON-RPC client", HTTP: "an HTTP request", TLS: "a TLS handshake", Other: "another protocol"}
+
+// String returns the name of the protocol, or of its clients, with an article.
+func (p Protocol) String() string { return names[p] }
+
+// MaxPrefix is how many bytes an Other may begin with.
+const MaxPrefix = 8
+
+// Recognize waits until the first bytes of a connection tell what it is, and leaves them
+// unread. Prefixes are those of Other protocols; which is the index of the one that was
+// found. It waits for no byte more than it needs.
+func Recognize(in *wire.Reader, prefixes []string) (p Protocol, which int, err error) {
+	for {
+		first := in.Buffered()
+		which, incomplete := findPrefix(first, prefixes)
+		if which >= 0 {
+			return Other, which, nil
+		}
+		p, known := Of(first)
+		if known && !incomplete {
+			return p, -1, nil
+		}
+		if err := in.More(); err != nil {
+			if err == io.EOF && len(first) > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return Unknown, -1, err
+		}
+	}
+}
+
+// findPrefix returns which of the prefixes a connection begins with, or -1 and whether
+// more bytes may show one.
+func findPrefix(first []byte, prefixes []string) (which int, incomplete bool) {
+	for i, p := range prefixes {
+		if bytes.HasPrefix(first, []byte(p)) {
+			return i, false
+		}
+		incomplete = incomplete || strings.HasPrefix(p, string(first[:min(len(first), MaxPrefix)]))
+	}
+	return -1, incomplete
+}
+
+// Of returns the protocol that the first bytes of a connection show, unless it takes more
+// of them to know it.
+func Of(first []byte) (p Protocol, known bool) {
+	switch {
+	case len(first) == 0:
+		return Unknown, false
+	case first[0] == 0 || first[0] > 0x7f:
+		return Unknown, true
+	case len(first) == 1:
+		return Unknown, false
+	case first[1] == 0x7f || first[1] >= 0xf8: // minus the number of the type that is defined, 64 or more
+		return NetRPC, true
+	case first[0] == 0x16 && first[1] == 3:
+		return TLS, true
+	case first[0] >= 'A' && first[0] <= 'Z':
+		return HTTP, true
+	case strings.IndexByte("{[ \t\r\n", first[0]) >= 0:
+		return jsonOpening(first)
+	}
+	return Unknown, true
+}
+
+// maxKeys is how far into an object the key is looked for that tells what it is.
+const maxKeys = 4 << 10
+
+// jsonOpening tells a hello from JSON-RPC. A hello is an object with a MagicNumber. What has
+// no key that tells is read, and refused, as a bad hello. The keys of an object are looked at as package
+// encoding/json does, in which case does not count.
+func jsonOpening(first []byte) (p Protocol, known bool) {
+	text := bytes.TrimLeft(first[:min(len(first), maxKeys)], " \t\r\n")
+	switch {
+	case len(text) > 0 && text[0] == '[':
+		return JSONRPC, true
+	case len(text) > 0 && text[0] != '{':
+		return Unknown, true
+	}
+	in := json.NewDecoder(bytes.NewReader(text))
+	_, err := in.Token() // the brace
+	for err == nil && in.More() {
+		var key json.Token
+		if key, err = in.Token(); err != nil {
+			break
+		}
+		name, _ := key.(string)
+		switch {
+		case strings.EqualFold(name, "MagicNumber"):
+			return Hello, true
+		case slices.Contains(jsonRPCKeys, strings.ToLower(name)):
+			return JSONRPC, true
+		}
+		var value json.RawMessage
+		err = in.Decode(&value)
+	}
+	if err == nil {
+		_, err = in.Token() // the brace at the end, if it is there
+	}
+	incomplete := err == io.EOF || err == io.ErrUnexpectedEOF
+	if incomplete && len(first) < maxKeys {
+		return Unknown, false
+	}
+	return Hello, true
+}
+
+// Guess names what begins with a few bytes, empty if it is not known.
+func Guess(first []byte) string {
+	switch p, known := Of(first); {
+	case !known && first[0] == '{':
+		return "a client of geerpc or JSON-RPC"
+	case p != Unknown:
+		return p.String()
+	}
+	return ""
+}
+
+// jsonRPCKeys are keys of a request of JSON-RPC that a hello does not have.
+var jsonRPCKeys = []string{"jsonrpc", "method", "params", "id"}
+
+// Reject returns the error for a connection that is not served, and tells the client why,
+// if it may understand: with a code of package geerpc, and a text. An empty text is that
+// its protocol is not spoken here.
+func Reject(l *link.Link, p Protocol, code uint8, text string) error {
+	first := bytes.Clone(l.In.Buffered()[:min(len(l.In.Buffered()), 16)])
+	Answer(l, answer(p, code, text))
+	if p == Unknown {
+		return fmt.Errorf("%w: it begins with %q", errNotServed, first)
+	}
+	return fmt.Errorf("%w: %v, which begins with %q", cmp.Or(wrongWay(text), errNotServed), p, first)
+}
+
+// answer returns a refusal in the language of a protocol, empty where there is none.
+func answer(p Protocol, code uint8, text string) string {
+	switch p {
+	case TLS:
+		return handshake.NoTLS + `,"Error":"this port has no TLS"}` + "\n"
+	case HTTP:
+		status := handshake.NoHTTP
+		if text != "" {
+			status = "400 Bad Request"
+		}
+		return "HTTP/1.1 " + status + "\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n" +
+			cmp.Or(text, "This port speaks geerpc's own protocol, without HTTP. Clients reach it with geerpc.Dial, or at tcp@host:port.") + "\n"
+	case Hello:
+		line, _ := json.Marshal(handshake.Ack{Code: code, Error: cmp.Or(text, "this port does not speak geerpc's protocol")})
+		return string(line) + "\n"
+	case JSONRPC:
+		return fmt.Sprintf(`{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":%q}}`+"\n", cmp.Or(text, "this port does not speak JSON-RPC"))
+	}
+	return ""
+}
+
+// wrongWay returns the error for a client that speaks what is spoken here, but not like
+// this, or nil.
+func wrongWay(text string) error {
+	if text == "" {
+		return nil
+	}
+	return errors.New(text)
+}
+
+var errNotServed = errors.New("not a protocol that is served here")
+
+// hangUpTime is how long a client that has been answered has to hang up.
+const hangUpTime = time.Second
+
+// Answer sends a text, if it is not empty, and drops what comes until the client hangs up:
+// to close a connection with unread bytes would reset it, and the answer could be lost.
+func Answer(l *link.Link, text string) {
+	if text == "" {
+		return
+	}
+	timer := time.AfterFunc(hangUpTime, func() { l.Fail(errNotServed) })
+	defer timer.Stop()
+	if l.Say([]byte(text)) != nil {
+		return
+	}
+	l.Out.Drain(l.Context())
+	l.CloseWrite()
+	for err := error(nil); err == nil; _, err = l.In.Peek(1) {
+		l.In.Discard(len(l.In.Buffered()))
+	}
+}

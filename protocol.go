@@ -1,0 +1,149 @@
+package geerpc
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"geerpc/codec"
+	"geerpc/internal/opening"
+)
+
+// A Protocol is a language that clients and servers may speak on a connection: how a
+// client begins, and a codec. Its calls are those of any other: they pass the same
+// interceptors, limits, metrics and shutdown.
+//
+// To a Server, Protocols are given as Server.Protocols, or by ServeCodec for one
+// connection; to a Client, one is given as Option.Protocol.
+type Protocol struct {
+	// Name is what pages and logs call the protocol.
+	Name string
+
+	// Begins are what a server knows a client by: its first bytes are one of these, each
+	// of 1 to 8 bytes, before anything has been sent to it. The built-in protocols have
+	// rules instead.
+	Begins []string
+
+	// CodecType is the codec of whose kind arguments and replies are: with codec.JsonType
+	// package encoding/json's. A server that has Codecs, and not this one among them,
+	// does not serve the protocol. Empty: it serves it in any case.
+	CodecType codec.Type
+
+	// ServerCodec makes the codec of a connection that is served, ClientCodec that of a
+	// Client. Nil: it is not for that side. Nothing is sent before the first message. A
+	// server's codec may return from ReadHeader a call whose header has an Error, for
+	// what is no call that can be met: it is answered with that error, and the codec's
+	// ReadBody is called with nil. After io.EOF from ReadHeader the calls that have been
+	// read are answered, and then the connection is closed.
+	ServerCodec, ClientCodec codec.NewCodecFunc
+
+	builtin opening.Protocol // opening.Unknown if it is a user's
+	ignores string           // what clients skip between two messages; empty: nothing
+}
+
+// The protocols that are built in. Do not change them.
+var (
+	// GeeRPC is this package's own protocol, and that of GeeRPC's original version. It is
+	// the only one with a handshake.
+	GeeRPC = &Protocol{Name: "geerpc", builtin: opening.Hello}
+
+	// NetRPC is the protocol of the standard library's package net/rpc, in gob. Calls
+	// that are under way when a client hangs up are cancelled.
+	NetRPC = &Protocol{Name: "net/rpc", builtin: opening.NetRPC, CodecType: codec.GobType,
+		ServerCodec: codec.NewGobCodec, ClientCodec: codec.NewGobCodec}
+
+	// HTTP is for servers only: calls are POST requests with JSON, see Server.ServeHTTP,
+	// and after a CONNECT request a connection goes on with another protocol.
+	HTTP = &Protocol{Name: "HTTP", builtin: opening.HTTP, CodecType: codec.JsonType}
+)
+
+// AllProtocols returns the built-in protocols of a server.
+func AllProtocols() []*Protocol { return slices.Clone(allProtocols) }
+
+var allProtocols = []*Protocol{GeeRPC, NetRPC, HTTP}
+
+// protocols returns what the server's clients may speak.
+func (s *Server) protocols() []*Protocol {
+	if s.Protocols == nil {
+		return allProtocols
+	}
+	return s.Protocols
+}
+
+// findProtocol returns the protocol that a connection begins like, or nil. Others are those of a
+// user.
+func findProtocol(protocols []*Protocol, begins opening.Protocol, others []*Protocol, which int) *Protocol {
+	if which >= 0 {
+		return others[which]
+	}
+	for _, p := range protocols {
+		if p != nil && p.builtin == begins && begins != opening.Unknown {
+			return p
+		}
+	}
+	return nil
+}
+
+// prefixes returns what users' protocols begin with, and for each of these the protocol.
+func prefixes(protocols []*Protocol) (begins []string, of []*Protocol) {
+	for _, p := range protocols {
+		if p != nil && p.builtin == opening.Unknown {
+			for _, text := range p.Begins {
+				begins, of = append(begins, text), append(of, p)
+			}
+		}
+	}
+	return begins, of
+}
+
+// checkProtocols returns an error if some connection could be taken for one of two
+// protocols.
+func (s *Server) checkProtocols() error {
+	protocols := s.protocols()
+	begins, of := prefixes(protocols)
+	for i, text := range begins {
+		name := of[i].Name
+		if text == "" || len(text) > opening.MaxPrefix {
+			return fmt.Errorf("rpc server: protocol %q begins with %q: 1 to %d bytes are allowed", name, text, opening.MaxPrefix)
+		}
+		for j, other := range begins[:i] {
+			if strings.HasPrefix(text, other) || strings.HasPrefix(other, text) {
+				return fmt.Errorf("rpc server: protocols %q and %q both begin with %q", of[j].Name, name, other)
+			}
+		}
+		rival, known := opening.Of([]byte(text))
+		if taken := findProtocol(protocols, rival, nil, -1); taken != nil || !known {
+			return fmt.Errorf("rpc server: protocol %q begins with %q, and so may a built-in one: leave that out of Server.Protocols, or take another first byte, such as one above 0x7f",
+				name, text)
+		}
+	}
+	if slices.Contains(protocols, nil) {
+		return errors.New("rpc server: one of Server.Protocols is nil")
+	}
+	return nil
+}
+
+// ServeCodec is ServeConn for a client that speaks what a codec reads and writes, and
+// does not say so first: nothing is recognized, and there is no handshake. The caller
+// has made sure that the client is welcome; Server.Token and Server.Codecs do not count.
+// See Protocol.ServerCodec.
+func (s *Server) ServeCodec(rwc io.ReadWriteCloser, newCodec codec.NewCodecFunc) {
+	s.serve(newConn(s, rwc, &Protocol{Name: "a codec", ServerCodec: newCodec}))
+}
+
+// ServeRequest is ServeCodec for a single call: it reads one, and returns when it is
+// answered. It leaves rwc open, but may have read more from it than the call. It returns
+// an error if no call could be read, io.EOF if there was none.
+func (s *Server) ServeRequest(rwc io.ReadWriteCloser, newCodec codec.NewCodecFunc) error {
+	c := newConn(s, leftOpen{rwc}, &Protocol{Name: "a codec", ServerCodec: newCodec})
+	c.onlyOne = true
+	s.serve(c)
+	return c.readErr
+}
+
+// A leftOpen is a stream that is not closed.
+type leftOpen struct{ io.ReadWriteCloser }
+
+func (leftOpen) Close() error { return nil }
