@@ -104,7 +104,7 @@ func TestRegistry(t *testing.T) {
 	if _, body := get(t, url+"?format=json"); !strings.Contains(body, `"tcp@a:1"`) {
 		t.Errorf("the list is %s", body)
 	}
-	if resp, err := client.Get(strings.TrimSuffix(url, "servers")); err != nil || resp.Request.URL.Path != "/servers" {
+	if resp, err := client.Get(strings.TrimSuffix(url, "servers") + "?format=json"); err != nil || resp.Request.URL.RequestURI() != "/servers?format=json" {
 		t.Errorf("the root does not lead to the registry: %v, %v", resp, err)
 	} else {
 		resp.Body.Close()

@@ -171,7 +171,10 @@ func registryMux(path string, r *registry.GeeRegistry) *http.ServeMux {
 	mux.Handle(path, r)
 	mux.HandleFunc("GET "+healthPath, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
 	if path != "/" {
-		mux.Handle("GET /{$}", http.RedirectHandler(path, http.StatusFound)) // for people with a browser
+		mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, req *http.Request) { // for people with a browser
+			to := url.URL{Path: path, RawQuery: req.URL.RawQuery}
+			http.Redirect(w, req, to.String(), http.StatusFound)
+		})
 	}
 	return mux
 }
