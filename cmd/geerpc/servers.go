@@ -28,7 +28,8 @@ or those of several, separated by commas, of which the first that answers is ask
 }
 
 func defineServers(set *flag.FlagSet) action {
-	t := targetFlags(set)
+	t := new(target)
+	t.connectFlags(set)
 	asJSON := jsonFlag(set, "print the list as the registry sends it, in JSON")
 	return func(ctx context.Context, std stdio, args []string) error {
 		if t.addr = args[0]; !isRegistry(t.addr) {

@@ -54,6 +54,9 @@ func TestServers_Failures(t *testing.T) {
 	geerpcRun(t, "servers", serve(t, nil, nil)).want(t, exitUnavailable, "", "is there a registry")
 	geerpcRun(t, "servers", "http://").want(t, exitUsage, "", "no host")
 	geerpcRun(t, "servers").want(t, exitUsage, "", "REGISTRY")
+	for _, flag := range []string{"-server", "-token-file", "-http-path", "-tls"} { // which are about servers
+		geerpcRun(t, "servers", url, flag, "x").want(t, exitUsage, "", "there is no flag "+flag)
+	}
 }
 
 // TestThroughRegistry: commands that talk to servers find them in a registry.

@@ -47,19 +47,25 @@ type target struct {
 	listed int    // of how many
 }
 
+// targetFlags defines the flags for a server, or a registry in its place.
 func targetFlags(set *flag.FlagSet) *target {
 	t := new(target)
-	set.DurationVar(&t.timeout, "timeout", 10*time.Second, "the `time` for connecting and for each call; 0: no limit")
+	t.connectFlags(set)
 	set.BoolVar(&t.useTLS, "tls", false, "use TLS; the other flags for TLS imply it, and so do tls@ and https@ in an address")
+	set.StringVar(&t.tokenFile, "token-file", "", "a `file` with the token that the server requires; none: the variable "+tokenVariable+", if it is set")
+	set.StringVar(&t.httpPath, "http-path", "", "the `path` of the server behind http@ and https@; none: as usual")
+	set.StringVar(&t.server, "server", "", "if ADDR is a registry: the `part` of an address, to talk to that server alone")
+	return t
+}
+
+// connectFlags defines those that are for registries too.
+func (t *target) connectFlags(set *flag.FlagSet) {
+	set.DurationVar(&t.timeout, "timeout", 10*time.Second, "the `time` for connecting and for each call; 0: no limit")
 	set.StringVar(&t.files.CAFile, "ca-file", "", "a `file` with the authorities that vouch for the server, in PEM; none: those of the system")
 	set.StringVar(&t.files.CertFile, "cert-file", "", "a `file` with a certificate for servers that ask for one, in PEM")
 	set.StringVar(&t.files.KeyFile, "key-file", "", "the `file` with the certificate's key, in PEM")
 	set.StringVar(&t.serverName, "server-name", "", "the `name` in the server's certificate, if it is not that in the address")
 	set.BoolVar(&t.insecure, "insecure", false, "use TLS and accept any certificate; an attacker in between can read and change everything")
-	set.StringVar(&t.tokenFile, "token-file", "", "a `file` with the token that the server requires; none: the variable "+tokenVariable+", if it is set")
-	set.StringVar(&t.httpPath, "http-path", "", "the `path` of the server behind http@ and https@; none: as usual")
-	set.StringVar(&t.server, "server", "", "if ADDR is a registry: the `part` of an address, to talk to that server alone")
-	return t
 }
 
 // isRegistry reports whether the address is that of a registry.
