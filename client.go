@@ -212,7 +212,7 @@ func (c *Client) reply(h *codec.Header) {
 		c.slowReply(h)
 		return
 	}
-	err := replyError(h, c.link.Extended())
+	err := replyError(h)
 	md := Metadata(h.Frame().Metadata)
 	if unfit := md.validate(); unfit != nil {
 		md = nil
@@ -240,7 +240,7 @@ func (c *Client) reply(h *codec.Header) {
 // body. Meanwhile the caller may abandon the call and use its reply, so the body is
 // decoded into a copy first.
 func (c *Client) slowReply(h *codec.Header) {
-	err := replyError(h, c.link.Extended())
+	err := replyError(h)
 	var reply *replycopy.Copy
 	if err == nil {
 		reply = c.copyTarget(h.Seq)

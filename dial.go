@@ -1,7 +1,6 @@
 package geerpc
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,14 +31,27 @@ func DialContext(ctx context.Context, network, address string, opts ...*Option) 
 	return dial(ctx, transport.Protocol{Network: network}, address, opts...)
 }
 
-// DialHTTP is Dial for a server that is behind HTTP. It sends a CONNECT request.
+// DialHTTP is Dial for a server that answers HTTP. It sends a CONNECT request, to
+// Option.HTTPPath.
 func DialHTTP(network, address string, opts ...*Option) (*Client, error) {
 	return dial(context.Background(), transport.Protocol{Network: network, HTTP: true}, address, opts...)
 }
 
+// DialHTTPPath is DialHTTP with the path given, as net/rpc has it.
+func DialHTTPPath(network, address, path string, opts ...*Option) (*Client, error) {
+	opt, err := parseOptions(opts...)
+	if err != nil {
+		return nil, err
+	}
+	opt.HTTPPath = path
+	return DialHTTP(network, address, &opt)
+}
+
 // XDial connects to a server at protocol@address, where protocol is http,
 // https, tls or a network as Dial takes it: http@10.0.0.1:7001,
-// tcp@10.0.0.1:9999, unix@/tmp/geerpc.sock, unix@@abstract.
+// tcp@10.0.0.1:9999, unix@/tmp/geerpc.sock, unix@@abstract. With rpc the
+// server is one of net/rpc, with jsonrpc one of JSON-RPC 2.0, both over TCP;
+// Option.TLSConfig puts TLS in between.
 func XDial(rpcAddr string, opts ...*Option) (*Client, error) {
 	return XDialContext(context.Background(), rpcAddr, opts...)
 }
@@ -73,12 +85,39 @@ func dial(ctx context.Context, protocol transport.Protocol, address string, opts
 	if name, rest, ok := strings.Cut(address, "@"); ok && transport.IsProtocol(name) && !strings.HasPrefix(protocol.Network, "unix") {
 		return nil, badDial("the address %q has a protocol in front: use XDial, or leave %q of it", address, rest)
 	}
+	if err := opt.chooseProtocol(protocol.Foreign); err != nil {
+		return nil, err
+	}
 	return newClient(ctx, opt, protocol.Address(address), func(ctx context.Context) (net.Conn, error) {
-		return protocol.Connect(ctx, address, transport.Config{Dial: opt.Dialer, TLS: opt.TLSConfig, HTTPPath: opt.httpPath()})
+		return protocol.Connect(ctx, address, opt.transport())
 	})
 }
 
-func (opt *Option) httpPath() string { return cmp.Or(opt.HTTPPath, defaultRPCPath) }
+// transport returns how connections are made.
+func (opt *Option) transport() transport.Config {
+	c := transport.Config{Dial: opt.Dialer, TLS: opt.TLSConfig, HTTPPath: opt.HTTPPath, NetRPC: opt.Protocol == NetRPC}
+	switch {
+	case c.HTTPPath != "":
+	case c.NetRPC:
+		c.HTTPPath = netRPCPath
+	default:
+		c.HTTPPath = defaultRPCPath
+	}
+	return c
+}
+
+// chooseProtocol sets the Protocol that an address names.
+func (opt *Option) chooseProtocol(name string) error {
+	named := map[string]*Protocol{transport.NetRPC: NetRPC, transport.JSONRPC: JSONRPC}[name]
+	switch {
+	case named == nil:
+		return nil
+	case opt.Protocol != nil && opt.Protocol != named:
+		return badDial("the address says %s@, and Option.Protocol is %s: leave one of them out", name, opt.Protocol.Name)
+	}
+	opt.setProtocol(named)
+	return nil
+}
 
 // NewClient returns a Client on conn, and shakes hands with the server at the
 // other end, within opt.ConnectTimeout. From now on conn belongs to the Client,
@@ -93,7 +132,7 @@ func NewClient(conn net.Conn, opt *Option) (*Client, error) {
 // behind it.
 func NewHTTPClient(conn net.Conn, opt *Option) (*Client, error) {
 	return newClientOn(conn, opt, func(ctx context.Context, opt *Option) (net.Conn, error) {
-		return transport.Tunnel(ctx, conn, opt.httpPath())
+		return transport.Tunnel(ctx, conn, opt.transport())
 	})
 }
 

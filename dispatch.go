@@ -10,6 +10,7 @@ import (
 
 	"geerpc/codec"
 	"geerpc/internal/link"
+	"geerpc/internal/opening"
 )
 
 // Dispatch: what the reader does with each message. Calls are read one by one and
@@ -167,7 +168,7 @@ func (c *conn) readCall(h *codec.Header) (k *servedCall, admitted bool) {
 	remaining := time.Duration(h.Frame().Timeout)
 	if k.method = c.reader.findMethod(&c.server.registry, h.ServiceMethod); k.method == nil {
 		c.link.ReadBody(nil)
-		k.rejection = c.server.registry.missing(h.ServiceMethod)
+		k.rejection = c.missing(h.ServiceMethod)
 		c.recordRefused(&c.server.registry.unknown, k.rejection)
 		k.setTime(0, remaining, md)
 		return k, true
@@ -190,6 +191,15 @@ func (c *conn) readCall(h *codec.Header) (k *servedCall, admitted bool) {
 	}
 	k.setTime(c.handleTimeout, remaining, md)
 	return k, true
+}
+
+// missing returns the error for a call of a method that is not there.
+func (c *conn) missing(serviceMethod string) *Error {
+	e := c.server.registry.missing(serviceMethod)
+	if c.protocol.builtin == opening.JSONRPC || c.protocol == HTTP { // where a name may be of any form
+		e.Code = CodeNotFound
+	}
+	return e
 }
 
 // refused returns why no method is asked for: no call of the connection is served, or the

@@ -245,14 +245,14 @@ func (e *Error) put(h *codec.Header) {
 	f.Code, f.Where, f.Ran = uint8(e.Code), uint8(e.Where), uint8(e.Ran)
 }
 
-// replyError returns the error that is in the header of a reply, or nil.
-// extended tells whether the header may say more than its text.
-func replyError(h *codec.Header, extended bool) error {
+// replyError returns the error that is in the header of a reply, or nil. A header that
+// says no more than its text has no Code.
+func replyError(h *codec.Header) error {
 	f := h.Frame()
 	switch {
 	case h.Error == "" && f.Code == 0:
 		return nil
-	case extended && f.Code != 0:
+	case f.Code != 0:
 		return &Error{Code: Code(f.Code), Message: h.Error, Where: max(Where(f.Where), InServer), Ran: Ran(f.Ran)}
 	}
 	return &Error{Code: CodeUnknown, Message: h.Error, Where: InServer, Ran: RanMaybe}

@@ -106,22 +106,22 @@ func TestError_OverTheWire(t *testing.T) {
 			var h codec.Header
 			asError(c.in).put(&h)
 			var got *Error
-			if err := replyError(&h, true); !errors.As(err, &got) {
+			if err := replyError(&h); !errors.As(err, &got) {
 				t.Fatalf("extended: %v", err)
 			}
 			if got.Code != c.extended.Code || got.Message != c.extended.Message || got.Where != c.extended.Where || got.Ran != c.extended.Ran {
 				t.Errorf("extended: %+v, want %+v", got, c.extended)
 			}
 			old := codec.Header{Error: h.Error} // all that crosses the old wire
-			if err := replyError(&old, false); err == nil || err.Error() != h.Error {
+			if err := replyError(&old); err == nil || err.Error() != h.Error {
 				t.Errorf("old wire: %v, want %q", err, h.Error)
 			}
 		})
 	}
-	if err := replyError(&codec.Header{Error: "broken"}, true); CodeOf(err) != CodeUnknown || err.Error() != "broken" {
+	if err := replyError(&codec.Header{Error: "broken"}); CodeOf(err) != CodeUnknown || err.Error() != "broken" {
 		t.Errorf("a text without a code, as a peer may send it: %v, code %v", err, CodeOf(err))
 	}
-	if err := replyError(&codec.Header{}, true); err != nil {
+	if err := replyError(&codec.Header{}); err != nil {
 		t.Errorf("a reply without an error: %v", err)
 	}
 }

@@ -22,12 +22,15 @@ import (
 
 // handshake is the client's side, within ctx.
 func (c *Client) handshake(ctx context.Context) error {
-	newCodec, err := codec.Lookup(c.opt.CodecType)
+	newCodec, err := c.opt.newCodec()
 	if err != nil {
 		return newError(CodeInvalidArgument, InClient, RanNever, "rpc client", err)
 	}
 	if err := c.link.Open(newCodec); err != nil {
 		return newError(CodeInternal, InClient, RanNever, "rpc client", err)
+	}
+	if !c.opt.shakesHands() {
+		return nil
 	}
 	ctx, cancel := handshake.WithTimeout(ctx)
 	defer cancel()
@@ -42,6 +45,21 @@ func (c *Client) handshake(ctx context.Context) error {
 		return nil
 	}
 	return handshakeError(ctx, err, c.server)
+}
+
+// shakesHands reports whether the protocol has a handshake.
+func (opt *Option) shakesHands() bool { return opt.Protocol == nil || opt.Protocol == GeeRPC }
+
+// newCodec returns what makes the codec of a connection.
+func (opt *Option) newCodec() (codec.NewCodecFunc, error) {
+	switch p := opt.Protocol; {
+	case opt.shakesHands():
+		return codec.Lookup(opt.CodecType)
+	case p.ClientCodec == nil:
+		return nil, fmt.Errorf("Option.Protocol: %s has no ClientCodec, and so is for servers only", p.Name)
+	default:
+		return p.ClientCodec, nil
+	}
 }
 
 // agree says hello, and keeps to the limits that the server answers with.

@@ -99,7 +99,7 @@ func TestMessages_NetRPCServer(t *testing.T) {
 	behindHTTP := "http@" + lis.Addr().String()
 	_, err = XDial(behindHTTP, &Option{HTTPPath: rpc.DefaultRPCPath, ConnectTimeout: patient})
 	wantError(t, err, CodeUnavailable, OnLink, RanNever)
-	if want := "rpc client: " + behindHTTP + ": the server is one of net/rpc, which speaks another protocol"; err.Error() != want {
+	if want := "rpc client: " + behindHTTP + ": the server is one of net/rpc, which speaks another protocol: set Option.Protocol to NetRPC"; err.Error() != want {
 		t.Error(err)
 	}
 	near, far := net.Pipe()

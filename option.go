@@ -49,6 +49,13 @@ type Option struct {
 	// negative mean no limit.
 	HandleTimeout time.Duration
 
+	// Protocol is what the client speaks: NetRPC to a server of package net/rpc, JSONRPC
+	// or JSONRPC1, or one of your own with a ClientCodec. There is no handshake then, and
+	// CodecType, HandleTimeout, Legacy, Token and Compression mean nothing; as with
+	// Legacy, there are no cancellation, deadlines, metadata and pings on the connection.
+	// Nil: GeeRPC.
+	Protocol *Protocol `json:"-"`
+
 	// Legacy makes the client speak to a server of GeeRPC's original version.
 	// It waits for no acknowledgement, and there are no cancellation, deadlines,
 	// metadata, typed errors and pings on the connection. Without Legacy the
@@ -149,6 +156,7 @@ func parseOptions(opts ...*Option) (Option, error) {
 	if opt.CodecType == "" {
 		opt.CodecType = codec.GobType
 	}
+	opt.setProtocol(opt.Protocol)
 	opt.HandleTimeout = max(opt.HandleTimeout, 0)
 	opt.Logger = orQuiet(opt.Logger)
 	opt.MaxMessageBytes = limit(opt.MaxMessageBytes, DefaultMaxMessageBytes)
@@ -157,6 +165,14 @@ func parseOptions(opts ...*Option) (Option, error) {
 	opt.PingTimeout = min(limit(opt.PingTimeout, DefaultPingTimeout), link.MaxInterval)
 	opt.FlushTimeout = limit(opt.FlushTimeout, DefaultFlushTimeout)
 	return opt, opt.checkCompression()
+}
+
+// setProtocol sets the protocol, and with it the codec.
+func (opt *Option) setProtocol(p *Protocol) {
+	opt.Protocol = p
+	if p != nil && p != GeeRPC {
+		opt.CodecType = p.CodecType
+	}
 }
 
 // limit returns the default for zero, and 0 for a negative value, which is no limit.

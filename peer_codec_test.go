@@ -22,8 +22,7 @@ func (e *env) unsaid() net.Conn {
 	ctx, cancel := context.WithTimeout(context.Background(), patient)
 	defer cancel()
 	protocol := transport.Protocol{Network: e.lis.Addr().Network(), HTTP: e.transport == "http"}
-	conn, err := protocol.Connect(ctx, e.lis.Addr().String(),
-		transport.Config{Dial: e.option.Dialer, TLS: e.option.TLSConfig, HTTPPath: e.option.httpPath()})
+	conn, err := protocol.Connect(ctx, e.lis.Addr().String(), e.option.transport())
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -84,7 +83,7 @@ func (p *codecPeer) reply(t testing.TB, body any) (seq uint64, err error) {
 	if err := p.ReadHeader(&h); err != nil {
 		t.Fatal("reading a reply: ", err)
 	}
-	err = replyError(&h, p.ack.Extended)
+	err = replyError(&h)
 	if err != nil {
 		body = nil
 	}

@@ -54,6 +54,13 @@ var (
 	NetRPC = &Protocol{Name: "net/rpc", builtin: opening.NetRPC, CodecType: codec.GobType,
 		ServerCodec: codec.NewGobCodec, ClientCodec: codec.NewGobCodec}
 
+	// JSONRPC is JSON-RPC 2.0 (https://www.jsonrpc.org/specification) on a stream, a value
+	// after the other. Servers also take the requests of the standard library's package
+	// net/rpc/jsonrpc, and answer them in kind. Nothing is sent to a client, not even a
+	// blank, while it may have more to say; one that says no more is sent newlines
+	// until its calls are answered, to find out whether it is gone.
+	JSONRPC = &Protocol{Name: "JSON-RPC", builtin: opening.JSONRPC, CodecType: codec.JsonType, ignores: "\n"}
+
 	// HTTP is for servers only: calls are POST requests with JSON, see Server.ServeHTTP,
 	// and after a CONNECT request a connection goes on with another protocol.
 	HTTP = &Protocol{Name: "HTTP", builtin: opening.HTTP, CodecType: codec.JsonType}

@@ -195,7 +195,10 @@ func (s *Server) RegisterName(name string, rcvr any, methods ...string) error {
 }
 
 // Services returns the names of the services that are registered, in order.
-func (s *Server) Services() []string { return slices.Sorted(maps.Keys(s.registry.byService())) }
+func (s *Server) Services() []string {
+	names := slices.Sorted(maps.Keys(s.registry.byService()))
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" }) // functions without one
+}
 
 // Register publishes the receiver's methods in the DefaultServer.
 func Register(rcvr any) error { return DefaultServer.Register(rcvr) }

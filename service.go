@@ -29,7 +29,7 @@ import (
 // A method is what a request can name: a method of a registered value, or a registered
 // function.
 type method struct {
-	service, name string
+	service, name string       // no service: the name is that of a function
 	argType       reflect.Type // as declared, perhaps a pointer
 	replyType     reflect.Type // as declared, a pointer
 	wantsContext  bool
@@ -54,7 +54,12 @@ type method struct {
 }
 
 // String returns the name by which the method is called.
-func (m *method) String() string { return m.service + "." + m.name }
+func (m *method) String() string {
+	if m.service == "" {
+		return m.name
+	}
+	return m.service + "." + m.name
+}
 
 // explain returns why arguments could not be decoded, with what the caller can do about
 // it where the method takes an interface.

@@ -97,7 +97,9 @@ func pointerTo[T any](v T) *T { return &v }
 
 // RegisterFunc publishes a function under the name "Service.Method"; functions
 // of the same service may be registered one by one, and beside a value's
-// methods. It fails if the name is taken or not of that form, if f is nil, and if A
+// methods. A name without a dot, such as "subtract", is for protocols that have such
+// names; an xclient.XClient can't call it. It fails if the name is taken, if its service
+// or its method is empty, if f is nil, and if A
 // or R is a type that no codec can carry: a channel, a function, or some of them.
 // See Server.Register for when it may be called, and Method for pointers and
 // interfaces as A and R: over gob, a caller of a function with an interface has
@@ -105,7 +107,7 @@ func pointerTo[T any](v T) *T { return &v }
 func RegisterFunc[A, R any](server *Server, serviceMethod string, f func(context.Context, A) (R, error)) error {
 	dot := strings.LastIndexByte(serviceMethod, '.')
 	switch {
-	case dot <= 0 || dot == len(serviceMethod)-1:
+	case dot == 0 || dot == len(serviceMethod)-1:
 		return errors.New("rpc: register function: name " + serviceMethod + ` is not of the form "Service.Method"`)
 	case f == nil:
 		return errors.New("rpc: register function: " + serviceMethod + " is nil")
@@ -119,11 +121,11 @@ func RegisterFunc[A, R any](server *Server, serviceMethod string, f func(context
 	return server.registry.add(m.service, false, m)
 }
 
-// newFuncMethod makes a method of a function. Its name has a dot.
+// newFuncMethod makes a method of a function.
 func newFuncMethod[A, R any](serviceMethod string, f func(context.Context, A) (R, error)) *method {
 	dot := strings.LastIndexByte(serviceMethod, '.')
 	m := &method{
-		service: serviceMethod[:dot], name: serviceMethod[dot+1:],
+		service: serviceMethod[:max(dot, 0)], name: serviceMethod[dot+1:],
 		argType: reflect.TypeFor[A](), replyType: reflect.TypeFor[*R](), wantsContext: true,
 		copiesArgs: values.IsCopied(reflect.TypeFor[A]()), copiesReply: values.IsSmall(reflect.TypeFor[R]()),
 		repliesPointer: reflect.TypeFor[R]().Kind() == reflect.Pointer,

@@ -32,16 +32,24 @@ type Config struct {
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error) // nil: that of a net.Dialer
 	TLS      *tls.Config                                                          // nil: no TLS, unless the protocol has it
 	HTTPPath string                                                               // where CONNECT is sent
+	NetRPC   bool                                                                 // the HTTP server has one of net/rpc behind it
 }
 
 // A Protocol is what lies between an address and the handshake.
 type Protocol struct {
 	Network   string
 	TLS, HTTP bool
+	Foreign   string // NetRPC or JSONRPC: spoken in place of geerpc's protocol
 }
 
-// ParseProtocol returns the protocol of a name: http, https, tls or, with nothing in
-// between, a network.
+// The names of other protocols in an address.
+const (
+	NetRPC  = "rpc"
+	JSONRPC = "jsonrpc"
+)
+
+// ParseProtocol returns the protocol of a name: http, https, tls, rpc, jsonrpc or, with
+// nothing in between, a network.
 func ParseProtocol(name string) Protocol {
 	switch name {
 	case "http":
@@ -50,6 +58,8 @@ func ParseProtocol(name string) Protocol {
 		return Protocol{Network: "tcp", HTTP: true, TLS: true}
 	case "tls":
 		return Protocol{Network: "tcp", TLS: true}
+	case NetRPC, JSONRPC:
+		return Protocol{Network: "tcp", Foreign: name}
 	}
 	return Protocol{Network: name}
 }
@@ -57,7 +67,7 @@ func ParseProtocol(name string) Protocol {
 // IsProtocol reports whether ParseProtocol knows what a name means.
 func IsProtocol(name string) bool {
 	switch name {
-	case "tcp", "tcp4", "tcp6", "unix", "http", "https", "tls":
+	case "tcp", "tcp4", "tcp6", "unix", "http", "https", "tls", NetRPC, JSONRPC:
 		return true
 	}
 	return false
@@ -67,6 +77,8 @@ func IsProtocol(name string) bool {
 func (p Protocol) Address(address string) string {
 	name := p.Network
 	switch {
+	case p.Foreign != "":
+		name = p.Foreign
 	case name != "tcp":
 	case p.HTTP && p.TLS:
 		name = "https"
@@ -103,7 +115,7 @@ func (p Protocol) Connect(ctx context.Context, address string, c Config) (net.Co
 			}
 		}
 		if p.HTTP {
-			return tunnel(secured, hostOf(address), c.HTTPPath)
+			return tunnel(secured, hostOf(address), c)
 		}
 		return secured, nil
 	})

@@ -15,21 +15,21 @@ import (
 	"geerpc/internal/wire"
 )
 
-// Tunnel asks the HTTP server at the other end of conn for the RPC server at a path. It
-// is limited like Connect.
-func Tunnel(ctx context.Context, conn net.Conn, path string) (net.Conn, error) {
+// Tunnel asks the HTTP server at the other end of conn for the RPC server at a path, as c
+// says. It is limited like Connect.
+func Tunnel(ctx context.Context, conn net.Conn, c Config) (net.Conn, error) {
 	return within(ctx, conn, func(context.Context) (net.Conn, error) {
 		host := ""
 		if addr := usercode.RemoteAddr(conn); addr != nil {
 			host = hostOf(addr.String())
 		}
-		return tunnel(conn, host, path)
+		return tunnel(conn, host, c)
 	})
 }
 
 // tunnel asks for the RPC server behind an HTTP server at host.
-func tunnel(conn net.Conn, host, path string) (net.Conn, error) {
-	_, err := io.WriteString(conn, "CONNECT "+path+" HTTP/1.0\r\nHost: "+hostHeader(host)+"\r\n\r\n")
+func tunnel(conn net.Conn, host string, c Config) (net.Conn, error) {
+	_, err := io.WriteString(conn, "CONNECT "+c.HTTPPath+" HTTP/1.0\r\nHost: "+hostHeader(host)+"\r\n\r\n")
 	if err != nil {
 		return nil, err
 	}
@@ -44,18 +44,19 @@ func tunnel(conn net.Conn, host, path string) (net.Conn, error) {
 	case response.Status == handshake.NoHTTP:
 		return nil, &handshake.Error{Reason: handshake.WrongServer,
 			Text: "the server is a geerpc server without HTTP: use Dial, or tcp@ (with TLS tls@) in front of the address"}
-	case response.Status == netRPC:
-		return nil, &handshake.Error{Reason: handshake.WrongServer, Text: "the server is one of net/rpc, which speaks another protocol"}
+	case response.Status == netRPCStatus && !c.NetRPC:
+		return nil, &handshake.Error{Reason: handshake.WrongServer,
+			Text: "the server is one of net/rpc, which speaks another protocol: set Option.Protocol to NetRPC"}
 	case response.StatusCode/100 != 2:
 		return nil, &handshake.Error{Reason: handshake.WrongServer,
-			Text: fmt.Sprintf("unexpected HTTP response: %.256s; is there a geerpc server at %s, and does it want TLS (https@)?", response.Status, path)}
+			Text: fmt.Sprintf("unexpected HTTP response: %.256s; is there a geerpc server at %s, and does it want TLS (https@)?", response.Status, c.HTTPPath)}
 	}
 	ahead, _ := in.Peek(in.Buffered())
 	return wire.WithAhead(conn, ahead), nil
 }
 
-// netRPC is the status with which net/rpc answers to CONNECT.
-const netRPC = "200 Connected to Go RPC"
+// netRPCStatus is the status with which net/rpc answers to CONNECT.
+const netRPCStatus = "200 Connected to Go RPC"
 
 // hostHeader returns the Host header for a host. It has no port, because an
 // http.ServeMux compares the host of a CONNECT with its patterns as it is.
