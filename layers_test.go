@@ -24,7 +24,7 @@ var layers = [][]string{
 	{"internal/link"},
 	{"internal/handshake"},
 	{"internal/opening"},
-	{"internal/transport", "internal/rpctest"},
+	{"internal/transport", "internal/rpctest", "internal/httpcall"},
 	{"geerpc"},
 	{"xclient", "registry", "middleware"},
 	{"cmd", "examples", "test"},

@@ -7,7 +7,7 @@ import (
 )
 
 // The limits of a connection that brings none of its own: a bare one, without
-// package geerpc around it.
+// package geerpc around it and without a method MessageLimits.
 const (
 	DefaultMaxMessageBytes    = 4 << 20  // in a message
 	DefaultMaxDefinitionBytes = 64 << 10 // of gob type definitions that are read
@@ -34,8 +34,12 @@ func newStream(conn io.ReadWriteCloser) stream {
 	if c, ok := conn.(*wire.Conn); ok {
 		return stream{conn: c}
 	}
-	return stream{bare: conn, conn: &wire.Conn{Reader: wire.NewReader(conn), Closer: conn,
+	s := stream{bare: conn, conn: &wire.Conn{Reader: wire.NewReader(conn), Closer: conn,
 		MaxRead: DefaultMaxMessageBytes, MaxWrite: DefaultMaxMessageBytes, MaxReadDefinitions: DefaultMaxDefinitionBytes}}
+	if l, ok := conn.(interface{ MessageLimits() (read, write int) }); ok { // 0: no limit
+		s.conn.MaxRead, s.conn.MaxWrite = l.MessageLimits()
+	}
+	return s
 }
 
 // Close closes the connection.
