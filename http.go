@@ -57,9 +57,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 // is taken, perhaps by another Server, is not changed, and that is logged, to
 // slog.Default if the Server has no Logger. Put a second Server on a mux or a
 // path of its own, with http.Handle and DebugHandler.
-func (s *Server) HandleHTTP() {
-	s.handle(defaultRPCPath, s)
-	s.handle(defaultDebugPath, s.DebugHandler())
+func (s *Server) HandleHTTP() { s.HandleHTTPPath(defaultRPCPath, defaultDebugPath) }
+
+// HandleHTTPPath is HandleHTTP with other paths, as net/rpc has it: its own are /_goRPC_
+// and /debug/rpc.
+func (s *Server) HandleHTTPPath(rpcPath, debugPath string) {
+	s.handle(rpcPath, s)
+	s.handle(debugPath, s.DebugHandler())
 }
 
 func (s *Server) handle(path string, h http.Handler) {

@@ -1,0 +1,81 @@
+package test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"testing"
+
+	"geerpc"
+	"geerpc/codec"
+)
+
+// ServeCodec and a Protocol of one's own are the two ends of a connection without a
+// handshake.
+func TestProtocols_ServeCodec(t *testing.T) {
+	for name, c := range map[string]codec.NewCodecFunc{"gob": codec.NewGobCodec, "JSON": codec.NewJSONCodec} {
+		t.Run(name, func(t *testing.T) {
+			server := &geerpc.Server{Token: "for those who shake hands", Codecs: []codec.Type{"none"}}
+			server.Register(StockArith{})
+			near, far := net.Pipe()
+			served := make(chan struct{})
+			go func() { defer close(served); server.ServeCodec(far, c) }() // ends with the connection
+			client, err := geerpc.NewClient(near, &geerpc.Option{Protocol: &geerpc.Protocol{Name: "mine", ClientCodec: c}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var sum int
+			if err := client.Call(t.Context(), "StockArith.Add", StockArgs{1, 2}, &sum); err != nil || sum != 3 {
+				t.Errorf("%d, %v", sum, err)
+			}
+			if err := client.Call(t.Context(), "StockArith.Div", StockArgs{1, 0}, &sum); err == nil || err.Error() != "divide by 100%" {
+				t.Error(err)
+			}
+			client.Close()
+			<-served
+			server.Close()
+		})
+	}
+}
+
+// ServeRequest serves a call, answers it before it returns, and leaves the connection open.
+func TestProtocols_ServeRequest(t *testing.T) {
+	server := geerpc.NewServer()
+	server.Register(StockArith{})
+	defer server.Close()
+	near, far := net.Pipe()
+	defer far.Close()
+	client, err := geerpc.NewClient(near, &geerpc.Option{Protocol: geerpc.NetRPC})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 { // a codec each: gob's definitions are sent with the first call only
+		if i > 0 {
+			client.Close()
+			near, far = net.Pipe()
+			defer far.Close()
+			if client, err = geerpc.NewClient(near, &geerpc.Option{Protocol: geerpc.NetRPC}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var sum int
+		call := client.Go("StockArith.Add", StockArgs{i, i}, &sum, nil)
+		if err := server.ServeRequest(far, codec.NewGobCodec); err != nil {
+			t.Error(err)
+		}
+		if <-call.Done; call.Error != nil || sum != 2*i {
+			t.Errorf("%d, %v", sum, call.Error)
+		}
+	}
+	client.Close()
+	if err := server.ServeRequest(far, codec.NewGobCodec); err != io.EOF {
+		t.Errorf("without a request: %v", err)
+	}
+	for text, want := range map[string]error{"\x05garbage": codec.ErrCorrupt, "\x05": io.ErrUnexpectedEOF} {
+		near, far := net.Pipe()
+		go func() { io.WriteString(near, text); near.Close() }() // ends with the connection
+		if err := server.ServeRequest(far, codec.NewGobCodec); !errors.Is(err, want) {
+			t.Errorf("%q: %v, want %v", text, err, want)
+		}
+	}
+}
