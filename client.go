@@ -75,6 +75,13 @@ func (c *Client) Close() error {
 	return nil
 }
 
+// String names the Client by its server. (Printed as it is, its Option would show the
+// Token.)
+func (c *Client) String() string { return "rpc client of " + c.server }
+
+// GoString is String, for %#v.
+func (c *Client) GoString() string { return c.String() }
+
 // report logs a message, without waiting for the Logger.
 func (c *Client) report(level slog.Level, text string, args ...any) {
 	c.reports.Log(c.opt.Logger, level, text, args...)

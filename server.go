@@ -307,6 +307,12 @@ func (s *Server) lost(c *conn) {
 	}
 }
 
+// String names the Server by its services. (Printed as it is, it would show the Token.)
+func (s *Server) String() string { return fmt.Sprintf("rpc server of %q", s.Services()) }
+
+// GoString is String, for %#v.
+func (s *Server) GoString() string { return s.String() }
+
 func (s *Server) logger() *slog.Logger { return orQuiet(s.Logger) }
 
 // report has a message logged, without waiting for the Logger.

@@ -54,12 +54,7 @@ type method struct {
 }
 
 // String returns the name by which the method is called.
-func (m *method) String() string {
-	if m.service == "" {
-		return m.name
-	}
-	return m.service + "." + m.name
-}
+func (m *method) String() string { return introspect.FullName(m.service, m.name) }
 
 // explain returns why arguments could not be decoded, with what the caller can do about
 // it where the method takes an interface.

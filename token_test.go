@@ -1,6 +1,7 @@
 package geerpc
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -52,6 +53,18 @@ func TestE48_Tokens(t *testing.T) {
 		e.Close()
 		if strings.Contains(logged.String(), "sesam") {
 			t.Errorf("logged %q", logged)
+		}
+	})
+	t.Run("printed", func(t *testing.T) {
+		e := newEnv(t, "tcp", codec.GobType)
+		e.Token = secret
+		client := e.dial(&Option{Token: secret})
+		for _, v := range []any{client, e.Server} {
+			logger, logged := listenIn()
+			logger.Info("here", "value", v)
+			if text := fmt.Sprintf("%v %+v %#v %s", v, v, v, v) + logged.String(); strings.Contains(text, "sesam") {
+				t.Errorf("%T prints %s", v, text)
+			}
 		}
 	})
 	t.Run("one that nobody asked for", func(t *testing.T) {

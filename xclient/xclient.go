@@ -31,6 +31,12 @@ var (
 	_ io.Closer     = (*XClient)(nil)
 )
 
+// String names the XClient. (Printed as it is, its Option would show the Token.)
+func (xc *XClient) String() string { return "rpc xclient" }
+
+// GoString is String, for %#v.
+func (xc *XClient) GoString() string { return xc.String() }
+
 // NewXClient returns an XClient for the servers of d, one of which mode picks
 // for each call, and which works like New's with opt and nothing else said.
 func NewXClient(d Discovery, mode SelectMode, opt *geerpc.Option) *XClient {

@@ -67,10 +67,10 @@ func listMethods(d *introspect.Description) []listedMethod {
 	list := []listedMethod{}
 	for _, s := range d.Services {
 		for _, m := range s.Methods {
-			list = append(list, listedMethod{Method: s.Name + "." + m.Name, Signature: m.Signature})
+			list = append(list, listedMethod{Method: introspect.FullName(s.Name, m.Name), Signature: m.Signature})
 		}
 		for _, m := range s.Skipped {
-			list = append(list, listedMethod{Method: s.Name + "." + m.Name, Skipped: m.Reason})
+			list = append(list, listedMethod{Method: introspect.FullName(s.Name, m.Name), Skipped: m.Reason})
 		}
 	}
 	return list

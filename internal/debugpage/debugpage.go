@@ -17,6 +17,7 @@ import (
 	"net/url"
 
 	"geerpc/internal/callstats"
+	"geerpc/internal/introspect"
 	"geerpc/internal/page"
 )
 
@@ -101,11 +102,14 @@ func (v *view) Link(span callstats.Span, method string) string {
 	return "?" + query.Encode()
 }
 
+// FullName returns the name by which a method is called.
+func (v *view) FullName(service, method string) string { return introspect.FullName(service, method) }
+
 // Method returns the method that is selected, or nil.
 func (v *view) Method() *Method {
 	for _, s := range v.Services {
 		for i := range s.Methods {
-			if s.Name+"."+s.Methods[i].Name == v.Selected {
+			if introspect.FullName(s.Name, s.Methods[i].Name) == v.Selected {
 				return &s.Methods[i]
 			}
 		}

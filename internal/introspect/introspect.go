@@ -107,3 +107,11 @@ func OwnBuild() (b Build) {
 	}
 	return b
 }
+
+// FullName returns the name by which a method is called. A function may have no service.
+func FullName(service, method string) string {
+	if service == "" {
+		return method
+	}
+	return service + "." + method
+}
