@@ -29,6 +29,12 @@ const (
 	Unauthenticated
 )
 
+// The places and the answers that are told apart here.
+const (
+	InServer uint8 = 2
+	RanNever uint8 = 1
+)
+
 var (
 	names = [...]string{"ok", "canceled", "unknown", "invalid argument", "deadline exceeded", "not found",
 		"already exists", "permission denied", "resource exhausted", "failed precondition", "aborted", "out of range",
@@ -64,4 +70,19 @@ type Detail struct {
 func DetailOf(code, where, ran uint8) Detail {
 	place := Where(where)
 	return Detail{strings.ReplaceAll(Name(code), " ", "_"), place[strings.LastIndexByte(place, ' ')+1:], Ran(ran)}
+}
+
+// Numbers returns what DetailOf was given. It reports false for a Detail that is not one
+// of ours.
+func (d Detail) Numbers() (code, where, ran uint8, ok bool) {
+	for int(code) < len(names) && DetailOf(code, 0, 0).Code != d.Code {
+		code++
+	}
+	for int(where) < len(places) && DetailOf(0, where, 0).Where != d.Where {
+		where++
+	}
+	for int(ran) < len(answers) && DetailOf(0, 0, ran).Ran != d.Ran {
+		ran++
+	}
+	return code, where, ran, int(code) < len(names) && int(where) < len(places) && int(ran) < len(answers)
 }

@@ -17,3 +17,17 @@ func TestDetailOf(t *testing.T) {
 		}
 	}
 }
+
+func TestDetail_Numbers(t *testing.T) {
+	for code := range Unauthenticated + 1 {
+		where, ran := code%4, code%3
+		if c, w, r, ok := DetailOf(code, where, ran).Numbers(); !ok || c != code || w != where || r != ran {
+			t.Errorf("%d, %d, %d became %d, %d, %d, %v", code, where, ran, c, w, r, ok)
+		}
+	}
+	for _, d := range []Detail{{}, {"not_found", "server", ""}, {"not found", "server", "never"}, DetailOf(99, 0, 0)} {
+		if _, _, _, ok := d.Numbers(); ok {
+			t.Errorf("%+v is taken for one of ours", d)
+		}
+	}
+}

@@ -16,8 +16,18 @@ type JSONScanner struct {
 	// short does not swallow the next line.
 	Lines bool
 
+	// Strict makes a value end where it is sure to be no JSON, so that nobody waits
+	// for the rest of it: at the end of a line in a string, and at a bracket that
+	// closes one of the other kind (in values of up to 64 levels).
+	Strict bool
+
 	begun, scalar, quoted, escaped bool
 	depth                          int
+
+	// With Strict: whether each bracket that is open is an object's, the innermost in
+	// the lowest bit, and whether there have been more than are remembered.
+	objects uint64
+	deep    bool
 }
 
 // Begun tells whether anything but white space has been seen.
@@ -50,9 +60,12 @@ func (s *JSONScanner) Scan(data []byte) (n int, complete bool) {
 		case opening:
 			s.begun = true
 			s.depth++
+			if s.Strict {
+				s.opened(data[n-1])
+			}
 		case closing:
 			s.begun = true
-			if s.depth--; s.depth <= 0 {
+			if s.depth--; s.depth <= 0 || s.Strict && !s.matches(data[n-1]) {
 				return n, true
 			}
 		default:
@@ -62,6 +75,22 @@ func (s *JSONScanner) Scan(data []byte) (n int, complete bool) {
 		}
 	}
 	return n, false
+}
+
+// opened notes a bracket that has been opened.
+func (s *JSONScanner) opened(bracket byte) {
+	s.objects <<= 1
+	if bracket == '{' {
+		s.objects |= 1
+	}
+	s.deep = s.deep || s.depth > 64
+}
+
+// matches reports whether a bracket is of the kind that closes the innermost one.
+func (s *JSONScanner) matches(bracket byte) bool {
+	object := s.objects&1 == 1
+	s.objects >>= 1
+	return s.deep || object == (bracket == '}')
 }
 
 // scanString goes on inside a string, from offset n. It returns where it stopped:
@@ -75,7 +104,7 @@ func (s *JSONScanner) scanString(data []byte, n int) (end int, complete bool) {
 			return n, false
 		}
 		switch b := data[n]; {
-		case b == '\n' && s.Lines:
+		case b == '\n' && (s.Lines || s.Strict):
 			return n + 1, true
 		case s.escaped:
 			s.escaped = false

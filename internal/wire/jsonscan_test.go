@@ -11,9 +11,9 @@ import (
 
 // split returns where each value of data ends, but for white space behind it.
 // The data come in pieces of a size.
-func split(data []byte, size int, lines bool) (ends []int) {
+func split(data []byte, size int, mode JSONScanner) (ends []int) {
 	for start := 0; start < len(data); {
-		s := JSONScanner{Lines: lines}
+		s := mode
 		end, complete := start, false
 		for end < len(data) && !complete {
 			var n int
@@ -56,9 +56,42 @@ func TestB102_WhereScalarsEnd(t *testing.T) {
 	for _, test := range tests {
 		for _, lines := range []bool{true, false} {
 			for _, size := range []int{1, 3, len(test.data)} {
-				if got := split([]byte(test.data), size, lines); !slices.Equal(got, test.want) {
+				if got := split([]byte(test.data), size, JSONScanner{Lines: lines}); !slices.Equal(got, test.want) {
 					t.Errorf("values of %q end at %v in pieces of %d, lines %v; want %v", test.data, got, size, lines, test.want)
 				}
+			}
+		}
+	}
+}
+
+// Strict ends a value where it can't be JSON any more, and nowhere else.
+func TestJSONScanner_Strict(t *testing.T) {
+	deep := strings.Repeat("[", 64) + strings.Repeat("]", 64)
+	tests := []struct {
+		data     string
+		end      int // 0: more is waited for
+		complete bool
+	}{
+		{`[{"a"] more`, 6, true},
+		{`{"a":[1}`, 8, true},
+		{`{"a":[{}],"b":{}}`, 17, true},
+		{"{\"a\":\"b\n", 8, true},
+		{"{\"a\":\n\"b\"", 9, false},
+		{"{\"a\\\n", 5, true},
+		{`{"]":1`, 6, false},
+		{deep, 128, true},
+		{"[" + deep[:127] + "}", 129, false}, // too deep to be sure
+	}
+	for _, test := range tests {
+		for size := range len(test.data) {
+			s, n, complete := JSONScanner{Strict: true}, 0, false
+			for n < len(test.data) && !complete {
+				var more int
+				more, complete = s.Scan([]byte(test.data[n:min(n+size+1, len(test.data))]))
+				n += more
+			}
+			if n != test.end || complete != test.complete {
+				t.Errorf("%q in pieces of %d: ended at %d, %v; want %d, %v", test.data, size+1, n, complete, test.end, test.complete)
 			}
 		}
 	}
@@ -76,10 +109,12 @@ func FuzzJSONScanner(f *testing.F) {
 			return
 		}
 		for _, size := range []int{1, len(data) + 1} {
-			if got := split(data, size, false); !slices.Equal(got, want) {
-				t.Errorf("values of %q end at %v, want %v", data, got, want)
+			for _, strict := range []bool{false, true} {
+				if got := split(data, size, JSONScanner{Strict: strict}); !slices.Equal(got, want) {
+					t.Errorf("values of %q end at %v, want %v (strict: %v)", data, got, want, strict)
+				}
 			}
-			if got := split(data, size, true); !bytes.Contains(data, []byte("\n")) && !slices.Equal(got, want) {
+			if got := split(data, size, JSONScanner{Lines: true}); !bytes.Contains(data, []byte("\n")) && !slices.Equal(got, want) {
 				t.Errorf("values of %q end at %v with lines, want %v", data, got, want)
 			}
 		}
