@@ -6,6 +6,9 @@
 //
 //	codec.Register("application/protobuf", codec.Framed(marshal, unmarshal))
 //
+// [NewJSONRPCServer] and [NewJSONRPCClient] speak JSON-RPC with peers that know
+// nothing of this library. They need no handshake.
+//
 // Package codectest checks that a codec keeps the obligations of [Codec].
 package codec
 

@@ -9,19 +9,17 @@ import (
 	"slices"
 
 	"geerpc/internal/nesting"
-	"geerpc/internal/wire"
 )
 
 // A jsonCodec sends the header as a line of JSON and the body as another, so
 // that a person with nc, or a program in any language, can take part. Values
 // that it reads need not be on lines of their own.
 type jsonCodec struct {
-	stream
+	jsonStream
 	extended bool
-	scan     jsonScan // of the message to be read next
-	body     []byte   // of the message being read
-	unfit    error    // what is wrong with its header, if that concerns this message alone
-	names             // methods called so far
+	body     []byte // of the message being read
+	unfit    error  // what is wrong with its header, if that concerns this message alone
+	names           // methods called so far
 }
 
 // maxJSONDepth protects the stack. It counts an interface and the value inside it
@@ -39,7 +37,9 @@ var jsonNesting = nesting.Rule{
 }
 
 // NewJSONCodec returns a codec that speaks JSON on conn.
-func NewJSONCodec(conn io.ReadWriteCloser) Codec { return &jsonCodec{stream: newStream(conn)} }
+func NewJSONCodec(conn io.ReadWriteCloser) Codec {
+	return &jsonCodec{jsonStream: jsonStream{stream: newStream(conn)}}
+}
 
 // Extend implements Extended: the header gets more fields.
 func (c *jsonCodec) Extend() Codec {
@@ -47,16 +47,14 @@ func (c *jsonCodec) Extend() Codec {
 	return c
 }
 
-// Ready implements Extended. ReadHeader will not scan again what this has seen.
-func (c *jsonCodec) Ready() bool { return c.scan.scan(c.conn.Buffered()[c.message:]) }
-
 // ReadHeader implements Codec. It waits for the whole message, body included.
 func (c *jsonCodec) ReadHeader(h *Header) error {
 	c.next()
 	if err := c.await(); err != nil {
 		return err
 	}
-	header := c.take()
+	header, body := c.take()
+	c.body = slices.Clip(body) // a user's decoder may append to it
 	var jh jsonHeader
 	c.unfit = nil
 	if !jh.parse(header, &c.names) {
@@ -97,36 +95,4 @@ func (c *jsonCodec) Write(h *Header, body any) error {
 		return err
 	}
 	return c.send(buffer, start)
-}
-
-// await waits for the whole of the next message.
-func (c *jsonCodec) await() error {
-	for {
-		complete := c.scan.scan(c.conn.Buffered())
-		if wire.Exceeds(c.scan.end, c.conn.MaxRead) {
-			return wire.TooLarge(c.scan.end, c.conn.MaxRead)
-		}
-		if complete {
-			return nil
-		}
-		if err := c.conn.More(); err != nil {
-			if err == io.EOF && c.scan.begun() {
-				err = io.ErrUnexpectedEOF
-			}
-			return err
-		}
-	}
-}
-
-// take takes the message that has been awaited, and returns its header. The newline
-// at its end goes with it, so that nothing is left in the buffer of a connection that
-// is idle.
-func (c *jsonCodec) take() (header []byte) {
-	data, at := c.conn.Buffered(), c.scan
-	c.message, c.scan = at.end, jsonScan{}
-	if at.end < len(data) && data[at.end] == '\n' {
-		c.message++
-	}
-	c.body = slices.Clip(data[at.header:at.end]) // a user's decoder may append to it
-	return data[:at.header]
 }

@@ -6,6 +6,7 @@ import "geerpc/internal/wire"
 // byte once: it remembers where it stopped, and goes on from there when more has
 // arrived.
 type jsonScan struct {
+	alone   bool             // there is no header: the body is the message, and ends early if it is no JSON
 	scanner wire.JSONScanner // of the header and then of the body
 	header  int              // where the header ends; 0: not found
 	end     int              // how far the scan has come; when it is complete, where the message ends
@@ -16,13 +17,13 @@ type jsonScan struct {
 // whether they hold all of it.
 func (s *jsonScan) scan(data []byte) bool {
 	for !s.done {
-		s.scanner.Lines = true
+		s.scanner.Lines, s.scanner.Strict = !s.alone, s.alone
 		n, complete := s.scanner.Scan(data[s.end:])
 		s.end += n
 		switch {
 		case !complete:
 			return false
-		case s.header > 0:
+		case s.alone || s.header > 0:
 			s.done = true
 		default:
 			s.header = s.end

@@ -32,6 +32,7 @@ const (
 // The places and the answers that are told apart here.
 const (
 	InServer uint8 = 2
+	RanMaybe uint8 = 0
 	RanNever uint8 = 1
 )
 

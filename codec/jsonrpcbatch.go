@@ -1,0 +1,101 @@
+package codec
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"geerpc/internal/codes"
+	"geerpc/internal/wire"
+)
+
+// A peer can't make a server keep any number of answers in memory, by batches with a call
+// that takes its time. Each has a limit of its own:
+const (
+	maxBatch   = 1000   // requests in a batch
+	maxBatched = 10_000 // requests in the batches of a connection that have not been answered
+
+	// All answers that a connection has gathered are limited to the size of a message,
+	// but for those of up to this many bytes, id not included: a refusal always fits.
+	smallAnswer = 512
+)
+
+// A jsonrpcBatch is a list of requests, whose answers are sent in one list when the last
+// is there. It belongs to the goroutine that writes.
+type jsonrpcBatch struct {
+	size    int    // requests
+	waiting int    // requests that have not been answered
+	answers []byte // so far, each behind a comma
+}
+
+// jsonrpcBatches are the batches of a connection that have not been answered.
+type jsonrpcBatches struct {
+	requests atomic.Int64 // in them
+	gathered int          // bytes of their answers; the writer's
+}
+
+func isJSONList(message []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(message, " \t\r\n"), []byte("["))
+}
+
+// readBatch takes a batch apart, and puts its first request into h.
+func (s *jsonrpcServer) readBatch(h *Header, message []byte) {
+	if err := checkJSON(message); err != nil {
+		s.refuseLast(h, parseError, codes.InvalidArgument, err)
+		return
+	}
+	entries, more := splitJSON(message, maxBatch)
+	none := &jsonrpcCall{id: jsonNull, number: invalidRequest}
+	switch {
+	case len(entries) == 0:
+		s.refuse(h, none, codes.InvalidArgument, errors.New("a batch of no requests"))
+	case more:
+		s.refuse(h, none, codes.InvalidArgument, fmt.Errorf("a batch of more than %d requests", maxBatch))
+	case s.batches.requests.Load()+int64(len(entries)) > maxBatched:
+		s.refuse(h, none, codes.ResourceExhausted, fmt.Errorf("more than %d requests in batches that are not answered yet", maxBatched))
+	default:
+		s.batches.requests.Add(int64(len(entries)))
+		s.entries, s.batch = entries, &jsonrpcBatch{size: len(entries), waiting: len(entries)}
+		s.nextEntry(h)
+	}
+}
+
+// nextEntry puts the next request of the batch into h.
+func (s *jsonrpcServer) nextEntry(h *Header) {
+	entry, batch := s.entries[0], s.batch
+	s.entries[0] = nil // the call keeps what it needs
+	if s.entries = s.entries[1:]; len(s.entries) == 0 {
+		s.entries, s.batch = nil, nil
+	}
+	s.accept(h, entry, batch)
+}
+
+// gather adds the answer to a call to those of its batch, and sends them all if it is the
+// last.
+func (s *jsonrpcServer) gather(call *jsonrpcCall, h *Header, body any) error {
+	batch := call.batch
+	if call.id != nil {
+		answers, err := call.appendAnswer(append(batch.answers, ','), h, body)
+		if err != nil {
+			return err
+		}
+		n := len(answers) - len(batch.answers)
+		if gathered := s.batches.gathered + n; wire.Exceeds(gathered, s.conn.MaxWrite) && n > smallAnswer+len(call.id) {
+			return fmt.Errorf("the batch's answers: %w", wire.TooLarge(gathered, s.conn.MaxWrite))
+		}
+		batch.answers = answers
+		s.batches.gathered += n
+	}
+	if batch.waiting--; batch.waiting > 0 {
+		return nil
+	}
+	s.batches.requests.Add(-int64(batch.size))
+	s.batches.gathered -= len(batch.answers)
+	if len(batch.answers) == 0 { // all are notifications
+		return nil
+	}
+	buffer, start := s.begin()
+	buffer = append(append(buffer, '['), batch.answers[1:]...)
+	return s.send(append(buffer, "]\n"...), start)
+}
