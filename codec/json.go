@@ -17,9 +17,10 @@ import (
 type jsonCodec struct {
 	jsonStream
 	extended bool
-	body     []byte // of the message being read
-	unfit    error  // what is wrong with its header, if that concerns this message alone
-	names           // methods called so far
+	body     []byte       // of the message being read
+	unfit    error        // what is wrong with its header, if that concerns this message alone
+	names                 // methods called so far
+	strays   jsonrpcCalls // requests that are not ours
 }
 
 // maxJSONDepth protects the stack. It counts an interface and the value inside it
@@ -58,6 +59,10 @@ func (c *jsonCodec) ReadHeader(h *Header) error {
 	var jh jsonHeader
 	c.unfit = nil
 	if !jh.parse(header, &c.names) {
+		if isStray(header) {
+			c.readStray(h, header)
+			return nil
+		}
 		var err error
 		if jh, c.unfit, err = unmarshalJSONHeader(header); err != nil {
 			return err
@@ -82,6 +87,11 @@ func (c *jsonCodec) ReadBody(body any) error {
 
 // Write implements Codec. A nil body is sent as null.
 func (c *jsonCodec) Write(h *Header, body any) error {
+	if h.Seq >= firstStray {
+		if stray, err := c.writeStray(h); stray {
+			return err
+		}
+	}
 	if err := jsonNesting.Check(body, c.conn.MaxWrite); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ type jsonScan struct {
 	header  int              // where the header ends; 0: not found
 	end     int              // how far the scan has come; when it is complete, where the message ends
 	done    bool             // the whole message has been seen
+	looked  bool             // at the header while there was no body yet
 }
 
 // scan goes on in data, the bytes from the beginning of the message on, and reports
@@ -21,6 +22,12 @@ func (s *jsonScan) scan(data []byte) bool {
 		n, complete := s.scanner.Scan(data[s.end:])
 		s.end += n
 		switch {
+		case !complete && s.header > 0 && !s.looked: // a stray has no body
+			s.looked = true
+			if s.done = isStray(data[:s.header]); s.done {
+				s.end = s.header
+			}
+			return s.done
 		case !complete:
 			return false
 		case s.alone || s.header > 0:
