@@ -10,7 +10,6 @@ import (
 
 	"geerpc/codec"
 	"geerpc/internal/link"
-	"geerpc/internal/opening"
 )
 
 // Dispatch: what the reader does with each message. Calls are read one by one and
@@ -196,8 +195,8 @@ func (c *conn) readCall(h *codec.Header) (k *servedCall, admitted bool) {
 // missing returns the error for a call of a method that is not there.
 func (c *conn) missing(serviceMethod string) *Error {
 	e := c.server.registry.missing(serviceMethod)
-	if c.protocol.builtin == opening.JSONRPC || c.protocol == HTTP { // where a name may be of any form
-		e.Code = CodeNotFound
+	if c.protocol != GeeRPC && e.Code == CodeInvalidArgument { // elsewhere names may be of any form
+		e.Code, e.Message = CodeNotFound, fmt.Sprintf("rpc server: can't find method %.256s", serviceMethod)
 	}
 	return e
 }

@@ -56,10 +56,14 @@ var (
 
 	// JSONRPC is JSON-RPC 2.0 (https://www.jsonrpc.org/specification) on a stream, a value
 	// after the other. Servers also take the requests of the standard library's package
-	// net/rpc/jsonrpc, and answer them in kind. Nothing is sent to a client, not even a
-	// blank, while it may have more to say; one that says no more is sent newlines
-	// until its calls are answered, to find out whether it is gone.
-	JSONRPC = &Protocol{Name: "JSON-RPC", builtin: opening.JSONRPC, CodecType: codec.JsonType, ignores: "\n"}
+	// net/rpc/jsonrpc, and answer them in kind. A client that says no more is sent
+	// newlines until its calls are answered, which shows whether it has gone.
+	JSONRPC = &Protocol{Name: "JSON-RPC", builtin: opening.JSONRPC, CodecType: codec.JsonType,
+		ServerCodec: codec.NewJSONRPCServer, ClientCodec: codec.NewJSONRPCClient, ignores: "\n"}
+
+	// JSONRPC1 is that of net/rpc/jsonrpc, which is older, for clients. A server has it as
+	// a part of JSONRPC.
+	JSONRPC1 = &Protocol{Name: "net/rpc/jsonrpc", CodecType: codec.JsonType, ClientCodec: codec.NewJSONRPC1Client}
 
 	// HTTP is for servers only: calls are POST requests with JSON, see Server.ServeHTTP,
 	// and after a CONNECT request a connection goes on with another protocol.
@@ -69,7 +73,7 @@ var (
 // AllProtocols returns the built-in protocols of a server.
 func AllProtocols() []*Protocol { return slices.Clone(allProtocols) }
 
-var allProtocols = []*Protocol{GeeRPC, NetRPC, HTTP}
+var allProtocols = []*Protocol{GeeRPC, NetRPC, JSONRPC, HTTP}
 
 // protocols returns what the server's clients may speak.
 func (s *Server) protocols() []*Protocol {
