@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -16,8 +17,9 @@ const (
 	maxBatch   = 1000   // requests in a batch
 	maxBatched = 10_000 // requests in the batches of a connection that have not been answered
 
-	// All answers that a connection has gathered are limited to the size of a message,
-	// but for those of up to this many bytes, id not included: a refusal always fits.
+	// All answers that a connection has gathered are limited to the size of a message
+	// that the client takes or, if that is not known, that we take, but for answers of up
+	// to this many bytes, id not included: a refusal always fits.
 	smallAnswer = 512
 )
 
@@ -81,8 +83,9 @@ func (s *jsonrpcServer) gather(call *jsonrpcCall, h *Header, body any) error {
 			return err
 		}
 		n := len(answers) - len(batch.answers)
-		if gathered := s.batches.gathered + n; wire.Exceeds(gathered, s.conn.MaxWrite) && n > smallAnswer+len(call.id) {
-			return fmt.Errorf("the batch's answers: %w", wire.TooLarge(gathered, s.conn.MaxWrite))
+		most := cmp.Or(s.conn.MaxWrite, s.conn.MaxRead)
+		if gathered := s.batches.gathered + n; wire.Exceeds(gathered, most) && n > smallAnswer+len(call.id) {
+			return fmt.Errorf("the batch's answers: %w", wire.TooLarge(gathered, most))
 		}
 		batch.answers = answers
 		s.batches.gathered += n
