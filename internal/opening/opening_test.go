@@ -198,3 +198,21 @@ func FuzzRecognize(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkRecognize is what it costs a connection to be recognized.
+func BenchmarkRecognize(b *testing.B) {
+	for name, begins := range map[string]string{
+		"geerpc":  `{"MagicNumber":3927900,"CodecType":"application/gob","ConnectTimeout":10000000000,"HandleTimeout":0,"Version":1,"Ack":true}`,
+		"net/rpc": netRPCStart(), "JSON-RPC": `{"jsonrpc":"2.0","method":"Arith.Add","params":{"A":1,"B":2},"id":1}`, "HTTP": "GET / HTTP/1.1\r\n\r\n",
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			first := []byte(begins)
+			for b.Loop() {
+				if p, known := Of(first); !known || p == Unknown {
+					b.Fatal(p)
+				}
+			}
+		})
+	}
+}
