@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net/netip"
 	"regexp"
 
+	"geerpc/internal/codes"
 	"geerpc/internal/handshake"
 	"geerpc/internal/usercode"
 	"geerpc/internal/wire"
@@ -47,6 +49,9 @@ func tunnel(conn net.Conn, host string, c Config) (net.Conn, error) {
 	case response.Status == netRPCStatus && !c.NetRPC:
 		return nil, &handshake.Error{Reason: handshake.WrongServer,
 			Text: "the server is one of net/rpc, which speaks another protocol: set Option.Protocol to NetRPC"}
+	case response.StatusCode == http.StatusServiceUnavailable:
+		why, _ := io.ReadAll(io.LimitReader(response.Body, 256))
+		return nil, &handshake.Error{Reason: handshake.Refused, Code: codes.Unavailable, Text: fmt.Sprintf("%s: %s", response.Status, bytes.TrimSpace(why))}
 	case response.StatusCode/100 != 2:
 		return nil, &handshake.Error{Reason: handshake.WrongServer,
 			Text: fmt.Sprintf("unexpected HTTP response: %.256s; is there a geerpc server at %s, and does it want TLS (https@)?", response.Status, c.HTTPPath)}

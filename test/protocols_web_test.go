@@ -1,0 +1,148 @@
+package test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"geerpc"
+	"geerpc/codec"
+)
+
+// A client that asks by HTTP CONNECT is served at the server's own port, with TLS and
+// without, and takes one place of MaxConns.
+func TestProtocols_ConnectOnPort(t *testing.T) {
+	cert, pool := certificate(t, "localhost", time.Hour)
+	for _, secured := range []bool{false, true} {
+		t.Run(fmt.Sprintf("TLS %v", secured), func(t *testing.T) {
+			e := newEnv(t, "tcp", codec.GobType)
+			e.MaxConns = 1
+			opt := &geerpc.Option{ConnectTimeout: patient}
+			if secured {
+				e.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}}
+				opt.TLSConfig = &tls.Config{RootCAs: pool, ServerName: "localhost"}
+			}
+			seen := make(chan geerpc.Peer, 1)
+			geerpc.RegisterFunc(e.Server, "Me.Peer", func(ctx context.Context, _ struct{}) (bool, error) {
+				peer, ok := geerpc.PeerFrom(ctx)
+				seen <- peer
+				return ok, nil
+			})
+			e.start()
+			for range 3 { // one after the other
+				var client *geerpc.Client
+				eventually(t, "a place is free", func() (ok bool) {
+					var err error
+					client, err = geerpc.DialHTTP("tcp", e.lis.Addr().String(), opt)
+					return err == nil
+				})
+				var reply Reply
+				if err := client.Call(t.Context(), "Arith.Add", Args{1, 2}, &reply); err != nil || reply.C != 3 {
+					t.Errorf("%v, %v", reply, err)
+				}
+				if err := client.Call(t.Context(), "Me.Peer", struct{}{}, nil); err != nil {
+					t.Error(err)
+				}
+				if peer := <-seen; peer.Addr == nil || (peer.TLS != nil) != secured {
+					t.Errorf("peer is %+v", peer)
+				}
+				client.Close()
+			}
+		})
+	}
+}
+
+// What a client sends right behind its CONNECT is not lost.
+func TestProtocols_ConnectPipelined(t *testing.T) {
+	e := newEnv(t, "tcp", codec.JsonType)
+	e.start()
+	conn, err := net.Dial("tcp", e.lis.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(patient))
+	io.WriteString(conn, "CONNECT /anything HTTP/1.0\r\n\r\n"+
+		`{"MagicNumber":3927900,"CodecType":"application/json"}`+"\n"+`{"ServiceMethod":"Arith.Add","Seq":7}`+"\n"+`{"A":1,"B":2}`+"\n")
+	in := bufio.NewReader(conn)
+	if status, _ := in.ReadString('\n'); status != "HTTP/1.0 200 Connected to Gee RPC\r\n" {
+		t.Errorf("status is %q", status)
+	}
+	in.ReadString('\n')
+	if header, _ := in.ReadString('\n'); header != `{"ServiceMethod":"Arith.Add","Seq":7,"Error":""}`+"\n" {
+		t.Errorf("answer is %q", header)
+	}
+}
+
+// keepAlive is a connection by HTTP that is idle between two requests.
+func keepAlive(t *testing.T, e *env) (conn net.Conn, in *bufio.Reader) {
+	conn, err := net.Dial("tcp", e.lis.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(patient))
+	in = bufio.NewReader(conn)
+	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	response, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(io.Discard, response.Body)
+	if response.Close {
+		t.Fatalf("%s, and it closes", response.Status)
+	}
+	return conn, in
+}
+
+// Shutdown and Close end a connection of HTTP that is idle, too, and nothing is left of it.
+func TestProtocols_EndOfWeb(t *testing.T) {
+	for name, end := range map[string]func(*geerpc.Server) error{
+		"Shutdown": func(s *geerpc.Server) error { return s.Shutdown(context.Background()) },
+		"Close":    (*geerpc.Server).Close,
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, "tcp", codec.GobType)
+			e.start()
+			conn, in := keepAlive(t, e)
+			if err := end(e.Server); err != nil {
+				t.Error(err)
+			}
+			if _, err := in.ReadByte(); err == nil {
+				t.Error("the connection is open")
+			}
+			conn.Close()
+		})
+	}
+}
+
+// A connection of HTTP counts: there are no more than MaxConns allows.
+func TestProtocols_WebTakesPlace(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	e.MaxConns = 1
+	e.start()
+	keepAlive(t, e)
+	response, err := http.Get("http://" + e.lis.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if text, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusServiceUnavailable || len(text) == 0 {
+		t.Errorf("%s: %s", response.Status, text)
+	}
+	_, err = geerpc.DialHTTP("tcp", e.lis.Addr().String(), &geerpc.Option{ConnectTimeout: patient})
+	if geerpc.CodeOf(err) != geerpc.CodeUnavailable || !strings.Contains(err.Error(), "Server.MaxConns (1)") {
+		t.Error(err)
+	}
+	_, err = geerpc.Dial("tcp", e.lis.Addr().String(), &geerpc.Option{ConnectTimeout: patient})
+	if geerpc.CodeOf(err) != geerpc.CodeResourceExhausted {
+		t.Error(err)
+	}
+}
