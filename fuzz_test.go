@@ -3,7 +3,9 @@ package geerpc
 import (
 	"bytes"
 	"context"
+	"encoding/gob"
 	"net"
+	"net/rpc"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +38,14 @@ func FuzzServeConn(f *testing.F) {
 	f.Add([]byte(`{"MagicNumber":3927900,"CodecType":"application/gob","Token":"x","HandleTimeout":-1}`))
 	call := []byte(`{"ServiceMethod":"Arith.Add","Seq":1}{"A":1,"B":2}` + strings.Repeat(" ", 300))
 	f.Add(compress.NewPacker(compress.Flate{}).Pack([]byte(hello+`,"Version":1,"Ack":true,"Compressions":["flate"]}`), call))
+	f.Add([]byte(`[{"jsonrpc":"2.0","method":"Arith.Add","params":{"A":1,"B":2},"id":"a"},{"jsonrpc":"2.0","method":"none"}]{"method":`))
+	f.Add([]byte("POST /Arith/Add HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"A\":1,\"B\":2}GET / HTTP/1.1\r\n"))
+	f.Add([]byte("CONNECT / HTTP/1.0\r\n\r\n" + hello + `}{"ServiceMethod":"Arith.Add","Seq":1}{"A":1,"B":2}`))
+	var netRPC bytes.Buffer
+	enc := gob.NewEncoder(&netRPC)
+	enc.Encode(rpc.Request{ServiceMethod: "Arith.Add", Seq: 1})
+	enc.Encode(Args{1, 2})
+	f.Add(netRPC.Bytes())
 	server := &Server{MaxMessageBytes: 1 << 16, Compression: []string{"flate"}}
 	if err := server.Register(new(Arith)); err != nil {
 		f.Fatal(err)

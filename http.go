@@ -48,6 +48,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	ahead, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
 	if h, ok := conn.(*handedConn); ok {
 		conn = h.take()
+		defer h.end()
 	}
 	s.ServeConn(wire.WithAhead(conn, ahead))
 }

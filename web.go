@@ -14,6 +14,7 @@ import (
 	"geerpc/internal/handshake"
 	"geerpc/internal/opening"
 	"geerpc/internal/streamconn"
+	"geerpc/internal/wire"
 )
 
 // HTTP on a server's own port. A connection that begins like HTTP is handed to an
@@ -83,13 +84,13 @@ func (c *conn) acceptHTTP() error {
 
 // serveHTTP serves requests until the connection is closed, or handed on after a CONNECT.
 func (c *conn) serveHTTP() {
-	h := &handedConn{Conn: streamconn.New(c.link.Conn), of: c, ahead: bytes.Clone(c.link.In.Buffered()), given: make(chan struct{})}
+	h := &handedConn{Conn: streamconn.New(c.link.Conn), of: c, ahead: bytes.Clone(c.link.In.Buffered()), over: make(chan struct{})}
 	lis := &oneListener{conn: h}
 	c.server.webServer().Serve(lis) // returns at once
 	if lis.conn != nil {            // it has been shut down
 		h.Close()
 	}
-	<-h.given
+	<-h.over
 	if !h.taken {
 		c.end(io.EOF)
 	}
@@ -120,9 +121,9 @@ type handedConn struct {
 	of    *conn
 	ahead []byte // read and not yet taken
 
+	taken bool // back, after a CONNECT
 	once  sync.Once
-	given chan struct{} // closed when the http.Server has closed it, or given it back
-	taken bool          // given back
+	over  chan struct{} // closed when it is served no more
 }
 
 // Read implements net.Conn.
@@ -138,16 +139,16 @@ func (h *handedConn) Read(p []byte) (int, error) {
 // Close implements net.Conn.
 func (h *handedConn) Close() error {
 	err := h.Conn.Close()
-	h.once.Do(func() { close(h.given) })
+	h.end()
 	return err
 }
 
-// take takes the connection back from the http.Server, which has let go of it.
+func (h *handedConn) end() { h.once.Do(func() { close(h.over) }) }
+
+// take takes the connection back from the http.Server, which has let go of it, to be served
+// in another way. Then end must be called.
 func (h *handedConn) take() net.Conn {
-	h.once.Do(func() {
-		h.taken = true
-		h.of.server.conns.Remove(h.of)
-		close(h.given)
-	})
-	return h.Conn
+	h.taken = true
+	h.of.server.conns.Remove(h.of)
+	return wire.WithAhead(h.Conn, h.ahead)
 }
