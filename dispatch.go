@@ -167,8 +167,7 @@ func (c *conn) readCall(h *codec.Header) (k *servedCall, admitted bool) {
 	remaining := time.Duration(h.Frame().Timeout)
 	if k.method = c.reader.findMethod(&c.server.registry, h.ServiceMethod); k.method == nil {
 		c.link.ReadBody(nil)
-		k.rejection = c.missing(h.ServiceMethod)
-		c.recordRefused(&c.server.registry.unknown, k.rejection)
+		k.rejection = c.missing(h)
 		k.setTime(0, remaining, md)
 		return k, true
 	}
@@ -192,11 +191,17 @@ func (c *conn) readCall(h *codec.Header) (k *servedCall, admitted bool) {
 	return k, true
 }
 
-// missing returns the error for a call of a method that is not there.
-func (c *conn) missing(serviceMethod string) *Error {
-	e := c.server.registry.missing(serviceMethod)
+// missing returns the error for a call of a method that is not there. Clients of net/rpc
+// get the text that it has there, because programs compare it.
+func (c *conn) missing(h *codec.Header) *Error {
+	registry := &c.server.registry
+	e := registry.missing(h.ServiceMethod)
 	if c.protocol != GeeRPC && e.Code == CodeInvalidArgument { // elsewhere names may be of any form
-		e.Code, e.Message = CodeNotFound, fmt.Sprintf("rpc server: can't find method %.256s", serviceMethod)
+		e.Code, e.Message = CodeNotFound, fmt.Sprintf("rpc server: can't find method %.256s", h.ServiceMethod)
+	}
+	c.recordRefused(&registry.unknown, e)
+	if c.protocol == NetRPC || h.Frame().NetRPC {
+		return refuse(e.Code, "%s", registry.missingInNetRPC(h.ServiceMethod))
 	}
 	return e
 }

@@ -37,11 +37,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	conn.SetDeadline(time.Time{}) // the HTTP server's limits are for requests
-	status := connected
-	if req.RequestURI == netRPCPath {
-		status = connectedNetRPC
-	}
-	if _, err := io.WriteString(conn, "HTTP/1.0 "+status+"\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(conn, "HTTP/1.0 "+connectedStatus(req)+"\r\n\r\n"); err != nil {
 		conn.Close()
 		return
 	}
@@ -51,6 +47,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		defer h.end()
 	}
 	s.ServeConn(wire.WithAhead(conn, ahead))
+}
+
+// connectedStatus returns the status that the client of a CONNECT request wants: ours and
+// that of net/rpc each take one only. At a path of one's own, net/rpc's sends no Host.
+func connectedStatus(req *http.Request) string {
+	if req.RequestURI == netRPCPath || req.RequestURI != defaultRPCPath && req.Host == "" {
+		return connectedNetRPC
+	}
+	return connected
 }
 
 // HandleHTTP puts the Server at /_geeprc_ and its debug page at /debug/geerpc

@@ -105,6 +105,11 @@ func (r *registry) byService() map[string][]*method {
 	return nil
 }
 
+// hasService reports whether there is a service of a name.
+func (r *registry) hasService(name string) bool {
+	return r.byService()[name] != nil || name == introspect.Service && r.builtin != nil
+}
+
 // missing returns the error for a call of a method that is not there.
 func (r *registry) missing(serviceMethod string) *Error {
 	e := &Error{Code: CodeNotFound, Where: InServer, Ran: RanNever}
@@ -115,8 +120,7 @@ func (r *registry) missing(serviceMethod string) *Error {
 		return e
 	}
 	service, name := serviceMethod[:dot], serviceMethod[dot+1:]
-	methods := r.byService()[service]
-	if methods == nil && (service != introspect.Service || r.builtin == nil) {
+	if !r.hasService(service) {
 		e.Message = fmt.Sprintf("rpc server: can't find service %.256s%s", service, meant(service, maps.Keys(r.byService())))
 		return e
 	}
@@ -126,7 +130,7 @@ func (r *registry) missing(serviceMethod string) *Error {
 		return e
 	}
 	e.Message += meant(name, func(yield func(string) bool) {
-		for _, m := range methods {
+		for _, m := range r.byService()[service] {
 			if !yield(m.name) {
 				return
 			}
@@ -136,6 +140,18 @@ func (r *registry) missing(serviceMethod string) *Error {
 		e.Message += " (the name of a method begins with a capital letter, for it must be exported)"
 	}
 	return e
+}
+
+// missingInNetRPC returns the text that package net/rpc has for missing.
+func (r *registry) missingInNetRPC(serviceMethod string) string {
+	what := "can't find method"
+	switch dot := strings.LastIndexByte(serviceMethod, '.'); {
+	case dot < 0:
+		what = "service/method request ill-formed:"
+	case !r.hasService(serviceMethod[:dot]):
+		what = "can't find service"
+	}
+	return fmt.Sprintf("rpc: %s %.256s", what, serviceMethod)
 }
 
 // meant asks whether one of the names is meant that differs from a wrong one only by

@@ -35,6 +35,10 @@ type Frame struct {
 
 	// Metadata travels beside the body of a call or a reply.
 	Metadata map[string]string
+
+	// NetRPC is set by a codec, and not transmitted, for a call of a client of package
+	// net/rpc/jsonrpc. If there is no such method, it is answered with net/rpc's text.
+	NetRPC bool
 }
 
 // A Kind says what a message is for.

@@ -53,7 +53,7 @@ func newJSONHeader(h *Header, extended bool) jsonHeader {
 func (jh *jsonHeader) put(h *Header, extended bool) {
 	*h = Header{ServiceMethod: jh.ServiceMethod, Seq: jh.Seq, Error: jh.Error}
 	if extended {
-		h.frame = Frame{jh.kind(), jh.Timeout, jh.Code, jh.Where, jh.Ran, jh.Metadata}
+		h.frame = Frame{Kind: jh.kind(), Timeout: jh.Timeout, Code: jh.Code, Where: jh.Where, Ran: jh.Ran, Metadata: jh.Metadata}
 	}
 }
 

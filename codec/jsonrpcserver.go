@@ -96,7 +96,7 @@ func (s *jsonrpcServer) accept(h *Header, message []byte, batch *jsonrpcBatch) {
 	case err != nil:
 		s.refuse(h, call, codes.InvalidArgument, err)
 	default:
-		*h = Header{ServiceMethod: *s.request.Method, Seq: s.calls.add(call)}
+		*h = Header{ServiceMethod: *s.request.Method, Seq: s.calls.add(call), frame: Frame{NetRPC: call.v1}}
 	}
 }
 
