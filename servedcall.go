@@ -139,6 +139,8 @@ func (c *servedCall) callerGone() error {
 	switch {
 	case c.conn.link.Context().Err() != nil:
 		return errConnGone
+	case c.conn.protocol == NetRPC: // what is read of a client that has hung up is run, as in net/rpc
+		return nil
 	case c.ctx != nil:
 		return c.ctx.Err()
 	case c.cancelled.Load():

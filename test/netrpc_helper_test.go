@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/rpc"
 	"testing"
+	"time"
 
 	"geerpc/codec"
 	"geerpc/internal/rpctest"
@@ -287,6 +288,16 @@ func (e *stockEnv) gate() *Gate {
 	}
 	e.t.Cleanup(func() { close(g.open) })
 	return g
+}
+
+// await waits until a method has begun.
+func (g *Gate) await(t testing.TB) {
+	t.Helper()
+	select {
+	case <-g.entered:
+	case <-time.After(patient):
+		t.Fatal("the method does not begin")
+	}
 }
 
 // Wait waits for the gate.
