@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"geerpc/internal/defaultmux"
+	"geerpc/internal/webserver"
 	"geerpc/internal/wire"
 )
 
@@ -42,10 +43,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	ahead, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
-	if h, ok := conn.(*handedConn); ok {
-		conn = h.take()
-		defer h.end()
-	}
+	conn, done := webserver.TakeBack(conn)
+	defer done()
 	s.ServeConn(wire.WithAhead(conn, ahead))
 }
 

@@ -138,7 +138,7 @@ type Server struct {
 	rejected      callstats.Refusals // connections
 	broken        callstats.Refusals // connections
 	hooks         connset.Hooks
-	web           webServer
+	web           web
 	stalls        stallWatch
 	reports       report.Queue
 }

@@ -39,7 +39,7 @@ func HandshakeTLS(conn io.ReadWriteCloser) (state *tls.ConnectionState, heard bo
 
 // stateOf returns the state of TLS on a connection, or nil.
 func stateOf(conn io.ReadWriteCloser) *tls.ConnectionState {
-	if c, ok := conn.(interface{ Unwrap() net.Conn }); ok {
+	for c, ok := conn.(interface{ Unwrap() net.Conn }); ok; c, ok = conn.(interface{ Unwrap() net.Conn }) {
 		conn = c.Unwrap()
 	}
 	if c, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {

@@ -36,7 +36,7 @@ var ErrFlushTimeout = errors.New("the peer did not read for too long")
 // one can go on. Any other type may encrypt, compress or frame what it writes,
 // and be of no use after a deadline.
 func rawSocket(conn io.Writer) deadliner {
-	if c, ok := conn.(*AheadConn); ok {
+	for c, ok := conn.(*AheadConn); ok; c, ok = conn.(*AheadConn) {
 		conn = c.Conn
 	}
 	switch c := conn.(type) {

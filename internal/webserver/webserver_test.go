@@ -1,0 +1,119 @@
+package webserver
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// serve serves one end of a connection, and returns the other one.
+func serve(s *Server, state *tls.ConnectionState, leave func()) (client net.Conn, ended chan bool) {
+	client, server := net.Pipe()
+	client.SetDeadline(time.Now().Add(10 * time.Second))
+	ended = make(chan bool, 1)
+	go func() { ended <- s.Serve(server, state, leave) }() // ends with the connection
+	return client, ended
+}
+
+// Requests are served until the client hangs up, and know of TLS although net/http can't
+// see it.
+func TestServe(t *testing.T) {
+	s := &Server{Log: func(line string) { t.Error(line) }}
+	s.HTTP.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		io.WriteString(w, req.TLS.ServerName)
+	})
+	client, ended := serve(s, &tls.ConnectionState{ServerName: "example"}, nil)
+	in := bufio.NewReader(client)
+	for range 2 {
+		io.WriteString(client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		response, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, _ := io.ReadAll(response.Body); string(text) != "example" {
+			t.Errorf("answer is %q", text)
+		}
+	}
+	client.Close()
+	if <-ended {
+		t.Error("it counts as taken back")
+	}
+}
+
+// A connection that is taken back is as it was, and Serve waits until it is over.
+func TestTakeBack(t *testing.T) {
+	s := new(Server)
+	left := make(chan bool, 1)
+	release := make(chan func(), 1)
+	s.HTTP.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		hijacked, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		below, done := TakeBack(hijacked)
+		io.WriteString(below, "yours")
+		release <- done
+	})
+	client, ended := serve(s, nil, func() { left <- true })
+	go io.WriteString(client, "CONNECT / HTTP/1.0\r\n\r\n") // ends with the connection
+	said := make([]byte, 5)
+	if _, err := io.ReadFull(client, said); err != nil || string(said) != "yours" {
+		t.Errorf("%q, %v", said, err)
+	}
+	<-left
+	select {
+	case <-ended:
+		t.Error("Serve has not waited")
+	default:
+	}
+	(<-release)()
+	if !<-ended {
+		t.Error("it does not count as taken back")
+	}
+	client.Close()
+	other, done := TakeBack(client)
+	if done(); other != client {
+		t.Error("another connection was changed")
+	}
+}
+
+// Once it has been shut down, idle connections are closed, and new ones at once.
+func TestShutdown(t *testing.T) {
+	s := &Server{HTTP: http.Server{Handler: http.NotFoundHandler()}}
+	client, ended := serve(s, nil, nil)
+	in := bufio.NewReader(client)
+	io.WriteString(client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	if response, err := http.ReadResponse(in, nil); err != nil || response.StatusCode != http.StatusNotFound {
+		t.Fatal(response, err)
+	} else {
+		io.Copy(io.Discard, response.Body)
+	}
+	s.Shutdown(context.Background())
+	<-ended
+	client.Close()
+	late, ended := serve(s, nil, nil)
+	<-ended
+	if _, err := late.Read(make([]byte, 1)); err != io.EOF {
+		t.Error(err)
+	}
+}
+
+// What net/http logs is passed on.
+func TestLog(t *testing.T) {
+	lines := make(chan string, 10)
+	s := &Server{Log: func(line string) { lines <- line }}
+	s.HTTP.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("a handler's") })
+	client, ended := serve(s, nil, nil)
+	io.WriteString(client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-ended
+	if line := <-lines; !strings.Contains(line, "a handler's") {
+		t.Errorf("logged %q", line)
+	}
+}
