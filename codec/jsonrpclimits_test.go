@@ -67,7 +67,7 @@ func TestJSONRPCServer_BatchLimits(t *testing.T) {
 			t.Errorf("got %.100s", got)
 		}
 	}
-	c := codec.NewJSONRPCServer(half{strings.NewReader(strings.Repeat(batchOf(1000, one), 11)), io.Discard})
+	c := codec.NewJSONRPCServer(half{strings.NewReader(strings.Repeat(batchOf(1000, one), 11) + batchOf(2, one)), io.Discard})
 	var seqs []uint64
 	for i := range 10_001 {
 		var h codec.Header
@@ -81,8 +81,34 @@ func TestJSONRPCServer_BatchLimits(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := c.ReadHeader(new(codec.Header)); err != io.EOF {
-		t.Errorf("at the end: %v", err)
+	var h codec.Header
+	if err := c.ReadHeader(&h); err != nil || h.Error != "" {
+		t.Errorf("when they are answered: %+v, %v", h, err)
+	}
+}
+
+// answering returns a server that reads some requests of up to 10,000 bytes from a client
+// which takes answers of up to most bytes (0: it is not known).
+func answering(requests string, most int) *writer {
+	return layout{"", func(conn io.ReadWriteCloser) codec.Codec {
+		c := conn.(*wire.Conn)
+		c.Reader, c.MaxRead = wire.NewReader(strings.NewReader(requests)), 10_000
+		return codec.NewJSONRPCServer(c)
+	}}.writer(most)
+}
+
+// Batches that have been answered take no room.
+func TestJSONRPCServer_BatchAfterBatch(t *testing.T) {
+	const batches = 20
+	c := answering(strings.Repeat(batchOf(1, one), batches), 10_000)
+	for range batches {
+		var h codec.Header
+		if err := c.ReadHeader(&h); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Write(&codec.Header{Seq: h.Seq}, strings.Repeat("x", 6000)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -91,14 +117,10 @@ func TestJSONRPCServer_BatchLimits(t *testing.T) {
 func TestJSONRPCServer_BatchRoom(t *testing.T) {
 	const max, calls = 10_000, 100
 	for i, size := range []int{0, 10, 1000, 20_000, 1000} {
-		w := layout{"", func(conn io.ReadWriteCloser) codec.Codec {
-			c := conn.(*wire.Conn)
-			c.Reader = wire.NewReader(strings.NewReader(batchOf(calls, one)))
-			if i%2 == 0 { // it is not known how much the client takes
-				c.MaxRead, c.MaxWrite = max, 0
-			}
-			return codec.NewJSONRPCServer(conn)
-		}}.writer(max)
+		w := answering(batchOf(calls, one), max)
+		if i%2 == 0 { // it is not known how much the client takes
+			w = answering(batchOf(calls, one), 0)
+		}
 		var refused, most int
 		for range calls {
 			var h codec.Header

@@ -48,7 +48,6 @@ func unmarshalParams(params []byte, argument any) error {
 	}
 	switch t := nesting.Base(reflect.TypeOf(argument)); t.Kind() {
 	case reflect.Struct, reflect.Slice, reflect.Array:
-		reflect.ValueOf(argument).Elem().SetZero()
 		return unmarshalByPosition(params, argument)
 	}
 	return err

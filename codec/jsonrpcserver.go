@@ -53,7 +53,7 @@ func newJSONRPCStream(conn io.ReadWriteCloser) jsonStream {
 func (s *jsonrpcServer) Extend() Codec { return s }
 
 // Ready implements Extended.
-func (s *jsonrpcServer) Ready() bool { return len(s.entries) > 0 || s.ended || s.jsonStream.Ready() }
+func (s *jsonrpcServer) Ready() bool { return len(s.entries) > 0 || s.jsonStream.Ready() }
 
 // ReadHeader implements Codec. It returns io.EOF behind what is not JSON, because nobody
 // can tell where the next request begins.

@@ -23,10 +23,7 @@ func (s *jsonScan) scan(data []byte) bool {
 		s.end += n
 		switch {
 		case !complete && s.header > 0 && !s.looked: // a stray has no body
-			s.looked = true
-			if s.done = isStray(data[:s.header]); s.done {
-				s.end = s.header
-			}
+			s.looked, s.done = true, isStray(data[:s.header])
 			return s.done
 		case !complete:
 			return false
