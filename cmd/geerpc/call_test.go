@@ -247,3 +247,11 @@ func TestCall_Transports(t *testing.T) {
 	<-served
 	geerpcRun(t, "call", socket, "Arith.Neg", "1").want(t, exitUnavailable, "", "is the server running")
 }
+
+// A server of JSON-RPC is called like one of ours.
+func TestCall_JSONRPC(t *testing.T) {
+	addr := "jsonrpc@" + serve(t, nil, nil)
+	geerpcRun(t, "call", addr, "Arith.Add", `{"A":1,"B":2}`).want(t, 0, "3\n", "")
+	geerpcRun(t, "call", addr, "Arith.Neg", "-5").want(t, 0, "5\n", "")
+	geerpcRun(t, "call", addr, "Arith.Div").want(t, exitMethod, "", "division by zero")
+}

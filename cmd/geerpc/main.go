@@ -125,7 +125,7 @@ func usage(w io.Writer) {
 geerpc help COMMAND has the arguments and flags of one. ADDR is one of
 
   host:port               a server
-  protocol@address        a server: tcp@, tls@, http@, https@ or unix@
+  protocol@address        a server: tcp@, tls@, http@, https@, unix@ or jsonrpc@
   http://host:port/path   a registry, https too; several are separated by commas
 
 exit codes:
