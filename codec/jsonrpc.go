@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"sync"
 )
 
@@ -45,12 +46,25 @@ func (r *jsonrpcRequest) parse(data []byte, batch *jsonrpcBatch) (*jsonrpcCall, 
 		err = r.check()
 	}
 	if err != nil {
+		err = inWords(err)
 		call.number = invalidRequest
 		if call.id == nil || !r.hasValidID() {
 			call.id = jsonNull
 		}
 	}
 	return call, err
+}
+
+// inWords replaces an error of encoding/json that names types of ours.
+func inWords(err error) error {
+	var misfit *json.UnmarshalTypeError
+	switch {
+	case !errors.As(err, &misfit):
+		return err
+	case misfit.Field == "":
+		return errors.New("it must be an object")
+	}
+	return fmt.Errorf("its member %q must be a string", misfit.Field)
 }
 
 // check returns what is wrong with a request in dialect 2.0.

@@ -293,6 +293,8 @@ func TestJSONRPCServer(t *testing.T) {
 		{"a notification that fails", `{"jsonrpc":"2.0","method":"fail","params":["x"]}{"jsonrpc":"2.0","method":"sum","params":{}}{"jsonrpc":"2.0","method":"chan"}`, ""},
 		{"params that are text", `{"jsonrpc":"2.0","method":"echo","params":"x","id":1}`,
 			`{"jsonrpc":"2.0","error":{"code":-32602,"message":"params must be an object or a list` + invalid + `1}`},
+		{"a number at the end", ` 12`, `{"jsonrpc":"2.0","error":{"code":-32600,"message":"Invalid Request: it must be an object` + invalid + `null}`},
+		{"a method that is a number", `{"jsonrpc":"2.0","method":1,"id":7}`, `{"jsonrpc":"2.0","error":{"code":-32600,"message":"Invalid Request: its member \"method\" must be a string` + invalid + `7}`},
 		{"1.0 in between", `{"jsonrpc":"2.0","method":"sum","id":1}{"method":"sum","params":[[1,2]],"id":2}{"jsonrpc":"2.0","method":"sum","id":3}`,
 			`{"jsonrpc":"2.0","result":0,"id":1}` + "\n" + `{"id":2,"result":3,"error":null}` + "\n" + `{"jsonrpc":"2.0","result":0,"id":3}`},
 		{"1.0, a batch", `[{"method":"sum","params":[[1,2]],"id":2}]`,
@@ -337,7 +339,7 @@ func TestJSONRPCServer_Damage(t *testing.T) {
 		"nesting in params":      `{"jsonrpc":"2.0","method":"sum","params":` + strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001) + `}`,
 		"a closing bracket":      "]",
 		"the end":                `{"jsonrpc":"2.0","method":"su`,
-		"the end of a scalar":    "12",
+		"the end of a batch":     "[" + good,
 	}
 	for name, text := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -67,14 +67,13 @@ func (s *jsonrpcServer) ReadHeader(h *Header) error {
 		return io.EOF
 	}
 	s.next()
-	switch err := s.await(); {
-	case err == io.ErrUnexpectedEOF && s.scan.begun(): // a client that has closed its side may still read
-		s.refuseLast(h, parseError, codes.InvalidArgument, errors.New("the request is cut short"))
-		return nil
+	err := s.await()
+	cut := err == io.ErrUnexpectedEOF && s.scan.begun() // its client may still read
+	switch {
 	case errors.Is(err, ErrTooLarge):
 		s.refuseLast(h, invalidRequest, codes.ResourceExhausted, err)
 		return nil
-	case err != nil:
+	case err != nil && !cut:
 		return err
 	}
 	if _, message := s.take(); isJSONList(message) {
