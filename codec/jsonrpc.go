@@ -26,15 +26,16 @@ type jsonrpcCall struct {
 	id     json.RawMessage // as the client wrote it; nil: a notification, which is not answered
 	number int             // of the error, if it is no valid request
 	batch  *jsonrpcBatch   // of which it is a part; nil: of none
+	place  int             // in the batch
 }
 
 var jsonNull = json.RawMessage("null")
 
 // parse reads a request. The call that it returns can be answered even if there is an
 // error, which is a *json.SyntaxError if data is not JSON.
-func (r *jsonrpcRequest) parse(data []byte, batch *jsonrpcBatch) (*jsonrpcCall, error) {
+func (r *jsonrpcRequest) parse(data []byte, batch *jsonrpcBatch, place int) (*jsonrpcCall, error) {
 	err := json.Unmarshal(data, r)
-	call := &jsonrpcCall{id: r.ID, batch: batch}
+	call := &jsonrpcCall{id: r.ID, batch: batch, place: place}
 	if err == nil && r.Version == nil && r.Method != nil && batch == nil {
 		call.v1 = true
 		if call.id == nil { // net/rpc/jsonrpc answers all requests

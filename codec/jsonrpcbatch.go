@@ -24,11 +24,12 @@ const (
 )
 
 // A jsonrpcBatch is a list of requests, whose answers are sent in one list when the last
-// is there. It belongs to the goroutine that writes.
+// is there, in the order of the requests: there are clients that do not look at the ids.
+// It belongs to the goroutine that writes.
 type jsonrpcBatch struct {
-	size    int    // requests
-	waiting int    // requests that have not been answered
-	answers []byte // so far, each behind a comma
+	waiting int      // requests that have not been answered
+	answers []byte   // so far, as they came, each behind a comma
+	places  [][2]int // where in answers that to each request begins and ends
 }
 
 // jsonrpcBatches are the batches of a connection that have not been answered.
@@ -58,7 +59,7 @@ func (s *jsonrpcServer) readBatch(h *Header, message []byte) {
 		s.refuse(h, none, codes.ResourceExhausted, fmt.Errorf("more than %d requests in batches that are not answered yet", maxBatched))
 	default:
 		s.batches.requests.Add(int64(len(entries)))
-		s.entries, s.batch = entries, &jsonrpcBatch{size: len(entries), waiting: len(entries)}
+		s.entries, s.batch = entries, &jsonrpcBatch{waiting: len(entries), places: make([][2]int, len(entries))}
 		s.nextEntry(h)
 	}
 }
@@ -66,11 +67,12 @@ func (s *jsonrpcServer) readBatch(h *Header, message []byte) {
 // nextEntry puts the next request of the batch into h.
 func (s *jsonrpcServer) nextEntry(h *Header) {
 	entry, batch := s.entries[0], s.batch
+	place := len(batch.places) - len(s.entries)
 	s.entries[0] = nil // the call keeps what it needs
 	if s.entries = s.entries[1:]; len(s.entries) == 0 {
 		s.entries, s.batch = nil, nil
 	}
-	s.accept(h, entry, batch)
+	s.accept(h, entry, batch, place)
 }
 
 // gather adds the answer to a call to those of its batch, and sends them all if it is the
@@ -87,18 +89,22 @@ func (s *jsonrpcServer) gather(call *jsonrpcCall, h *Header, body any) error {
 		if gathered := s.batches.gathered + n; wire.Exceeds(gathered, most) && n > smallAnswer+len(call.id) {
 			return fmt.Errorf("the batch's answers: %w", wire.TooLarge(gathered, most))
 		}
+		batch.places[call.place] = [2]int{len(batch.answers), len(answers)}
 		batch.answers = answers
 		s.batches.gathered += n
 	}
 	if batch.waiting--; batch.waiting > 0 {
 		return nil
 	}
-	s.batches.requests.Add(-int64(batch.size))
+	s.batches.requests.Add(-int64(len(batch.places)))
 	s.batches.gathered -= len(batch.answers)
 	if len(batch.answers) == 0 { // all are notifications
 		return nil
 	}
 	buffer, start := s.begin()
-	buffer = append(append(buffer, '['), batch.answers[1:]...)
+	for _, place := range batch.places {
+		buffer = append(buffer, batch.answers[place[0]:place[1]]...)
+	}
+	buffer[start] = '[' // in place of the first comma
 	return s.send(append(buffer, "]\n"...), start)
 }

@@ -79,14 +79,14 @@ func (s *jsonrpcServer) ReadHeader(h *Header) error {
 	if _, message := s.take(); isJSONList(message) {
 		s.readBatch(h, message)
 	} else {
-		s.accept(h, message, nil)
+		s.accept(h, message, nil, 0)
 	}
 	return nil
 }
 
 // accept puts a request into h.
-func (s *jsonrpcServer) accept(h *Header, message []byte, batch *jsonrpcBatch) {
-	call, err := s.request.parse(message, batch)
+func (s *jsonrpcServer) accept(h *Header, message []byte, batch *jsonrpcBatch, place int) {
+	call, err := s.request.parse(message, batch, place)
 	s.v1 = call.v1
 	var syntax *json.SyntaxError
 	switch {

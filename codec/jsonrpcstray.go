@@ -32,7 +32,7 @@ func isStray(header []byte) bool {
 // readStray puts a stray into h. What is behind it is another message.
 func (c *jsonCodec) readStray(h *Header, stray []byte) {
 	c.message, c.body, c.unfit = len(stray), nil, errStray
-	call, _ := new(jsonrpcRequest).parse(stray, nil)
+	call, _ := new(jsonrpcRequest).parse(stray, nil, 0)
 	call.number = invalidRequest
 	if call.id == nil {
 		call.id = jsonNull
