@@ -14,6 +14,8 @@ import (
 
 	"geerpc"
 	"geerpc/codec"
+	"geerpc/internal/rpctest"
+	"geerpc/xclient"
 )
 
 // What no client of the standard library sends, and its servers' tests do.
@@ -121,6 +123,13 @@ func TestNetRPC_ServeRequest(t *testing.T) {
 	}
 }
 
+// TestNetRPC_AcceptReturns has Accept return where the listener is closed.
+func TestNetRPC_AcceptReturns(t *testing.T) {
+	lis, _ := rpctest.Listen(t, "tcp")
+	lis.Close()
+	newStockEnv(t, "tcp").Accept(lis)
+}
+
 // TestNetRPC_OurClient has our Client, as one of net/rpc, meet what net/rpc's own is
 // tested with: a connection that can't be written to, and calls after Close.
 func TestNetRPC_OurClient(t *testing.T) {
@@ -142,5 +151,26 @@ func TestNetRPC_OurClient(t *testing.T) {
 				t.Errorf("a call after Close: %v", err)
 			}
 		})
+	}
+}
+
+// TestNetRPC_XClient has a list of servers in which net/rpc's and ours are mixed, as during
+// a move.
+func TestNetRPC_XClient(t *testing.T) {
+	old, _ := stockServer(t)
+	e := newStockEnv(t, "tcp")
+	if err := e.Register(StockArith{}); err != nil {
+		t.Fatal(err)
+	}
+	xc := xclient.New(xclient.NewMultiServerDiscovery([]string{"rpc@" + old, "tcp@" + e.addr()}), xclient.Config{})
+	defer xc.Close()
+	for i := range 10 {
+		var sum int
+		if err := xc.Call(t.Context(), "StockArith.Add", StockArgs{i, 1}, &sum); err != nil || sum != i+1 {
+			t.Errorf("%d + 1 = %d, %v", i, sum, err)
+		}
+	}
+	if err := xc.Broadcast(t.Context(), "StockArith.Add", StockArgs{1, 1}, nil); err != nil {
+		t.Error(err)
 	}
 }
