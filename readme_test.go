@@ -169,16 +169,33 @@ func goCommand(t *testing.T, dir string, args ...string) (out string, err error)
 // TestReadmeLinks checks that the files that documents link to are there.
 func TestReadmeLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#:"]+)\)`)
-	for _, document := range []string{"README.md", "PROTOCOL.md", "SECURITY.md", "RELIABILITY.md", "CHANGELOG.md"} {
+	for _, document := range []string{"README.md", "PROTOCOL.md", "SECURITY.md", "RELIABILITY.md", "CHANGELOG.md", "docs/net-rpc.md", "docs/migrate.md"} {
 		text, err := os.ReadFile(document)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, m := range link.FindAllSubmatch(text, -1) {
-			if _, err := os.Stat(string(m[1])); err != nil {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(document), string(m[1]))); err != nil {
 				t.Errorf("%s links to %s: %v", document, m[1], err)
 			}
 		}
+	}
+}
+
+// TestReadmeNetRPC checks that the tests which docs/net-rpc.md names exist.
+func TestReadmeNetRPC(t *testing.T) {
+	text, err := os.ReadFile("docs/net-rpc.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	exists, listed := testNames(t), regexp.MustCompile("`(Test[^`]+)`").FindAllSubmatch(text, -1)
+	for _, m := range listed {
+		if !exists[string(m[1])] {
+			t.Errorf("docs/net-rpc.md names %s, which does not exist", m[1])
+		}
+	}
+	if len(listed) < 20 {
+		t.Errorf("docs/net-rpc.md names %d tests", len(listed))
 	}
 }
 
