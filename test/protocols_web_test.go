@@ -69,7 +69,7 @@ func TestProtocols_ConnectPipelined(t *testing.T) {
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(patient))
-	io.WriteString(conn, "CONNECT /anything HTTP/1.0\r\n\r\n"+
+	io.WriteString(conn, "CONNECT /anything HTTP/1.0\r\nHost: here\r\n\r\n"+
 		`{"MagicNumber":3927900,"CodecType":"application/json"}`+"\n"+`{"ServiceMethod":"Arith.Add","Seq":7}`+"\n"+`{"A":1,"B":2}`+"\n")
 	in := bufio.NewReader(conn)
 	if status, _ := in.ReadString('\n'); status != "HTTP/1.0 200 Connected to Gee RPC\r\n" {
