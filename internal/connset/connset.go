@@ -5,6 +5,9 @@
 //	             │ if too many are handshaking,
 //	             └ one of them is closed ────────────→ gone
 //
+// A connection that lives for one request is added by AddBrief: it is waited for like any
+// other, but counts towards no limit.
+//
 // A set is open, then stopped: no connection is admitted any more, and no listener
 // added. It may be closed, too: then no connection is even added. Wait returns when all
 // are gone.
@@ -39,11 +42,12 @@ type Set[C Conn] struct {
 	mu          sync.Mutex // guards what follows
 	conns       map[C]bool
 	handshaking map[C]bool // of conns, those that have not been admitted
+	brief       map[C]bool // beside conns
 	listeners   map[*Listener]bool
 	since       time.Time // of the first connection or listener
 	stopped     bool
 	closed      bool
-	emptied     chan struct{} // closed when conns is empty; nil if nobody waits
+	emptied     chan struct{} // closed when conns and brief are empty; nil if nobody waits
 	abandonErr  error         // what Wait returns after Abandon
 
 	stopSignal, abandonSignal signal
@@ -109,6 +113,18 @@ func (s *Set[C]) Admit(c C, most int) error {
 	return nil
 }
 
+// AddBrief adds a connection that lives for one request, unless the set is stopped.
+func (s *Set[C]) AddBrief(c C) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return false
+	}
+	s.beginLocked()
+	s.brief[c] = true
+	return true
+}
+
 // Remove removes a connection that is gone.
 func (s *Set[C]) Remove(c C) {
 	s.mu.Lock()
@@ -119,11 +135,14 @@ func (s *Set[C]) Remove(c C) {
 func (s *Set[C]) removeLocked(c C) {
 	delete(s.conns, c)
 	delete(s.handshaking, c)
-	if len(s.conns) == 0 && s.emptied != nil {
+	delete(s.brief, c)
+	if s.emptyLocked() && s.emptied != nil {
 		close(s.emptied)
 		s.emptied = nil
 	}
 }
+
+func (s *Set[C]) emptyLocked() bool { return len(s.conns) == 0 && len(s.brief) == 0 }
 
 // AddListener adds a listener, unless the set is stopped.
 func (s *Set[C]) AddListener(l *Listener) bool {
@@ -148,7 +167,7 @@ func (s *Set[C]) RemoveListener(l *Listener) {
 func (s *Set[C]) beginLocked() {
 	if s.since.IsZero() {
 		s.since = time.Now()
-		s.conns, s.handshaking, s.listeners = make(map[C]bool), make(map[C]bool), make(map[*Listener]bool)
+		s.conns, s.handshaking, s.brief, s.listeners = make(map[C]bool), make(map[C]bool), make(map[C]bool), make(map[*Listener]bool)
 	}
 }
 
@@ -160,7 +179,7 @@ func (s *Set[C]) Stop(closed bool) ([]*Listener, []C) {
 	s.stopped = true
 	s.closed = s.closed || closed
 	s.stopSignal.send()
-	return slices.Collect(maps.Keys(s.listeners)), slices.Collect(maps.Keys(s.conns))
+	return slices.Collect(maps.Keys(s.listeners)), slices.AppendSeq(slices.Collect(maps.Keys(s.conns)), maps.Keys(s.brief))
 }
 
 // Stopped returns a channel that Stop closes.
@@ -176,7 +195,7 @@ func (s *Set[C]) IsStopped() bool {
 // Wait returns nil when no connection is left, ctx's error, or that of Abandon.
 func (s *Set[C]) Wait(ctx context.Context) error {
 	s.mu.Lock()
-	if len(s.conns) == 0 {
+	if s.emptyLocked() {
 		s.mu.Unlock()
 		return nil
 	}
@@ -191,7 +210,7 @@ func (s *Set[C]) Wait(ctx context.Context) error {
 	case <-s.abandonSignal.channel():
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if len(s.conns) == 0 {
+		if s.emptyLocked() {
 			return nil
 		}
 		return s.abandonErr
@@ -216,6 +235,7 @@ type Status[C Conn] struct {
 	State     string    // "idle" if there has been neither a connection nor a listener, "open", "draining" or "closed"
 	Since     time.Time // of the first connection or listener; zero if there was none
 	Conns     []C
+	Brief     []C // added by AddBrief
 	Listeners []*Listener
 }
 
@@ -232,7 +252,7 @@ func (s *Set[C]) Status() Status[C] {
 	case s.stopped:
 		state = "draining"
 	}
-	return Status[C]{state, s.since, slices.Collect(maps.Keys(s.conns)), slices.Collect(maps.Keys(s.listeners))}
+	return Status[C]{state, s.since, slices.Collect(maps.Keys(s.conns)), slices.Collect(maps.Keys(s.brief)), slices.Collect(maps.Keys(s.listeners))}
 }
 
 // A signal is a channel that is closed once. The zero value is ready.

@@ -102,6 +102,42 @@ func TestD154_VictimIsNotAdmitted(t *testing.T) {
 	}
 }
 
+// A brief connection counts towards no limit, and is waited for like any other.
+func TestSet_Brief(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s Set[*testConn]
+		brief := make([]*testConn, 2*MaxHandshaking)
+		for i := range brief {
+			brief[i] = new(testConn)
+			if !s.AddBrief(brief[i]) {
+				t.Fatal("not added")
+			}
+		}
+		conn := fill(t, &s, 1, 1)[0]
+		if err := s.Admit(conn, 1); err != nil || brief[0].failed != nil {
+			t.Errorf("beside brief connections: %v, %v", err, brief[0].failed)
+		}
+		if status := s.Status(); len(status.Conns) != 1 || len(status.Brief) != len(brief) || status.State != "open" {
+			t.Errorf("%s, with %d connections and %d brief ones", status.State, len(status.Conns), len(status.Brief))
+		}
+		if _, conns := s.Stop(false); len(conns) != 1+len(brief) || s.AddBrief(new(testConn)) {
+			t.Errorf("stopped with %d connections", len(conns))
+		}
+		s.Remove(conn)
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := s.Wait(short); err != context.DeadlineExceeded {
+			t.Errorf("brief ones are left: %v", err)
+		}
+		for _, c := range brief {
+			s.Remove(c)
+		}
+		if err := s.Wait(t.Context()); err != nil {
+			t.Errorf("none is left: %v", err)
+		}
+	})
+}
+
 // A stopped set admits nothing, but knows what is there; a closed one adds nothing.
 func TestSet_Stop(t *testing.T) {
 	var s Set[*testConn]
