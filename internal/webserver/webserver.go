@@ -14,12 +14,18 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // A Server serves HTTP. The fields are set before it is used.
 type Server struct {
 	HTTP http.Server
 	Log  func(line string) // what the http.Server logs
+
+	// ReadTimeout limits how long the client may send nothing of the body of a request,
+	// WriteTimeout how long it may take nothing of an answer. 0 is no limit. Those of
+	// HTTP, for all of a request or an answer, are to be left alone.
+	ReadTimeout, WriteTimeout time.Duration
 
 	made sync.Once
 }
@@ -32,7 +38,7 @@ func (s *Server) server() *http.Server {
 			if c, ok := req.Context().Value(connKey{}).(*conn); ok {
 				req.TLS = c.state // which the http.Server can't see
 			}
-			handler.ServeHTTP(w, req)
+			handler.ServeHTTP(w, s.await(w, req))
 		})
 		s.HTTP.ErrorLog = log.New(writerFunc(s.Log), "", 0)
 		s.HTTP.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
@@ -56,7 +62,7 @@ func (f writerFunc) Write(line []byte) (int, error) {
 // the connection is closed or, if it has been taken back, when done has been called, and
 // reports which. As soon as it is taken back, leave is called.
 func (s *Server) Serve(below net.Conn, state *tls.ConnectionState, leave func()) (taken bool) {
-	c := &conn{Conn: below, state: state, leave: leave, over: make(chan struct{})}
+	c := &conn{Conn: below, state: state, leave: leave, writeTimeout: s.WriteTimeout, over: make(chan struct{})}
 	lis := &oneListener{conn: c}
 	s.server().Serve(lis)
 	if lis.conn != nil { // it has been shut down
@@ -76,6 +82,7 @@ func TakeBack(hijacked net.Conn) (below net.Conn, done func()) {
 	if !ok {
 		return hijacked, func() {}
 	}
+	c.SetWriteDeadline(time.Time{}) // that of Write
 	c.taken = true
 	c.leave()
 	return c.Conn, c.end
@@ -86,6 +93,8 @@ type conn struct {
 	net.Conn
 	state *tls.ConnectionState
 	leave func()
+
+	writeTimeout time.Duration
 
 	taken bool // back
 	once  sync.Once
