@@ -107,7 +107,8 @@ func addressOf(addr net.Addr) string {
 // for it.
 func (s *Server) reportCutOff() {
 	calls, methods := 0, []string{}
-	for _, c := range s.conns.Status().Conns {
+	status := s.conns.Status()
+	for _, c := range slices.Concat(status.Conns, status.Brief) {
 		c.mu.Lock()
 		for _, k := range c.state.calls {
 			calls++

@@ -26,7 +26,7 @@ func (s *Server) debugInfo() *debugpage.Info {
 		Goroutines:   runtime.NumGoroutine(),
 		UnknownCalls: s.registry.unknown.Total(),
 		Services:     s.registry.debugServices(),
-		Running:      runningCalls(status.Conns),
+		Running:      runningCalls(slices.Concat(status.Conns, status.Brief)),
 		Connections:  debugConnsOf(status.Conns),
 		Settings:     s.settings(),
 	}
@@ -106,10 +106,10 @@ func (m *method) counts() (c debugpage.Counts) {
 }
 
 // refusedLately returns the latest reasons for which connections were rejected or lost, and
-// calls of unknown methods refused.
+// requests and calls of unknown methods refused.
 func (s *Server) refusedLately() []debugpage.Refusal {
 	list := []debugpage.Refusal{}
-	for _, r := range slices.Concat(s.rejected.Latest(), s.broken.Latest(), s.registry.unknown.Latest()) {
+	for _, r := range slices.Concat(s.rejected.Latest(), s.broken.Latest(), s.unserved.Latest(), s.registry.unknown.Latest()) {
 		list = append(list, debugpage.Refusal{Reason: r.Reason, Count: r.Count, At: r.At, Peer: r.Peer})
 	}
 	slices.SortStableFunc(list, func(a, b debugpage.Refusal) int { return b.At.Compare(a.At) })

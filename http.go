@@ -12,7 +12,7 @@ import (
 )
 
 // A server behind HTTP: a client asks for it with CONNECT, and from the answer on
-// the connection carries RPC.
+// the connection carries RPC. Other requests are calls: see requests.go.
 const (
 	connected        = "200 Connected to Gee RPC" // the status that GeeRPC's client wants
 	connectedNetRPC  = "200 Connected to Go RPC"  // that of net/rpc's client
@@ -21,14 +21,31 @@ const (
 	netRPCPath       = "/_goRPC_" // where net/rpc's clients send CONNECT
 )
 
-// ServeHTTP answers a CONNECT request by serving RPC on the request's
-// connection. The Server may be put on any mux, at any path; if that is not the
-// default, clients need it as Option.HTTPPath. The connection then belongs to
+// ServeHTTP answers calls over HTTP. The Server may be put on any mux:
+//
+//	http.Handle("/rpc/", http.StripPrefix("/rpc/", server))
+//
+// POST with the path /Service/Method, or /Service.Method, is a call. The body is the
+// argument as JSON; without one the argument is zero. The answer is the reply as JSON, or
+// an object with the code, message, where and ran of an Error, and a status that fits.
+// POST with the path / or one name without a dot, such as /jsonrpc, is JSON-RPC 2.0. The
+// content type is application/json. What else may be said is in headers:
+//
+//	Authorization: Bearer …             Server.Token
+//	Connect-Timeout-Ms: 250             how long the caller waits
+//	Metadata-Tenant: blue               Metadata of the key "tenant"; that of the reply comes back so
+//	traceparent, tracestate, baggage    Metadata of these keys
+//
+// Requests of other origins' pages are refused, and on the loopback interface those for
+// any host but localhost and an address. Server.Shutdown waits for calls, and the context
+// of one ends when its client hangs up.
+//
+// CONNECT, at any path, serves RPC on the request's connection. If that is not the
+// default path, clients need it as Option.HTTPPath. The connection then belongs to
 // the Server: Server.Shutdown ends it, and http.Server.Shutdown does not.
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if req.Method != http.MethodConnect {
-		w.Header().Set("Allow", http.MethodConnect)
-		http.Error(w, "405 must CONNECT", http.StatusMethodNotAllowed)
+		s.serveRequest(w, req)
 		return
 	}
 	conn, buffered, err := http.NewResponseController(w).Hijack()

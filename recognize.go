@@ -109,6 +109,9 @@ func (c *conn) accept(refusal *Error) error {
 
 // claimPlace counts the connection, or returns why there is no place for it.
 func (c *conn) claimPlace() *Error {
+	if c.brief {
+		return nil
+	}
 	switch s := c.server; s.conns.Admit(c, s.MaxConns) {
 	case nil:
 		return nil

@@ -107,12 +107,13 @@ type Server struct {
 
 	// FlushTimeout limits how long a client may take no byte of what the server has to
 	// send, before its connection is closed. Each byte that it takes begins a new wait.
-	// (Over TLS progress shows in steps of up to 32 KiB, and a client that takes less in
-	// this time is closed.) Zero: 10 s.
+	// (Over TLS progress shows in steps of up to 32 KiB, over HTTP of 64 KiB, and a client
+	// that takes less in this time is closed.) Zero: 10 s.
 	FlushTimeout time.Duration
 
-	// ReadTimeout limits how long a client may be silent that has promised to ping. The
-	// client is told to ping at least three times as often. Zero: 90 s.
+	// ReadTimeout limits how long a client may be silent that has promised to ping, or is
+	// about to send the body of a request over HTTP. The client is told to ping at least
+	// three times as often. Zero: 90 s.
 	ReadTimeout time.Duration
 
 	// IdleTimeout is how long a connection may be without a call before its client is
@@ -137,6 +138,7 @@ type Server struct {
 	conns         connset.Set[*conn]
 	rejected      callstats.Refusals // connections
 	broken        callstats.Refusals // connections
+	unserved      callstats.Refusals // requests over HTTP
 	hooks         connset.Hooks
 	web           web
 	stalls        stallWatch

@@ -150,6 +150,8 @@ func (c *conn) checkIdleness() {
 // not, the calls that have been read are answered, even those that wait for a slot.
 func (c *conn) drain(ctx context.Context) {
 	switch {
+	case c.brief:
+		// It ends when it is answered.
 	case !c.shaken.Load():
 		if !c.heard.Load() {
 			c.link.Fail(ErrServerClosed)

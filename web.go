@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"geerpc/internal/handshake"
+	"geerpc/internal/httpcall"
 	"geerpc/internal/opening"
 	"geerpc/internal/streamconn"
 	"geerpc/internal/webserver"
@@ -32,6 +33,8 @@ func (s *Server) webServer() *webserver.Server {
 			idle = handshake.SilentTimeout
 		}
 		s.web.server = &webserver.Server{
+			ReadTimeout:  s.readTimeout(),
+			WriteTimeout: limit(s.FlushTimeout, DefaultFlushTimeout),
 			HTTP: http.Server{Handler: s, ReadHeaderTimeout: handshake.Timeout, IdleTimeout: idle, MaxHeaderBytes: 2 * MaxMetadataBytes},
 			Log: func(line string) {
 				s.report(slog.LevelWarn, "rpc server: "+strings.TrimSpace(line))
@@ -45,7 +48,9 @@ func (s *Server) webServer() *webserver.Server {
 // for it.
 func (c *conn) acceptHTTP() error {
 	if refusal := c.claimPlace(); refusal != nil {
-		opening.Answer(c.link, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"+refusal.Message+"\n")
+		answer := httpcall.Failure(uint8(refusal.Code), uint8(refusal.Where), uint8(refusal.Ran), refusal.Message)
+		answer.Status = http.StatusServiceUnavailable
+		opening.Answer(c.link, answer.Text())
 		return refusal
 	}
 	c.shaken.Store(true)

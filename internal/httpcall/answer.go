@@ -1,9 +1,9 @@
 package httpcall
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
-	"time"
 )
 
 // An Answer is what an HTTP request is answered with.
@@ -13,13 +13,18 @@ type Answer struct {
 	Body     []byte            // JSON; none with http.StatusNoContent
 }
 
-// pieceBytes are how much of an answer the client has to take in the time it is given.
-const pieceBytes = 64 << 10
+// NoContent is the answer where nothing is to be said.
+var NoContent = &Answer{Status: http.StatusNoContent}
 
-// Write answers the request. It returns when all has been sent, or when the client has taken
-// nothing for as long as limit says. Zero is no limit. (For the next request net/http sets
-// the deadline anew.)
-func (a *Answer) Write(w http.ResponseWriter, limit time.Duration) error {
+// Text returns the answer, without metadata, as it is sent on a connection that is closed
+// behind it.
+func (a *Answer) Text() string {
+	return fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Type: %s\r\nConnection: close\r\n\r\n%s",
+		a.Status, http.StatusText(a.Status), jsonType, a.Body)
+}
+
+// Write answers the request, and returns when the answer has been sent or can't be.
+func (a *Answer) Write(w http.ResponseWriter) {
 	header := w.Header()
 	for key, value := range a.Metadata {
 		header.Set(metadataPrefix+key, value)
@@ -29,18 +34,7 @@ func (a *Answer) Write(w http.ResponseWriter, limit time.Duration) error {
 		header.Set("Content-Length", strconv.Itoa(len(a.Body)))
 		header.Set("X-Content-Type-Options", "nosniff")
 	}
-	control := http.NewResponseController(w)
 	w.WriteHeader(a.Status)
-	for body := a.Body; ; {
-		if limit > 0 {
-			control.SetWriteDeadline(time.Now().Add(limit)) // not every ResponseWriter can; then net/http's limits count
-		}
-		n := min(len(body), pieceBytes)
-		if _, err := w.Write(body[:n]); err != nil {
-			return err
-		}
-		if body = body[n:]; len(body) == 0 {
-			return control.Flush()
-		}
-	}
+	w.Write(a.Body)
+	http.NewResponseController(w).Flush()
 }

@@ -35,6 +35,12 @@ func (r Rules) check(req *http.Request, isJSONRPC bool) *Refusal {
 	if r.Token != "" && !token.Equal(bearer(req.Header), r.Token) {
 		return &Refusal{http.StatusUnauthorized, codes.Unauthenticated, "the token is missing or wrong: send it as Authorization: Bearer"}
 	}
+	if r.Off != "" {
+		return &Refusal{http.StatusUnsupportedMediaType, codes.InvalidArgument, r.Off}
+	}
+	if isJSONRPC && !r.JSONRPC {
+		return &Refusal{http.StatusNotFound, codes.NotFound, "this server takes no JSON-RPC: " + curlLine}
+	}
 	if refusal := checkType(req.Header, isJSONRPC); refusal != nil {
 		return refusal
 	}

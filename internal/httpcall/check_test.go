@@ -39,7 +39,7 @@ func setType(t string) []string { return []string{"Content-Type", "", "Content-T
 
 func TestRead_Refusals(t *testing.T) {
 	const call, rpc = "/Arith/Add", "/"
-	secret := Rules{Token: "secret", MaxBytes: 100}
+	secret := Rules{Token: "secret", MaxBytes: 100, JSONRPC: true}
 	authorized := func(header ...string) []string { return append(header, "Authorization", "Bearer secret") }
 	for _, c := range []struct {
 		name, path string

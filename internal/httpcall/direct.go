@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"net/http"
 
 	"geerpc/codec"
 )
@@ -13,8 +14,6 @@ type direct struct {
 	*Exchange
 	read bool // the call has been
 }
-
-func newDirect(x *Exchange) *direct { return &direct{Exchange: x} }
 
 var _ codec.Extended = (*direct)(nil)
 
@@ -46,7 +45,7 @@ func (c *direct) Write(h *codec.Header, reply any) error {
 		to := secondLine{c.Exchange, f.Metadata}
 		return codec.NewJSONCodec(to).Write(new(codec.Header), reply)
 	}
-	answer := failure(statusOf(f.Code), f.Code, f.Where, f.Ran, h.Error)
+	answer := Failure(f.Code, f.Where, f.Ran, h.Error)
 	answer.Metadata = f.Metadata
 	c.finish(answer)
 	return nil
@@ -67,6 +66,6 @@ type secondLine struct {
 
 func (s secondLine) Write(message []byte) (int, error) {
 	_, reply, _ := bytes.Cut(message, []byte("\n"))
-	s.finish(&Answer{Status: 200, Metadata: s.metadata, Body: bytes.Clone(reply)})
+	s.finish(&Answer{Status: http.StatusOK, Metadata: s.metadata, Body: bytes.Clone(reply)})
 	return len(message), nil
 }

@@ -2,6 +2,7 @@ package httpcall
 
 import (
 	"bytes"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -19,19 +20,36 @@ type Exchange struct {
 	metadata map[string]string
 	body     []byte
 	peer     net.Addr
+	tls      *tls.ConnectionState // nil without TLS
+	maxBytes int                  // in an answer of JSON-RPC; 0: no limit
 
 	once   sync.Once
 	answer *Answer
 	done   chan struct{} // closed when answer is set, or stays nil
 }
 
-// newExchange returns an Exchange for the path and the client of a request.
-func newExchange(req *http.Request) *Exchange {
-	return &Exchange{method: methodOf(req.URL.Path), peer: peerOf(req), done: make(chan struct{})}
+func (x *Exchange) isJSONRPC() bool { return x.method == "" }
+
+// Conn returns the Exchange as the core's connection.
+func (x *Exchange) Conn() io.ReadWriteCloser {
+	if x.tls != nil {
+		return secured{x}
+	}
+	return x
 }
 
+// A secured is an Exchange over TLS.
+type secured struct{ *Exchange }
+
+func (s secured) ConnectionState() tls.ConnectionState { return *s.tls }
+
 // NewCodec returns the codec with which the core reads the call and answers it.
-func (x *Exchange) NewCodec(io.ReadWriteCloser) codec.Codec { return newDirect(x) }
+func (x *Exchange) NewCodec(io.ReadWriteCloser) codec.Codec {
+	if x.isJSONRPC() {
+		return newJSONRPC(x)
+	}
+	return &direct{Exchange: x}
+}
 
 // finish sets the answer. Only the first call has an effect.
 func (x *Exchange) finish(a *Answer) {
@@ -62,8 +80,7 @@ func (x *Exchange) Close() error {
 	return nil
 }
 
-// MessageLimits tells a codec that messages are of any size: Rules.Read has looked at the
-// request's, and HTTP knows no limit for the answer's.
+// MessageLimits tells the codec that a reply may be of any size: HTTP knows no limit.
 func (x *Exchange) MessageLimits() (read, write int) { return 0, 0 }
 
 // RemoteAddr returns the address of the client.

@@ -16,14 +16,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-
-	"geerpc/internal/codes"
 )
 
 // Rules are what a server asks of requests.
 type Rules struct {
 	Token    string // empty: none is wanted
 	MaxBytes int    // in a body; 0: no limit
+	Off      string // why no request is taken; empty: they are
+	JSONRPC  bool   // is taken
 }
 
 // Read checks a request and reads its body, or returns why it is refused. Nothing is read
@@ -35,30 +35,38 @@ func (r Rules) Read(w http.ResponseWriter, req *http.Request) (*Exchange, *Refus
 		// another request.
 		w.Header().Set("Connection", "close")
 	}
-	x := newExchange(req)
-	if refusal := r.check(req, x.method == ""); refusal != nil {
+	x := &Exchange{method: methodOf(req.URL.Path), peer: peerOf(req), tls: req.TLS, maxBytes: r.MaxBytes, done: make(chan struct{})}
+	if refusal := r.check(req, x.isJSONRPC()); refusal != nil {
 		return nil, refusal
 	}
 	var err error
 	if x.timeout, err = timeoutOf(req.Header); err != nil {
-		return nil, &Refusal{http.StatusBadRequest, codes.InvalidArgument, err.Error()}
+		return nil, badRequest(err.Error())
 	}
 	x.metadata = metadataOf(req.Header)
-	if x.body, err = r.readBody(w, req); err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			return nil, r.tooLarge()
-		}
-		return nil, &Refusal{http.StatusBadRequest, codes.InvalidArgument, fmt.Sprintf("reading the body: %.256s", err)}
+	var refusal *Refusal
+	if x.body, refusal = r.readBody(w, req); refusal == nil && x.isJSONRPC() {
+		refusal = checkAlone(x.body)
+	}
+	if refusal != nil {
+		return nil, refusal
 	}
 	return x, nil
 }
 
-// readBody reads the whole body, or up to the limit.
-func (r Rules) readBody(w http.ResponseWriter, req *http.Request) ([]byte, error) {
-	body := req.Body
+// readBody reads the whole body, unless it is over the limit.
+func (r Rules) readBody(w http.ResponseWriter, req *http.Request) ([]byte, *Refusal) {
+	in := req.Body
 	if r.MaxBytes > 0 {
-		body = http.MaxBytesReader(w, body, int64(r.MaxBytes))
+		in = http.MaxBytesReader(w, in, int64(r.MaxBytes))
 	}
-	return io.ReadAll(body)
+	body, err := io.ReadAll(in)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, r.tooLarge()
+	case err != nil:
+		return nil, badRequest(fmt.Sprintf("reading the body: %.256s", err))
+	}
+	return body, nil
 }

@@ -45,37 +45,9 @@ type errorBody struct {
 	Ran     string `json:"ran"`
 }
 
-// failure returns the answer for an error.
-func failure(status int, code, where, ran uint8, message string) *Answer {
+// Failure returns the answer for an error, with the numbers of package geerpc.
+func Failure(code, where, ran uint8, message string) *Answer {
 	d := codes.DetailOf(code, where, ran)
 	body, _ := json.Marshal(errorBody{d.Code, message, d.Where, d.Ran}) // strings: it can't fail
-	return &Answer{Status: status, Body: append(body, '\n')}
-}
-
-// A Refusal is why a request is answered without a call.
-type Refusal struct {
-	Status  int
-	Code    uint8
-	Message string
-}
-
-// Error implements error.
-func (r *Refusal) Error() string { return r.Message }
-
-// The numbers of package geerpc for a failure in the server before the method, and for a
-// method that never ran.
-const (
-	inServer = 2
-	ranNever = 1
-)
-
-// Write answers the request.
-func (r *Refusal) Write(w http.ResponseWriter) {
-	switch r.Status {
-	case http.StatusMethodNotAllowed:
-		w.Header().Set("Allow", "POST, CONNECT")
-	case http.StatusUnauthorized:
-		w.Header().Set("WWW-Authenticate", "Bearer")
-	}
-	failure(r.Status, r.Code, inServer, ranNever, r.Message).Write(w, 0)
+	return &Answer{Status: statusOf(code), Body: append(body, '\n')}
 }
