@@ -387,3 +387,48 @@ func TestJSONRPC_StockPeers(t *testing.T) {
 		<-served
 	})
 }
+
+// Our client takes what servers of others send: notifications, answers to nobody, a
+// batch of answers in any order, and at last an error that is no call's.
+func TestJSONRPC_OddServer(t *testing.T) {
+	near, far := net.Pipe()
+	client, err := geerpc.NewClient(near, &geerpc.Option{Protocol: geerpc.JSONRPC})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	defer far.Close()
+	requests := json.NewDecoder(far)
+	var results [3]int
+	done := make(chan *geerpc.Call, len(results))
+	read := func(n int) (ids []any) {
+		for range n {
+			var request struct{ ID json.Number }
+			if err := requests.Decode(&request); err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, request.ID)
+		}
+		return ids
+	}
+	for i := range 2 {
+		client.Go("method", i, &results[i], done)
+	}
+	ids := read(2)
+	fmt.Fprintf(far, `{"jsonrpc":"2.0","method":"log","params":["hello"]}{"jsonrpc":"2.0","result":9,"id":99}{"jsonrpc":"2.0","result":9,"id":"x"}`+
+		`[{"jsonrpc":"2.0","result":2,"id":%v},{"jsonrpc":"2.0","result":1,"id":%v}]`, ids[1], ids[0])
+	for range 2 {
+		if call := <-done; call.Error != nil {
+			t.Error(call.Error)
+		}
+	}
+	if results != [3]int{1, 2} {
+		t.Errorf("results are %v", results)
+	}
+	client.Go("method", 3, &results[2], done)
+	read(1)
+	fmt.Fprint(far, `{"jsonrpc":"2.0","error":{"code":-32700,"message":"what was that?"},"id":null}`)
+	if call := <-done; call.Error == nil || !strings.Contains(call.Error.Error(), "what was that?") || geerpc.CodeOf(call.Error) != geerpc.CodeUnavailable {
+		t.Errorf("%+v", call.Error)
+	}
+}
