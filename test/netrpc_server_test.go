@@ -155,34 +155,69 @@ func TestNetRPC_Shutdown(t *testing.T) {
 	})
 }
 
+// inBubble runs f in a synctest bubble with a client of the server, over a pipe. Served is
+// closed at the end of the connection.
+func (p stockProtocol) inBubble(t *testing.T, server *geerpc.Server, f func(t *testing.T, client *rpc.Client, served chan bool)) {
+	t.Run(p.name, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := net.Pipe()
+			served := make(chan bool)
+			go func() { server.ServeConn(far); close(served) }()
+			client := p.newClient(near)
+			f(t, client, served)
+			client.Close()
+			<-served
+		})
+	})
+}
+
 // TestNetRPC_IdleTimeout closes a connection that has had no call for a time, and no
 // sooner.
 func TestNetRPC_IdleTimeout(t *testing.T) {
 	for _, p := range stockProtocols {
-		t.Run(p.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				server := geerpc.NewServer()
-				server.IdleTimeout = time.Minute
-				if err := server.Register(new(Stock)); err != nil {
-					t.Fatal(err)
-				}
-				here, there := net.Pipe()
-				served := make(chan bool)
-				go func() { server.ServeConn(there); close(served) }()
-				client := p.newClient(here)
-				defer client.Close()
-				for range 3 {
-					stockAdd(t, client)
-					time.Sleep(59 * time.Second)
-				}
+		server := &geerpc.Server{IdleTimeout: time.Minute}
+		server.Register(new(Stock))
+		p.inBubble(t, server, func(t *testing.T, client *rpc.Client, served chan bool) {
+			for range 3 {
 				stockAdd(t, client)
-				time.Sleep(61 * time.Second)
-				<-served
-				synctest.Wait()
-				if err := client.Call("Stock.Add", Args{1, 2}, new(Reply)); !errors.Is(err, rpc.ErrShutdown) {
-					t.Errorf("behind the idle timeout: %v", err)
+				time.Sleep(59 * time.Second)
+			}
+			stockAdd(t, client)
+			time.Sleep(61 * time.Second)
+			<-served
+			synctest.Wait()
+			if err := client.Call("Stock.Add", Args{1, 2}, new(Reply)); !errors.Is(err, rpc.ErrShutdown) {
+				t.Errorf("behind the idle timeout: %v", err)
+			}
+		})
+	}
+}
+
+// TestNetRPC_MaxInFlight has more calls than a connection may have in flight: the server
+// does not read the rest before some have ended.
+func TestNetRPC_MaxInFlight(t *testing.T) {
+	const limit, calls = 3, 10
+	for _, p := range stockProtocols {
+		server := &geerpc.Server{MaxInFlight: limit}
+		p.inBubble(t, server, func(t *testing.T, client *rpc.Client, _ chan bool) {
+			gate := &Gate{entered: make(chan int, calls), open: make(chan bool)}
+			server.Register(gate)
+			done := make(chan *rpc.Call, calls)
+			go func() { // waits while nothing is read
+				for i := range calls {
+					client.Go("Gate.Wait", i, new(int), done)
 				}
-			})
+			}()
+			for ended := range calls {
+				synctest.Wait()
+				if begun := len(gate.entered); begun != min(ended+limit, calls) {
+					t.Errorf("when %d calls have ended, %d have begun", ended, begun)
+				}
+				gate.open <- true
+				if call := <-done; call.Error != nil {
+					t.Error(call.Error)
+				}
+			}
 		})
 	}
 }
@@ -345,37 +380,6 @@ func TestNetRPC_Stats(t *testing.T) {
 		}
 		if want := map[string][2]int64{"Stock.Add": {4, 1}, "Stock.Div": {1, 1}}; !reflect.DeepEqual(got, want) || stats.Connections != 1 {
 			t.Errorf("the counts are %v on %d connections, want %v", got, stats.Connections, want)
-		}
-	})
-}
-
-// TestNetRPC_MaxInFlight has more calls than a connection may have in flight: the server
-// does not read the rest before some have ended.
-func TestNetRPC_MaxInFlight(t *testing.T) {
-	eachStockProtocol(t, "tcp", func(t *testing.T, e *stockEnv, p stockProtocol) {
-		e.MaxInFlight = 3
-		gate := e.gate()
-		client := p.dial(e)
-		var calls []*rpc.Call
-		for i := range 10 {
-			calls = append(calls, client.Go("Gate.Wait", i, new(int), nil))
-		}
-		for range 3 {
-			gate.await(t)
-		}
-		for range calls {
-			select {
-			case i := <-gate.entered:
-				t.Fatalf("call %d began beyond the limit", i)
-			default:
-			}
-			gate.open <- true
-			if len(gate.entered) > 1 {
-				t.Fatal("more than one took a place")
-			}
-			if calls = calls[1:]; len(calls) >= 3 {
-				gate.await(t)
-			}
 		}
 	})
 }
