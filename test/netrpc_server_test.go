@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/rpc"
 	"net/rpc/jsonrpc"
 	"reflect"
@@ -382,4 +385,70 @@ func TestNetRPC_Stats(t *testing.T) {
 			t.Errorf("the counts are %v on %d connections, want %v", got, stats.Connections, want)
 		}
 	})
+}
+
+// TestNetRPC_Ordered runs the calls of a client in the order in which they were sent.
+func TestNetRPC_Ordered(t *testing.T) {
+	eachStockProtocol(t, "tcp", func(t *testing.T, e *stockEnv, p stockProtocol) {
+		e.Ordered = true
+		var ran []int // by one call at a time
+		geerpc.RegisterFunc(e.Server, "Note.Down", func(_ context.Context, i int) (int, error) {
+			ran = append(ran, i)
+			return i, nil
+		})
+		client := p.dial(e)
+		var calls []*rpc.Call
+		for i := range 100 {
+			calls = append(calls, client.Go("Note.Down", i, new(int), nil))
+		}
+		for _, call := range calls {
+			if err := stockAwait(t, call); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !slices.IsSorted(ran) || len(ran) != len(calls) {
+			t.Errorf("the calls ran in the order %v", ran)
+		}
+	})
+}
+
+// TestNetRPC_DebugPage shows these connections and their calls. Of missing methods it says
+// more than their clients are told.
+func TestNetRPC_DebugPage(t *testing.T) {
+	eachStockProtocol(t, "tcp", func(t *testing.T, e *stockEnv, p stockProtocol) {
+		client := p.dial(e)
+		stockAdd(t, client)
+		stockCall(t, client, "stock.Add", Args{}, new(Reply))
+		page := httptest.NewRecorder()
+		e.DebugHandler().ServeHTTP(page, httptest.NewRequest("GET", "/?format=json", nil))
+		for _, text := range []string{`"` + p.protocol.Name + `"`, "can't find service stock; is Stock meant?"} {
+			if !strings.Contains(page.Body.String(), text) {
+				t.Errorf("the page does not say %s:\n%s", text, page.Body)
+			}
+		}
+	})
+}
+
+// TestNetRPC_HandleHTTPPath has a Server at paths of http.DefaultServeMux, as net/rpc's.
+func TestNetRPC_HandleHTTPPath(t *testing.T) {
+	e := newStockEnv(t, "tcp")
+	path := fmt.Sprintf("/%p", e) // for -count
+	e.HandleHTTPPath(path+"/rpc", path+"/debug")
+	web := httptest.NewServer(nil)
+	defer web.Close()
+	defer e.Close()
+	client, err := rpc.DialHTTPPath("tcp", web.Listener.Addr().String(), path+"/rpc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	stockAdd(t, client)
+	response, err := http.Get(web.URL + path + "/debug")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if page, err := io.ReadAll(response.Body); err != nil || !strings.Contains(string(page), "Mul") {
+		t.Errorf("the debug page is %s, %v", page, err)
+	}
 }
