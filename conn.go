@@ -37,10 +37,11 @@ type conn struct {
 	handleTimeout time.Duration // until a call is answered, done or not; 0: no limit
 	pingInterval  time.Duration // how often each side must be heard; 0: nothing was agreed
 
-	brief   bool  // it is a request over HTTP, counts as no connection, and ends by itself
-	onlyOne bool  // call is read
-	readOne bool  // a call has been read; only the reader looks
-	readErr error // with which reading ended before that, for who waits for serve to return
+	afterConnect bool  // it went on after CONNECT, and so without HTTP
+	brief        bool  // it is a request over HTTP, counts as no connection, and ends by itself
+	onlyOne      bool  // call is read
+	readOne      bool  // a call has been read; only the reader looks
+	readErr      error // with which reading ended before that, for who waits for serve to return
 
 	slots  slots
 	reader reader

@@ -62,7 +62,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	ahead, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
 	conn, done := webserver.TakeBack(conn)
 	defer done()
-	s.ServeConn(wire.WithAhead(conn, ahead))
+	c := newConn(s, wire.WithAhead(conn, ahead), nil)
+	c.afterConnect = true
+	s.serve(c)
 }
 
 // connectedStatus returns the status that the client of a CONNECT request wants: ours and

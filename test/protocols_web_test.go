@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"geerpc"
@@ -78,6 +79,32 @@ func TestProtocols_ConnectPipelined(t *testing.T) {
 	in.ReadString('\n')
 	if header, _ := in.ReadString('\n'); header != `{"ServiceMethod":"Arith.Add","Seq":7,"Error":""}`+"\n" {
 		t.Errorf("answer is %q", header)
+	}
+}
+
+// Behind a CONNECT there is no HTTP, and so no second CONNECT: each of them would cost
+// goroutines and buffers, on one connection. TLS does not help, wherever it begins.
+func TestProtocols_ConnectOnce(t *testing.T) {
+	cert, pool := certificate(t, "localhost", time.Hour)
+	e := newEnv(t, "tcp", codec.GobType)
+	e.TLSConfig, e.AllowPlaintext = &tls.Config{Certificates: []tls.Certificate{cert}}, true
+	conn := e.bare()
+	conn.SetDeadline(time.Now().Add(patient))
+	connect := func() string {
+		io.WriteString(conn, "CONNECT / HTTP/1.0\r\n\r\n")
+		response, err := http.ReadResponse(bufio.NewReader(iotest.OneByteReader(conn)), &http.Request{Method: http.MethodConnect})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.Status
+	}
+	if status := connect(); status != "200 Connected to Go RPC" {
+		t.Error(status)
+	}
+	conn = tls.Client(conn, &tls.Config{RootCAs: pool, ServerName: "localhost"})
+	connect() // may do, once
+	if status := connect(); !strings.HasPrefix(status, "400") {
+		t.Error(status)
 	}
 }
 
