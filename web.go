@@ -35,7 +35,7 @@ func (s *Server) webServer() *webserver.Server {
 		s.web.server = &webserver.Server{
 			ReadTimeout:  s.readTimeout(),
 			WriteTimeout: limit(s.FlushTimeout, DefaultFlushTimeout),
-			HTTP: http.Server{Handler: s, ReadHeaderTimeout: handshake.Timeout, IdleTimeout: idle, MaxHeaderBytes: 2 * MaxMetadataBytes},
+			HTTP:         http.Server{Handler: s, ReadHeaderTimeout: handshake.Timeout, IdleTimeout: idle, MaxHeaderBytes: 2 * MaxMetadataBytes},
 			Log: func(line string) {
 				s.report(slog.LevelWarn, "rpc server: "+strings.TrimSpace(line))
 			},
