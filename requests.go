@@ -54,7 +54,7 @@ func (c *conn) answerOf(x *httpcall.Exchange) *httpcall.Answer {
 	code, text := CodeUnavailable, ""
 	switch cause := c.link.Cause(); cause {
 	case errDone:
-		return httpcall.NoContent
+		return httpcall.Empty
 	case io.EOF:
 		code, text = CodeCanceled, "the client has hung up"
 	default:

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -231,13 +232,10 @@ func TestHTTP_JSONRPC(t *testing.T) {
 			{`{"jsonrpc":"2.0","method":"Arith.Add","params":[1,2]}`, ""},
 			{`[{"jsonrpc":"2.0","method":"Arith.Add"},{"jsonrpc":"2.0","method":"None.Such"}]`, ""},
 		} {
-			status := http.StatusOK
-			if c.want == "" {
-				status = http.StatusNoContent
-			}
 			for _, path := range []string{"/", "/jsonrpc"} {
-				if r := w.post(path, c.body); r.Status != status || r.Body != c.want {
-					t.Errorf("%s: %d %s", c.body, r.Status, r.Body)
+				r := w.post(path, c.body)
+				if length := r.Header.Get("Content-Length"); r.Status != 200 || r.Body != c.want || length != strconv.Itoa(len(c.want)) {
+					t.Errorf("%s: %d %s, length %s", c.body, r.Status, r.Body, length)
 				}
 			}
 		}

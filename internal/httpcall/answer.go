@@ -10,11 +10,12 @@ import (
 type Answer struct {
 	Status   int
 	Metadata map[string]string // becomes headers
-	Body     []byte            // JSON; none with http.StatusNoContent
+	Body     []byte            // JSON, or nothing
 }
 
-// NoContent is the answer where nothing is to be said.
-var NoContent = &Answer{Status: http.StatusNoContent}
+// Empty is the answer to notifications. Its status is not 204: Python's clients, those that
+// descend from xmlrpc, take that for an error and leave the connection unusable.
+var Empty = &Answer{Status: http.StatusOK}
 
 // Text returns the answer, without metadata, as it is sent on a connection that is closed
 // behind it.
@@ -29,9 +30,9 @@ func (a *Answer) Write(w http.ResponseWriter) {
 	for key, value := range a.Metadata {
 		header.Set(metadataPrefix+key, value)
 	}
-	if a.Status != http.StatusNoContent {
+	header.Set("Content-Length", strconv.Itoa(len(a.Body)))
+	if len(a.Body) > 0 {
 		header.Set("Content-Type", jsonType)
-		header.Set("Content-Length", strconv.Itoa(len(a.Body)))
 		header.Set("X-Content-Type-Options", "nosniff")
 	}
 	w.WriteHeader(a.Status)
