@@ -39,7 +39,7 @@ type conn struct {
 
 	afterConnect bool  // it went on after CONNECT, and so without HTTP
 	brief        bool  // it is a request over HTTP, counts as no connection, and ends by itself
-	onlyOne      bool  // call is read
+	onlyOne      bool  // call is read, or batch
 	readOne      bool  // a call has been read; only the reader looks
 	readErr      error // with which reading ended before that, for who waits for serve to return
 
@@ -199,6 +199,7 @@ func (c *conn) end(err error) {
 func (c *conn) awaitCalls() {
 	c.update(func(s *connState) {
 		s.noNewCalls = true
+		s.unanswered -= c.reader.counted // of a batch that is not read to its end
 		if s.idle != nil {
 			s.idle.Stop()
 			s.idle = nil

@@ -20,7 +20,7 @@ import (
 // over, with errReplaced.
 func (c *conn) read() error {
 	var h codec.Header
-	for !(c.readOne && c.onlyOne) {
+	for !(c.onlyOne && c.readOne && c.reader.behind == 0) {
 		if err := c.link.ReadHeader(&h); err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func (c *conn) request(h *codec.Header) error {
 	r := &c.reader
 	k, admitted := c.readCall(h)
 	if !c.link.Extended() {
-		c.count(k)
+		c.count(k, h.Frame().Behind)
 	}
 	if !admitted {
 		c.rejectUnadmitted(k)
@@ -115,11 +115,19 @@ func (c *conn) submitIfLast() error {
 
 // count makes sure that a call which has been read is answered, even if the server
 // begins to shut down while the call waits for a slot: a plain client can't be told
-// that it never ran.
-func (c *conn) count(k *servedCall) {
+// that it never ran. With the first call of a batch it counts all those behind it, because
+// none is answered without the others.
+func (c *conn) count(k *servedCall, behind int) {
+	r := &c.reader
+	r.behind = behind
 	c.update(func(s *connState) {
-		if k.counted = !s.noNewCalls; k.counted {
-			s.unanswered++
+		switch {
+		case r.counted > 0:
+			r.counted--
+			k.counted = true
+		case !s.noNewCalls:
+			k.counted, r.counted = true, behind
+			s.unanswered += 1 + behind
 		}
 	})
 }

@@ -67,6 +67,9 @@ type reader struct {
 	finished []*servedCall // calls of the batch that have run and must be answered
 	previous []*servedCall // the slice that was finished for the batch before, to be used again
 
+	behind  int // calls of a batch that are to be read behind the latest one
+	counted int // those of them that are counted in connState.unanswered
+
 	admitting *callContext // what Server.Admit is asked with
 
 	lastName   string // of the method that was looked up last; the next call is often of it

@@ -39,6 +39,10 @@ type Frame struct {
 	// NetRPC is set by a codec, and not transmitted, for a call of a client of package
 	// net/rpc/jsonrpc. If there is no such method, it is answered with net/rpc's text.
 	NetRPC bool
+
+	// Behind is set by a codec, and not transmitted: so many more calls, which ReadHeader
+	// returns next, belong to the same message, and are answered together with this one.
+	Behind int
 }
 
 // A Kind says what a message is for.

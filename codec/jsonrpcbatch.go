@@ -73,6 +73,7 @@ func (s *jsonrpcServer) nextEntry(h *Header) {
 		s.entries, s.batch = nil, nil
 	}
 	s.accept(h, entry, batch, place)
+	h.frame.Behind = len(s.entries)
 }
 
 // gather adds the answer to a call to those of its batch, and sends them all if it is the

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http/httptest"
 	"net/rpc"
 	"net/rpc/jsonrpc"
 	"slices"
@@ -430,5 +431,78 @@ func TestJSONRPC_OddServer(t *testing.T) {
 	fmt.Fprint(far, `{"jsonrpc":"2.0","error":{"code":-32700,"message":"what was that?"},"id":null}`)
 	if call := <-done; call.Error == nil || !strings.Contains(call.Error.Error(), "what was that?") || geerpc.CodeOf(call.Error) != geerpc.CodeUnavailable {
 		t.Errorf("%+v", call.Error)
+	}
+}
+
+// threeSums is a batch of three calls, one of them a notification.
+const threeSums = `[{"jsonrpc":"2.0","method":"sum","params":[1,1],"id":1},{"jsonrpc":"2.0","method":"sum","params":[1,2],"id":2},{"jsonrpc":"2.0","method":"sum","params":[1]}]`
+
+// The answers of threeSums.
+const threeSumsAnswered = `[{"id":1,"jsonrpc":"2.0","result":2},{"id":2,"jsonrpc":"2.0","result":3}]`
+
+// A client that is not welcome is told so with every call of its first batch, which is
+// answered in one.
+func TestJSONRPC_RefusedBatch(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	e.Token = "not for JSON-RPC"
+	conn := e.bare()
+	io.WriteString(conn, threeSums)
+	answer, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `[{"error":{"code":-32016},"id":1,"jsonrpc":"2.0"},{"error":{"code":-32016},"id":2,"jsonrpc":"2.0"}]`
+	if got := withoutTexts(t, answer); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// To ServeRequest a batch is one request.
+func TestJSONRPC_RequestIsBatch(t *testing.T) {
+	server := geerpc.NewServer()
+	defer server.Close()
+	registerExamples(t, server)
+	near, far := net.Pipe()
+	served := make(chan error, 1)
+	go func() { // ends with the answer
+		served <- server.ServeRequest(far, codec.NewJSONRPCServer)
+		far.Close()
+	}()
+	io.WriteString(near, threeSums)
+	answer, _ := io.ReadAll(near)
+	if got := withoutTexts(t, answer); got != threeSumsAnswered {
+		t.Errorf("%s, want %s", got, threeSumsAnswered)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
+// A batch of which the server has begun to read the calls when it shuts down is answered
+// whole: there are no answers without those to the calls that wait for a slot.
+func TestJSONRPC_ShutdownInBatch(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	registerExamples(t, e.Server)
+	e.MaxInFlight = 1
+	entered, release := make(chan bool), make(chan bool)
+	geerpc.RegisterFunc(e.Server, "wait", func(context.Context, any) (int, error) { entered <- true; <-release; return 0, nil })
+	conn := e.bare()
+	io.WriteString(conn, `[{"jsonrpc":"2.0","method":"wait","id":0},`+threeSums[1:])
+	<-entered
+	down := make(chan error, 1)
+	go func() { down <- e.Shutdown(context.Background()) }() // ends with the answer
+	eventually(t, "the connection drains", func() bool {
+		page := httptest.NewRecorder()
+		e.DebugHandler().ServeHTTP(page, httptest.NewRequest("GET", "/?format=json", nil))
+		return strings.Contains(page.Body.String(), `"draining": true`)
+	})
+	close(release)
+	answer, _ := io.ReadAll(conn)
+	if got, want := withoutTexts(t, answer), `[{"id":0,"jsonrpc":"2.0","result":0},`+threeSumsAnswered[1:]; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	conn.Close()
+	if err := <-down; err != nil {
+		t.Error(err)
 	}
 }
