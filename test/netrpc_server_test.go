@@ -196,6 +196,25 @@ func TestNetRPC_IdleTimeout(t *testing.T) {
 	}
 }
 
+// TestNetRPC_Silent has clients that are silent: before their first call they may be so for
+// minutes, and behind it for ever.
+func TestNetRPC_Silent(t *testing.T) {
+	for _, p := range stockProtocols {
+		server := new(geerpc.Server)
+		server.Register(new(Stock))
+		p.inBubble(t, server, func(t *testing.T, client *rpc.Client, _ chan bool) {
+			for _, silence := range []time.Duration{4 * time.Minute, 24 * time.Hour} {
+				time.Sleep(silence)
+				stockAdd(t, client)
+			}
+		})
+		p.inBubble(t, server, func(t *testing.T, client *rpc.Client, served chan bool) {
+			time.Sleep(6 * time.Minute)
+			<-served
+		})
+	}
+}
+
 // TestNetRPC_MaxInFlight has more calls than a connection may have in flight: the server
 // does not read the rest before some have ended.
 func TestNetRPC_MaxInFlight(t *testing.T) {
