@@ -67,8 +67,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	s.serve(c)
 }
 
-// connectedStatus returns the status that the client of a CONNECT request wants: ours and
-// that of net/rpc each take one only. At a path of one's own, net/rpc's sends no Host.
+// connectedStatus returns the status for a CONNECT request. GeeRPC's clients and net/rpc's
+// each accept only their own. At other paths than the default ones they are told apart by
+// the Host header, which net/rpc's do not send.
 func connectedStatus(req *http.Request) string {
 	if req.RequestURI == netRPCPath || req.RequestURI != defaultRPCPath && req.Host == "" {
 		return connectedNetRPC

@@ -139,7 +139,7 @@ func (c *servedCall) callerGone() error {
 	switch {
 	case c.conn.link.Context().Err() != nil:
 		return errConnGone
-	case c.conn.protocol == NetRPC: // what is read of a client that has hung up is run, as in net/rpc
+	case c.conn.protocol == NetRPC: // as in net/rpc, requests that have been read are run even if the client has hung up
 		return nil
 	case c.ctx != nil:
 		return c.ctx.Err()

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/rpc"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"geerpc"
@@ -89,11 +90,12 @@ func gobOf(t *testing.T, values ...any) []byte {
 // A brokenConn has an error to return where its client has said enough.
 type brokenConn struct {
 	io.Reader
-	write error
+	write  error
+	closed atomic.Bool
 }
 
 func (c *brokenConn) Write(p []byte) (int, error) { return len(p), c.write }
-func (c *brokenConn) Close() error                { return nil }
+func (c *brokenConn) Close() error                { c.closed.Store(true); return nil }
 
 // TestNetRPC_ReadError has ServeConn end with a connection that breaks.
 func TestNetRPC_ReadError(t *testing.T) {
@@ -136,7 +138,8 @@ func TestNetRPC_OurClient(t *testing.T) {
 	for _, p := range []*geerpc.Protocol{geerpc.NetRPC, geerpc.JSONRPC1} {
 		t.Run(p.Name, func(t *testing.T) {
 			silent, hold := io.Pipe()
-			client, err := geerpc.NewClient(geerpc.NewConn(&brokenConn{silent, errors.New("fake write failure")}), &geerpc.Option{Protocol: p})
+			conn := &brokenConn{Reader: silent, write: errors.New("fake write failure")}
+			client, err := geerpc.NewClient(geerpc.NewConn(conn), &geerpc.Option{Protocol: p})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -149,6 +152,9 @@ func TestNetRPC_OurClient(t *testing.T) {
 			client.Close()
 			if err := client.Call(t.Context(), "Stock.Add", Args{7, 8}, new(Reply)); !errors.Is(err, geerpc.ErrShutdown) {
 				t.Errorf("a call after Close: %v", err)
+			}
+			if !conn.closed.Load() {
+				t.Error("the connection is left open")
 			}
 		})
 	}
