@@ -39,7 +39,7 @@ func DialHTTP(network, address string, opts ...*Option) (*Client, error) {
 
 // DialHTTPPath is DialHTTP with the path given, as net/rpc has it.
 func DialHTTPPath(network, address, path string, opts ...*Option) (*Client, error) {
-	opt, err := parseOptions(opts...)
+	opt, err := copyOption(opts)
 	if err != nil {
 		return nil, err
 	}

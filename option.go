@@ -142,15 +142,23 @@ var DefaultOption = &Option{
 
 var errManyOptions = errors.New("number of options is more than 1")
 
+// copyOption returns a copy of the option given, or of DefaultOption.
+func copyOption(opts []*Option) (Option, error) {
+	switch {
+	case len(opts) > 1:
+		return Option{}, newError(CodeInvalidArgument, InClient, RanNever, "rpc client", errManyOptions)
+	case len(opts) == 1 && opts[0] != nil:
+		return *opts[0], nil
+	}
+	return *DefaultOption, nil
+}
+
 // parseOptions returns a copy of the option given, with defaults filled in. Its limits
 // are 0 for no limit.
 func parseOptions(opts ...*Option) (Option, error) {
-	if len(opts) > 1 {
-		return Option{}, newError(CodeInvalidArgument, InClient, RanNever, "rpc client", errManyOptions)
-	}
-	opt := *DefaultOption
-	if len(opts) == 1 && opts[0] != nil {
-		opt = *opts[0]
+	opt, err := copyOption(opts)
+	if err != nil {
+		return opt, err
 	}
 	opt.MagicNumber = MagicNumber
 	if opt.CodecType == "" {

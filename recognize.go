@@ -58,7 +58,10 @@ func (c *conn) recognize() (next func(), err error) {
 	case GeeRPC:
 		return nil, c.handshake()
 	case HTTP:
-		return c.serveHTTP, c.acceptHTTP()
+		if err := c.acceptHTTP(); err != nil {
+			return nil, err
+		}
+		return c.serveHTTP, nil
 	}
 	return nil, c.accept(c.unwelcome())
 }

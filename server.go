@@ -277,7 +277,8 @@ func (s *Server) ServeConn(rwc io.ReadWriteCloser) { s.serve(newConn(s, rwc, nil
 func (s *Server) serve(c *conn) {
 	s.offerIntrospection()
 	if !s.conns.Add(c, s.MaxConns) {
-		c.link.Fail(ErrServerClosed)
+		c.readErr = ErrServerClosed
+		c.link.Fail(c.readErr)
 		return
 	}
 	defer s.conns.Remove(c)

@@ -267,3 +267,21 @@ func (c *openedConn) Write(p []byte) (int, error) {
 	n, err := c.ReadWriteCloser.Write(append([]byte(said), p...))
 	return max(n-len(said), 0), err
 }
+
+// DialHTTPPath heeds the Option, also where "no limit" differs from what is left out.
+func TestProtocols_DialHTTPPathOption(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	geerpc.RegisterFunc(e.Server, "Big.Reply", func(context.Context, int) ([]byte, error) {
+		return make([]byte, geerpc.DefaultMaxMessageBytes+1), nil
+	})
+	e.start()
+	client, err := geerpc.DialHTTPPath("tcp", e.lis.Addr().String(), "/path", &geerpc.Option{MaxMessageBytes: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	var reply []byte
+	if err := client.Call(t.Context(), "Big.Reply", 0, &reply); err != nil {
+		t.Error(err)
+	}
+}

@@ -71,6 +71,11 @@ func TestProtocols_ServeRequest(t *testing.T) {
 	if err := server.ServeRequest(far, codec.NewGobCodec); err != io.EOF {
 		t.Errorf("without a request: %v", err)
 	}
+	closed := geerpc.NewServer()
+	closed.Close()
+	if err := closed.ServeRequest(far, codec.NewGobCodec); err != geerpc.ErrServerClosed {
+		t.Errorf("of a Server that is closed: %v", err)
+	}
 	for text, want := range map[string]error{"\x05garbage": codec.ErrCorrupt, "\x05": io.ErrUnexpectedEOF} {
 		near, far := net.Pipe()
 		go func() { io.WriteString(near, text); near.Close() }() // ends with the connection

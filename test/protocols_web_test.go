@@ -15,6 +15,7 @@ import (
 
 	"geerpc"
 	"geerpc/codec"
+	"geerpc/internal/rpctest"
 )
 
 // A client that asks by HTTP CONNECT is served at the server's own port, with TLS and
@@ -154,6 +155,8 @@ func TestProtocols_EndOfWeb(t *testing.T) {
 func TestProtocols_WebTakesPlace(t *testing.T) {
 	e := newEnv(t, "tcp", codec.GobType)
 	e.MaxConns = 1
+	logger, log := rpctest.Logger()
+	e.Logger = logger
 	e.start()
 	keepAlive(t, e)
 	response, err := http.Get("http://" + e.lis.Addr().String())
@@ -172,4 +175,5 @@ func TestProtocols_WebTakesPlace(t *testing.T) {
 	if geerpc.CodeOf(err) != geerpc.CodeResourceExhausted {
 		t.Error(err)
 	}
+	eventually(t, "all three are logged", func() bool { return strings.Count(log.String(), "connection rejected") == 3 })
 }
