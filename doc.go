@@ -59,6 +59,14 @@
 // JSON, or one that [geerpc/codec.Register] has added.
 // [geerpc/codec.Framed] makes a codec of a marshal and an unmarshal function.
 //
+// # Other protocols
+//
+// A Server knows by the first bytes of a connection what its client speaks:
+// this package's protocol, that of the standard library's net/rpc, JSON-RPC,
+// or HTTP, with calls as POST requests of JSON ([Server.ServeHTTP]); TLS may be
+// in front of each. [Server.Protocols] chooses among them, and takes your own.
+// With [Option.Protocol] a Client speaks net/rpc or JSON-RPC.
+//
 // # Transports
 //
 // [Dial] takes any network that net.Dial takes, [DialHTTP] goes through an HTTP
