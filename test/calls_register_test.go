@@ -96,7 +96,8 @@ func TestA6_RegistrationErrors(t *testing.T) {
 		{"allow-list of an unsuitable one", func(s *geerpc.Server) error { return s.RegisterName("Odd", Odd{}, "Good", "NoPointer") },
 			[]string{"service Odd: type test.Odd: method NoPointer has the reply type int, which is not a pointer"}},
 		{"allow-list of an unknown one", func(s *geerpc.Server) error { return s.RegisterName("Odd", Odd{}, "Good", "Goood") }, []string{"service Odd: type test.Odd: method Goood does not exist"}},
-		{"function without a dot", func(s *geerpc.Server) error { return geerpc.RegisterFunc(s, "Good", double0) }, []string{`"Service.Method"`}},
+		{"function without a dot", func(s *geerpc.Server) error { return geerpc.RegisterFunc(s, "good", double0) }, nil},
+		{"function without a service", func(s *geerpc.Server) error { return geerpc.RegisterFunc(s, ".Good", double0) }, []string{`"Service.Method"`}},
 		{"function of a channel", func(s *geerpc.Server) error {
 			return geerpc.RegisterFunc(s, "F.Chan", func(context.Context, map[string][]chan int) (int, error) { return 0, nil })
 		}, []string{"F.Chan", "no codec can carry the type chan int"}},

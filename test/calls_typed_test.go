@@ -71,7 +71,7 @@ func TestTyped_Registration(t *testing.T) {
 		f    func(context.Context, Args) (Reply, error)
 		want string
 	}{
-		{"A.B", f, "already defined"}, {"", f, "not of the form"}, {"A", f, "not of the form"}, {"A.", f, "not of the form"},
+		{"A.B", f, "already defined"}, {"", f, "not of the form"}, {"A.", f, "not of the form"},
 		{".B", f, "not of the form"}, {"A.C", nil, "is nil"},
 	}
 	for _, test := range tests {
