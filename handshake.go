@@ -83,7 +83,11 @@ func (c *Client) agree(ctx context.Context, hello handshake.Hello) error {
 // secure is the server's side of the TLS handshake, if there is one. It notes who the
 // client is, for the log even if that fails.
 func (c *conn) secure() error {
-	state, heard, err := transport.HandshakeTLS(c.link.Conn)
+	conn := c.link.Conn
+	if open, ok := conn.(leftOpen); ok {
+		conn = open.ReadWriteCloser
+	}
+	state, heard, err := transport.HandshakeTLS(conn)
 	c.peer = Peer{Addr: usercode.RemoteAddr(c.link.Conn), TLS: state}
 	if err != nil {
 		c.heard.Store(heard)

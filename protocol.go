@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"strings"
 
 	"geerpc/codec"
 	"geerpc/internal/opening"
+	"geerpc/internal/usercode"
 )
 
 // A Protocol is a language that clients and servers may speak on a connection: how a
@@ -158,3 +160,6 @@ func (s *Server) ServeRequest(rwc io.ReadWriteCloser, newCodec codec.NewCodecFun
 type leftOpen struct{ io.ReadWriteCloser }
 
 func (leftOpen) Close() error { return nil }
+
+// RemoteAddr returns the address of the other end, nil if it has none.
+func (c leftOpen) RemoteAddr() net.Addr { return usercode.RemoteAddr(c.ReadWriteCloser) }

@@ -1,10 +1,13 @@
 package test
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"testing"
+	"time"
 
 	"geerpc"
 	"geerpc/codec"
@@ -35,6 +38,45 @@ func TestProtocols_ServeCodec(t *testing.T) {
 			<-served
 			server.Close()
 		})
+	}
+}
+
+// A method that ServeRequest calls knows its peer, with the state of TLS.
+func TestProtocols_PeerOfRequest(t *testing.T) {
+	cert, pool := certificate(t, "localhost", time.Hour)
+	server := geerpc.NewServer()
+	defer server.Close()
+	seen := make(chan geerpc.Peer, 1)
+	geerpc.RegisterFunc(server, "peer", func(ctx context.Context, _ any) (any, error) {
+		peer, _ := geerpc.PeerFrom(ctx)
+		seen <- peer
+		return nil, nil
+	})
+	lis, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lis.Close()
+	served := make(chan error, 1)
+	go func() { // ends with the request
+		conn, err := lis.Accept()
+		if err == nil {
+			defer conn.Close()
+			err = server.ServeRequest(conn, codec.NewJSONRPCServer)
+		}
+		served <- err
+	}()
+	conn, err := tls.Dial("tcp", lis.Addr().String(), &tls.Config{RootCAs: pool, ServerName: "localhost"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, `{"jsonrpc":"2.0","method":"peer","id":1}`)
+	if err := <-served; err != nil {
+		t.Fatal(err)
+	}
+	if peer := <-seen; peer.Addr == nil || peer.Addr.String() != conn.LocalAddr().String() || peer.TLS == nil || !peer.TLS.HandshakeComplete {
+		t.Errorf("peer is %+v", peer)
 	}
 }
 
