@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"geerpc/codec"
+	"geerpc/internal/connset"
 	"geerpc/internal/httpcall"
 	"geerpc/internal/usercode"
 )
@@ -28,9 +29,9 @@ func (s *Server) serveRequest(w http.ResponseWriter, req *http.Request) {
 	s.offerIntrospection()
 	c := newConn(s, x.Conn(), &Protocol{Name: HTTP.Name, CodecType: HTTP.CodecType, ServerCodec: x.NewCodec})
 	c.brief = true
-	if !s.conns.AddBrief(c) {
-		c.link.Fail(ErrServerClosed)
-		httpcall.Failure(uint8(CodeUnavailable), uint8(InServer), uint8(RanNever), "rpc server: shutting down").Write(w)
+	if err := s.conns.AddBrief(c, s.maxInFlight()); err != nil {
+		c.link.Fail(err)
+		s.notTaken(err).Write(w)
 		return
 	}
 	written := make(chan struct{})
@@ -46,21 +47,31 @@ func (s *Server) serveRequest(w http.ResponseWriter, req *http.Request) {
 	c.answerOf(x).Write(w)
 }
 
+// notTaken returns the answer to a request that may not be served, as it is for a call.
+func (s *Server) notTaken(why error) *httpcall.Answer {
+	if why == connset.ErrFull {
+		return httpAnswer(refuse(CodeResourceExhausted, "rpc server: more than the %d requests at a time that Server.MaxInFlight allows (a method that runs on after its handle timeout counts)", s.maxInFlight()))
+	}
+	return httpAnswer(refuse(CodeUnavailable, "rpc server: %s", why))
+}
+
 // answerOf returns the answer to a request that is done.
 func (c *conn) answerOf(x *httpcall.Exchange) *httpcall.Answer {
 	if a := x.Answer(); a != nil {
 		return a
 	}
-	code, text := CodeUnavailable, ""
 	switch cause := c.link.Cause(); cause {
-	case errDone:
+	case errDone: // there were notifications of JSON-RPC only
 		return httpcall.Empty
 	case io.EOF:
-		code, text = CodeCanceled, "the client has hung up"
+		return httpAnswer(&Error{Code: CodeCanceled, Where: OnLink, Message: "the client has hung up"})
 	default:
-		text = usercode.ErrorText(cause)
+		return httpAnswer(&Error{Code: CodeUnavailable, Where: OnLink, Message: usercode.ErrorText(cause)})
 	}
-	return httpcall.Failure(uint8(code), uint8(OnLink), uint8(RanMaybe), text)
+}
+
+func httpAnswer(e *Error) *httpcall.Answer {
+	return httpcall.Failure(uint8(e.Code), uint8(e.Where), uint8(e.Ran), e.Message)
 }
 
 // requestRules returns what the server asks of a request.
@@ -76,7 +87,8 @@ func (s *Server) requestRules() httpcall.Rules {
 	return rules
 }
 
-// noteRequestRefused counts and logs a request that is refused, unless it was no attempt to call.
+// noteRequestRefused counts and logs a request that is refused, unless it was no attempt to
+// call.
 func (s *Server) noteRequestRefused(req *http.Request, why *httpcall.Refusal) {
 	if why.Status == http.StatusMethodNotAllowed {
 		return

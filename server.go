@@ -97,7 +97,8 @@ type Server struct {
 
 	// MaxInFlight limits the calls that a connection has in flight. A client is told the
 	// limit, and waits. A client of GeeRPC's original version can't be told, and is not
-	// read from meanwhile. Zero: 4,096.
+	// read from meanwhile. Of requests over HTTP there may be as many at a time, of all
+	// clients together, and one more is refused. Zero: 4,096.
 	MaxInFlight int
 
 	// MaxConns limits the connections that have shaken hands. One more is closed, and

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"geerpc/internal/handshake"
-	"geerpc/internal/httpcall"
 	"geerpc/internal/opening"
 	"geerpc/internal/streamconn"
 	"geerpc/internal/webserver"
@@ -48,7 +47,7 @@ func (s *Server) webServer() *webserver.Server {
 // for it.
 func (c *conn) acceptHTTP() error {
 	if refusal := c.claimPlace(); refusal != nil {
-		answer := httpcall.Failure(uint8(refusal.Code), uint8(refusal.Where), uint8(refusal.Ran), refusal.Message)
+		answer := httpAnswer(refusal)
 		answer.Status = http.StatusServiceUnavailable
 		opening.Answer(c.link, answer.Text())
 		return refusal

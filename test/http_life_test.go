@@ -214,6 +214,32 @@ func debugPage(t *testing.T, w *web) (page struct {
 	return page
 }
 
+// There may be MaxInFlight requests at a time. A method that goes on after its handle timeout
+// counts, or a client could start any number of them.
+func TestHTTP_MaxInFlight(t *testing.T) {
+	eachGate(t, func(s *geerpc.Server) { s.MaxInFlight, s.HandleTimeout = 2, 20*time.Millisecond }, func(t *testing.T, w *web, g *gate) {
+		for range 2 {
+			wantHTTPError(t, w.post("/Gate/Ignore", ""), 504, "deadline_exceeded", "method", "maybe", "handle timeout")
+		}
+		wantHTTPError(t, w.post("/Arith/Add", ""), 429, "resource_exhausted", "server", "never", "2 requests at a time that Server.MaxInFlight")
+		close(g.open)
+		eventually(t, "a call is served", func() bool { return w.post("/Arith/Add", "").Status == 200 })
+	})
+}
+
+// A connection to the server's own port counts towards MaxConns. One more is told why it is
+// refused.
+func TestHTTP_MaxConns(t *testing.T) {
+	w := newWeb(t, "port", func(s *geerpc.Server) { s.MaxConns = 1 })
+	if r := w.post("/Arith/Add", ""); r.Status != 200 {
+		t.Errorf("answer is %+v", r)
+	}
+	got := w.raw(head("Content-Length: 0"), "")
+	if !strings.HasPrefix(got, "HTTP/1.1 503 Service Unavailable\r\n") || !strings.Contains(got, `{"code":"resource_exhausted","message":"all connections are taken`) {
+		t.Errorf("answer is %q", got)
+	}
+}
+
 // All that a server does with calls, it does with these.
 func TestHTTP_Dispatch(t *testing.T) {
 	var intercepted, asked atomic.Int32

@@ -6,7 +6,7 @@
 //	             └ one of them is closed ────────────→ gone
 //
 // A connection that lives for one request is added by AddBrief: it is waited for like any
-// other, but counts towards no limit.
+// other, but has a limit of its own.
 //
 // A set is open, then stopped: no connection is admitted any more, and no listener
 // added. It may be closed, too: then no connection is even added. Wait returns when all
@@ -113,16 +113,20 @@ func (s *Set[C]) Admit(c C, most int) error {
 	return nil
 }
 
-// AddBrief adds a connection that lives for one request, unless the set is stopped.
-func (s *Set[C]) AddBrief(c C) bool {
+// AddBrief adds a connection that lives for one request, or says why not. There may be
+// most of them; 0 or negative: any number.
+func (s *Set[C]) AddBrief(c C, most int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopped {
-		return false
+	switch {
+	case s.stopped:
+		return ErrStopped
+	case most > 0 && len(s.brief) >= most:
+		return ErrFull
 	}
 	s.beginLocked()
 	s.brief[c] = true
-	return true
+	return nil
 }
 
 // Remove removes a connection that is gone.

@@ -102,16 +102,19 @@ func TestD154_VictimIsNotAdmitted(t *testing.T) {
 	}
 }
 
-// A brief connection counts towards no limit, and is waited for like any other.
+// A brief connection does not count like others, and is waited for like them.
 func TestSet_Brief(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s Set[*testConn]
 		brief := make([]*testConn, 2*MaxHandshaking)
 		for i := range brief {
 			brief[i] = new(testConn)
-			if !s.AddBrief(brief[i]) {
-				t.Fatal("not added")
+			if err := s.AddBrief(brief[i], len(brief)); err != nil {
+				t.Fatal(err)
 			}
+		}
+		if err := s.AddBrief(new(testConn), len(brief)); err != ErrFull {
+			t.Errorf("beyond the limit: %v", err)
 		}
 		conn := fill(t, &s, 1, 1)[0]
 		if err := s.Admit(conn, 1); err != nil || brief[0].failed != nil {
@@ -120,7 +123,7 @@ func TestSet_Brief(t *testing.T) {
 		if status := s.Status(); len(status.Conns) != 1 || len(status.Brief) != len(brief) || status.State != "open" {
 			t.Errorf("%s, with %d connections and %d brief ones", status.State, len(status.Conns), len(status.Brief))
 		}
-		if _, conns := s.Stop(false); len(conns) != 1+len(brief) || s.AddBrief(new(testConn)) {
+		if _, conns := s.Stop(false); len(conns) != 1+len(brief) || s.AddBrief(new(testConn), 0) != ErrStopped {
 			t.Errorf("stopped with %d connections", len(conns))
 		}
 		s.Remove(conn)
