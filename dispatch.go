@@ -221,7 +221,8 @@ func (c *conn) refused(h *codec.Header) *Error {
 	case c.refusal != nil:
 		return c.refusal
 	case h.Error != "":
-		e := &Error{Code: Code(h.Frame().Code), Message: h.Error, Where: InServer, Ran: RanNever}
+		text := fmt.Sprintf("%.1024s", h.Error) // it may be a peer's, and waits until it is sent
+		e := &Error{Code: Code(h.Frame().Code), Message: text, Where: InServer, Ran: RanNever}
 		c.recordRefused(&c.server.registry.unknown, e)
 		return e
 	}

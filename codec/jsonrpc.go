@@ -12,6 +12,10 @@ import (
 // have a member "jsonrpc", and 1.0 as package net/rpc/jsonrpc speaks it, whose messages
 // have none. A server answers each request in the dialect of that request.
 
+// maxID is how many bytes an id may have. It is kept until its request is answered, and
+// refusals may wait in any number for a client that does not read.
+const maxID = 1 << 10
+
 // A jsonrpcRequest is a request as it arrives.
 type jsonrpcRequest struct {
 	Version *string         `json:"jsonrpc"`
@@ -36,7 +40,7 @@ var jsonNull = json.RawMessage("null")
 func (r *jsonrpcRequest) parse(data []byte, batch *jsonrpcBatch, place int) (*jsonrpcCall, error) {
 	err := json.Unmarshal(data, r)
 	call := &jsonrpcCall{id: r.ID, batch: batch, place: place}
-	if err == nil && r.Version == nil && r.Method != nil && batch == nil {
+	if err == nil && r.Version == nil && r.Method != nil && batch == nil && len(r.ID) <= maxID {
 		call.v1 = true
 		if call.id == nil { // net/rpc/jsonrpc answers all requests
 			call.id = jsonNull
@@ -71,6 +75,8 @@ func inWords(err error) error {
 // check returns what is wrong with a request in dialect 2.0.
 func (r *jsonrpcRequest) check() error {
 	switch {
+	case len(r.ID) > maxID:
+		return fmt.Errorf(`its member "id" is larger than %d bytes`, maxID)
 	case r.Version == nil || *r.Version != "2.0":
 		return errors.New(`its member "jsonrpc" must be "2.0"`)
 	case r.Method == nil:
@@ -82,8 +88,11 @@ func (r *jsonrpcRequest) check() error {
 }
 
 func (r *jsonrpcRequest) hasValidID() bool {
-	if len(r.ID) == 0 {
+	switch {
+	case len(r.ID) == 0:
 		return true
+	case len(r.ID) > maxID:
+		return false
 	}
 	first := r.ID[0]
 	return first == '"' || first == '-' || first == 'n' || '0' <= first && first <= '9'

@@ -56,6 +56,19 @@ func TestJSONRPCServer_TooLargeAnswer(t *testing.T) {
 	}
 }
 
+// An id that is too long does not come back, and is not kept.
+func TestJSONRPCServer_LongID(t *testing.T) {
+	for _, request := range []string{`{"jsonrpc":"2.0","method":"sum","id":%}`, `{"jsonrpc":"2.0","id":%}`, `{"method":"sum","id":%}`} {
+		for length, tooLong := range map[int]bool{1024: false, 1025: true} {
+			id := `"` + strings.Repeat("x", length-2) + `"`
+			got := ask(t, strings.NewReader(strings.Replace(request, "%", id, 1)), false)
+			if refused := strings.HasSuffix(got, `"id":null}`+"\n"); refused != tooLong || strings.Contains(got, id) == tooLong {
+				t.Errorf("%s with an id of %d bytes is answered with %s", request, length, got)
+			}
+		}
+	}
+}
+
 // TestJSONRPCServer_BatchLimits holds how many requests may be in a batch, and in all of
 // them.
 func TestJSONRPCServer_BatchLimits(t *testing.T) {
@@ -152,10 +165,10 @@ func TestJSONRPCServer_BatchRoom(t *testing.T) {
 	}
 }
 
-// Ids and answers of a batch don't stay in memory once it has been sent, nor does a
-// large request.
+// The answers of a batch don't stay in memory once it has been sent, nor does a large
+// request.
 func TestJSONRPCServer_KeepsNothing(t *testing.T) {
-	request := `[{"jsonrpc":"2.0","method":"echo","params":["` + strings.Repeat("x", 1<<20) + `"],"id":"` + strings.Repeat("y", 1<<20) + `"}] `
+	request := `[{"jsonrpc":"2.0","method":"echo","params":["` + strings.Repeat("x", 1<<20) + `"],"id":1}] `
 	var connections []codec.Codec
 	before := heap()
 	for range 3 {

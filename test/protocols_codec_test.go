@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -124,5 +125,18 @@ func TestProtocols_ServeRequest(t *testing.T) {
 		if err := server.ServeRequest(far, codec.NewGobCodec); !errors.Is(err, want) {
 			t.Errorf("%q: %v, want %v", text, err, want)
 		}
+	}
+}
+
+// A header of a request that has an error, as only a codec should put it there, does not
+// come back in any length: refusals wait in any number for a client that does not read.
+func TestProtocols_LongErrorInRequest(t *testing.T) {
+	e := newEnv(t, "tcp", codec.JsonType)
+	conn := e.bare()
+	io.WriteString(conn, `{"MagicNumber":3927900,"CodecType":"application/json"}`+
+		`{"ServiceMethod":"Arith.Add","Seq":1,"Error":"`+strings.Repeat("x", 1<<20)+`"}{}`)
+	conn.(*net.TCPConn).CloseWrite()
+	if answer, err := io.ReadAll(conn); len(answer) < 1024 || len(answer) > 2048 || err != nil {
+		t.Errorf("%d bytes, %v", len(answer), err)
 	}
 }
