@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"geerpc"
+	"geerpc/codec"
 )
 
 // A web is a server that takes calls over HTTP, in one of the ways that there are.
@@ -220,6 +221,26 @@ func TestHTTP_Headers(t *testing.T) {
 		wantHTTPError(t, w.post("/Web/See", "", "Connect-Timeout-Ms", "soon"), 400, "invalid_argument", "server", "never", "soon")
 		wantHTTPError(t, w.post("/Web/See", "", "Metadata-Tenant", strings.Repeat("b", geerpc.MaxMetadataBytes)), 400, "invalid_argument", "server", "never", "metadata")
 	})
+}
+
+// What the Server's fields leave out is not served.
+func TestHTTP_Off(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		configure     func(*geerpc.Server)
+		call, jsonRPC int
+	}{
+		{"HTTP", func(s *geerpc.Server) { s.Protocols = []*geerpc.Protocol{geerpc.GeeRPC, geerpc.JSONRPC} }, 501, 501},
+		{"JSON", func(s *geerpc.Server) { s.Codecs = []codec.Type{codec.GobType} }, 501, 501},
+		{"JSON-RPC", func(s *geerpc.Server) { s.Protocols = []*geerpc.Protocol{geerpc.HTTP} }, 200, 404},
+		{"nothing", func(s *geerpc.Server) { s.Codecs, s.Protocols = []codec.Type{codec.JsonType}, geerpc.AllProtocols() }, 200, 200},
+	} {
+		w := newWeb(t, "mux", c.configure)
+		call, jsonRPC := w.post("/Arith/Add", ""), w.post("/", `{"jsonrpc":"2.0","method":"Arith.Add","id":1}`)
+		if call.Status != c.call || jsonRPC.Status != c.jsonRPC {
+			t.Errorf("without %s: %+v and %+v", c.name, call, jsonRPC)
+		}
+	}
 }
 
 func TestHTTP_JSONRPC(t *testing.T) {

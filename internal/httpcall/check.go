@@ -36,7 +36,7 @@ func (r Rules) check(req *http.Request, isJSONRPC bool) *Refusal {
 		return &Refusal{http.StatusUnauthorized, codes.Unauthenticated, "the token is missing or wrong: send it as Authorization: Bearer"}
 	}
 	if r.Off != "" {
-		return &Refusal{http.StatusUnsupportedMediaType, codes.InvalidArgument, r.Off}
+		return &Refusal{http.StatusNotImplemented, codes.Unimplemented, r.Off}
 	}
 	if isJSONRPC && !r.JSONRPC {
 		return &Refusal{http.StatusNotFound, codes.NotFound, "this server takes no JSON-RPC: " + curlLine}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -102,6 +103,52 @@ func TestShutdown(t *testing.T) {
 	<-ended
 	if _, err := late.Read(make([]byte, 1)); err != io.EOF {
 		t.Error(err)
+	}
+}
+
+// A client that sends nothing of a body, or takes nothing of an answer, is given up. One that
+// is slow is not.
+func TestSlowClients(t *testing.T) {
+	const timeout = time.Second
+	for name, c := range map[string]struct {
+		head string
+		slow time.Duration // between two bytes of the body, and two reads of the answer
+		gone bool
+	}{
+		"slow":                    {"Content-Length: 3", timeout * 9 / 10, false},
+		"too slow":                {"Content-Length: 3", timeout * 11 / 10, true},
+		"too slow for the answer": {"Content-Length: 0", timeout * 11 / 10, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &Server{ReadTimeout: timeout, WriteTimeout: timeout}
+				s.HTTP.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+					if _, err := io.ReadAll(req.Body); err == nil {
+						w.Write(make([]byte, 5*writePiece))
+					}
+				})
+				client, ended := serve(s, nil, nil)
+				client.SetDeadline(time.Time{})
+				io.WriteString(client, "POST / HTTP/1.1\r\nHost: x\r\n"+c.head+"\r\n\r\n")
+				for i := 0; i < 3 && c.head == "Content-Length: 3"; i++ {
+					time.Sleep(c.slow)
+					io.WriteString(client, "x")
+				}
+				got := 0
+				for piece := make([]byte, writePiece); got < 5*writePiece; {
+					time.Sleep(c.slow)
+					n, err := io.ReadFull(client, piece)
+					if got += n; err != nil {
+						break
+					}
+				}
+				if gone := got < 5*writePiece; gone != c.gone {
+					t.Errorf("%d bytes of the answer came", got)
+				}
+				client.Close()
+				<-ended
+			})
+		})
 	}
 }
 
