@@ -180,6 +180,7 @@ func (c *conn) end(err error) {
 	defer c.closers.Wait()
 	defer c.link.Close()
 	defer c.link.Fail(errDone)
+	defer c.hangUpUnread()
 	defer c.awaitCalls()
 	close(c.readEnded)
 	if !c.readOne {
@@ -208,6 +209,15 @@ func (c *conn) awaitCalls() {
 	c.probe()
 	<-c.allAnswered
 	c.link.Drain(c.link.Context())
+}
+
+// hangUpUnread hangs up in good order if not all has been read that the client may send.
+func (c *conn) hangUpUnread() {
+	_, open := c.link.Conn.(leftOpen)
+	web := c.brief || c.protocol == HTTP // net/http has read, and hung up
+	if !open && !web && c.link.In.Err() == nil && c.link.Cause() == nil {
+		c.link.HangUp(discardTime, errDone)
+	}
 }
 
 // probeInterval is how often a client that sends no more is asked whether it is there.

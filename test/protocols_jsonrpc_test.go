@@ -491,11 +491,7 @@ func TestJSONRPC_ShutdownInBatch(t *testing.T) {
 	<-entered
 	down := make(chan error, 1)
 	go func() { down <- e.Shutdown(context.Background()) }() // ends with the answer
-	eventually(t, "the connection drains", func() bool {
-		page := httptest.NewRecorder()
-		e.DebugHandler().ServeHTTP(page, httptest.NewRequest("GET", "/?format=json", nil))
-		return strings.Contains(page.Body.String(), `"draining": true`)
-	})
+	eventually(t, "the connection drains", func() bool { return strings.Contains(e.debugJSON(), `"draining": true`) })
 	close(release)
 	answer, _ := io.ReadAll(conn)
 	if got, want := withoutTexts(t, answer), `[{"id":0,"jsonrpc":"2.0","result":0},`+threeSumsAnswered[1:]; got != want {
@@ -505,4 +501,25 @@ func TestJSONRPC_ShutdownInBatch(t *testing.T) {
 	if err := <-down; err != nil {
 		t.Error(err)
 	}
+}
+
+// Answers arrive whole although the client sends more, which nobody reads, behind what is
+// no JSON: the connection is not reset.
+func TestJSONRPC_AnswersBeforeGarbage(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	const size = 120 << 10 // the kernel takes so much
+	geerpc.RegisterFunc(e.Server, "big", func(context.Context, any) (string, error) { return strings.Repeat("x", size), nil })
+	conn := e.bare()
+	io.WriteString(conn, `{"jsonrpc":"2.0","method":"big","id":1}{]`+strings.Repeat(" ", 1<<20))
+	eventually(t, "the server has closed the connection", func() bool { return strings.Contains(e.debugJSON(), `"open": 0`) })
+	if answers, err := io.ReadAll(conn); len(answers) < size || err != nil {
+		t.Errorf("%d bytes, %v", len(answers), err)
+	}
+}
+
+// debugJSON returns the debug page in JSON.
+func (e *env) debugJSON() string {
+	page := httptest.NewRecorder()
+	e.DebugHandler().ServeHTTP(page, httptest.NewRequest("GET", "/?format=json", nil))
+	return page.Body.String()
 }

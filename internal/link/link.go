@@ -189,6 +189,18 @@ func (l *Link) CloseWrite() (closed bool) {
 	return closed
 }
 
+// HangUp closes the connection for writing, and drops what comes until the peer hangs up,
+// too. After limit it closes the link. To close a connection with unread bytes would reset
+// it, and what has been sent could be lost. The goroutine that reads calls it.
+func (l *Link) HangUp(limit time.Duration, reason error) {
+	timer := time.AfterFunc(limit, func() { l.Fail(reason) })
+	defer timer.Stop()
+	l.CloseWrite()
+	for err := error(nil); err == nil; _, err = l.In.Peek(1) {
+		l.In.Discard(len(l.In.Buffered()))
+	}
+}
+
 // Close closes the codec. It returns when no goroutine of the link is left and the
 // connection is closed. It is called once, when the link has failed and nobody
 // reads any more.

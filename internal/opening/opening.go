@@ -209,20 +209,10 @@ var errNotServed = errors.New("not a protocol that is served here")
 // hangUpTime is how long a client that has been answered has to hang up.
 const hangUpTime = time.Second
 
-// Answer sends a text, if it is not empty, and drops what comes until the client hangs up:
-// to close a connection with unread bytes would reset it, and the answer could be lost.
+// Answer sends a text, if it is not empty, and waits until the client hangs up.
 func Answer(l *link.Link, text string) {
-	if text == "" {
-		return
-	}
-	timer := time.AfterFunc(hangUpTime, func() { l.Fail(errNotServed) })
-	defer timer.Stop()
-	if l.Say([]byte(text)) != nil {
-		return
-	}
-	l.Out.Drain(l.Context())
-	l.CloseWrite()
-	for err := error(nil); err == nil; _, err = l.In.Peek(1) {
-		l.In.Discard(len(l.In.Buffered()))
+	if text != "" && l.Say([]byte(text)) == nil {
+		l.Out.Drain(l.Context())
+		l.HangUp(hangUpTime, errNotServed)
 	}
 }

@@ -94,6 +94,9 @@ func (r *Reader) Peek(n int) ([]byte, error) {
 // More waits for at least one byte beyond those buffered.
 func (r *Reader) More() error { return r.fill(r.w - r.r + 1) }
 
+// Err returns why nothing more can be read, nil if that is not known.
+func (r *Reader) Err() error { return r.err }
+
 // Buffered returns what has been read and not been discarded.
 func (r *Reader) Buffered() []byte { return r.buf[r.r:r.w] }
 
