@@ -87,6 +87,7 @@ type cursor struct {
 	depth    int             // of the values within values that are being read
 	reserved int             // bytes for elements of those that have not been read; see reserve
 	text     strings.Builder // has short strings; see string
+	slots    []string        // has short slices of strings; see strings
 }
 
 var (
@@ -160,4 +161,24 @@ func (c *cursor) string(n uint64) string {
 	start := c.text.Len()
 	c.text.Write(s)
 	return c.text.String()[start:]
+}
+
+// Short slices of strings share memory, too. Whoever keeps one of them keeps a block of
+// so many strings.
+const (
+	shortSlice = 4
+	slotBlock  = 16
+)
+
+// strings returns an empty slice with room for n strings.
+func (c *cursor) strings(n int) []string {
+	if n > shortSlice || c.left() < slotBlock {
+		return make([]string, 0, n)
+	}
+	if len(c.slots) < n {
+		c.slots = make([]string, slotBlock)
+	}
+	s := c.slots[:0:n]
+	c.slots = c.slots[n:]
+	return s
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/gob"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -219,5 +220,24 @@ func TestGobPlan_BytesInPlace(t *testing.T) {
 		if &got.Data[0] != &memory[0] {
 			t.Errorf("%q is in other memory", got.Data)
 		}
+	}
+}
+
+// Short slices of strings share memory, and nothing else: to append to one leaves the
+// others alone.
+func TestPlan_ShortSlices(t *testing.T) {
+	type tagged struct{ A, B, C []string }
+	want := tagged{[]string{"a"}, []string{"b", "c"}, []string{"d", "e", "f", "g", "h"}}
+	var got tagged
+	var r Reader
+	for _, message := range encoded(t, want, want) {
+		got = tagged{}
+		if err := r.Decode(message, &got); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got.A = append(got.A, "x", "y")
+	if got.B = append(got.B, "z"); !slices.Equal(got.A, []string{"a", "x", "y"}) || !slices.Equal(got.B, []string{"b", "c", "z"}) || !slices.Equal(got.C, want.C) {
+		t.Errorf("%q", got)
 	}
 }

@@ -126,7 +126,7 @@ func (p *plan) readSlice(c *cursor, at address) bool {
 	ahead, reserved := length, 0
 	if s.room < length {
 		ahead, reserved = c.reserve(length, p.elem.size)
-		p.makeSlice(at, ahead)
+		p.makeSlice(c, at, ahead)
 	}
 	s.length = ahead
 	for done := 0; ; {
@@ -144,9 +144,9 @@ func (p *plan) readSlice(c *cursor, at address) bool {
 }
 
 // makeSlice sets a slice to an empty one with room for n elements.
-func (p *plan) makeSlice(at address, n int) {
+func (p *plan) makeSlice(c *cursor, at address, n int) {
 	if p.elem.form == stringID { // as most are
-		*at.strings() = make([]string, 0, n)
+		*at.strings() = c.strings(n)
 		return
 	}
 	*at.slice() = sliceHeader{}
