@@ -11,6 +11,7 @@ import (
 	"geerpc/internal/handshake"
 	"geerpc/internal/opening"
 	"geerpc/internal/streamconn"
+	"geerpc/internal/transport"
 	"geerpc/internal/wire"
 )
 
@@ -73,7 +74,9 @@ func (c *conn) handOver() net.Conn {
 }
 
 // serveTLS begins again, with TLS.
-func (c *conn) serveTLS() { c.server.ServeConn(tls.Server(c.handOver(), c.server.TLSConfig)) }
+func (c *conn) serveTLS() {
+	c.server.ServeConn(tls.Server(transport.Quiet(c.handOver()), c.server.TLSConfig))
+}
 
 // unwelcome returns why a client whose protocol has no handshake is not served, or nil.
 func (c *conn) unwelcome() *Error {

@@ -1,7 +1,9 @@
 package test
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"runtime"
@@ -155,5 +157,74 @@ func TestE172_WritePanicsAtTheEndOfTLS(t *testing.T) {
 	client.Close()
 	if closed.Load() == 0 {
 		t.Error("the connection stays open")
+	}
+}
+
+// An oddConn is a connection of a user's one of whose methods panics, Read behind the end
+// of a request.
+type oddConn struct {
+	net.Conn
+	odd  string
+	read bool // all of the request
+}
+
+func (c *oddConn) panicIn(method string) {
+	if c.odd == method {
+		panic("in " + method)
+	}
+}
+
+func (c *oddConn) Read(p []byte) (int, error) {
+	if c.read {
+		c.panicIn("Read")
+	}
+	n, err := c.Conn.Read(p)
+	c.read = bytes.HasSuffix(p[:n], []byte("\r\n\r\n")) || p[0] == 0x16
+	return n, err
+}
+
+func (c *oddConn) Write(p []byte) (int, error) {
+	c.panicIn("Write")
+	return c.Conn.Write(p)
+}
+
+func (c *oddConn) Close() error {
+	c.Conn.Close()
+	c.panicIn("Close")
+	return nil
+}
+
+func (c *oddConn) RemoteAddr() net.Addr {
+	c.panicIn("RemoteAddr")
+	return c.Conn.RemoteAddr()
+}
+
+func (c *oddConn) LocalAddr() net.Addr {
+	c.panicIn("LocalAddr")
+	return c.Conn.LocalAddr()
+}
+
+// A user's connection goes on with HTTP or TLS, whose packages call it on goroutines of
+// their own, where nobody recovers from its panics.
+func TestProtocols_UsersConn(t *testing.T) {
+	cert, _ := certificate(t, "localhost", time.Hour)
+	for _, odd := range []string{"Read", "Write", "Close", "RemoteAddr", "LocalAddr"} {
+		for name, opening := range map[string]string{
+			"HTTP": "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+			"TLS":  "\x16\x03\x01", // and no more
+		} {
+			t.Run(odd+"/"+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					server := &geerpc.Server{TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}, AllowPlaintext: true}
+					near, far := net.Pipe()
+					defer near.Close()
+					served := make(chan bool)
+					go func() { defer close(served); server.ServeConn(&oddConn{Conn: far, odd: odd}) }() // ends with the connection
+					go func() { io.WriteString(near, opening); io.Copy(io.Discard, near) }()
+					<-served
+					server.Close()
+				})
+			})
+		}
 	}
 }

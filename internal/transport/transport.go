@@ -146,6 +146,9 @@ func within(ctx context.Context, conn net.Conn, wrap func(context.Context) (net.
 	return wrapped, err
 }
 
+// Quiet returns conn with a Close that does not panic.
+func Quiet(conn net.Conn) net.Conn { return quietConn{conn} }
+
 // A quietConn is a connection whose Close does not panic. Here, and in crypto/tls,
 // connections are closed where nobody could recover, and because of another error.
 type quietConn struct{ net.Conn }

@@ -12,6 +12,15 @@ func RemoteAddr(conn any) net.Addr {
 	return nil
 }
 
+// LocalAddr is RemoteAddr for this end.
+func LocalAddr(conn any) net.Addr {
+	defer func() { recover() }()
+	if c, ok := conn.(interface{ LocalAddr() net.Addr }); ok {
+		return c.LocalAddr()
+	}
+	return nil
+}
+
 // NetworkAddr returns the text of an address with its network in front, as in
 // tcp@10.0.0.1:9999, empty if there is none.
 func NetworkAddr(addr net.Addr) (text string) {

@@ -4,6 +4,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"geerpc/internal/usercode"
 )
 
 // Slow clients. Each byte that comes or goes begins a new wait, so that a large message may
@@ -14,6 +16,7 @@ const writePiece = 64 << 10
 
 // Write implements net.Conn.
 func (c *conn) Write(p []byte) (n int, err error) {
+	defer usercode.Recover("the connection's Write", &err)
 	for err == nil && n < len(p) {
 		if c.writeTimeout > 0 {
 			c.SetWriteDeadline(time.Now().Add(c.writeTimeout)) // fails on a connection without deadlines

@@ -15,6 +15,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"geerpc/internal/usercode"
 )
 
 // A Server serves HTTP. The fields are set before it is used.
@@ -88,7 +90,8 @@ func TakeBack(hijacked net.Conn) (below net.Conn, done func()) {
 	return c.Conn, c.end
 }
 
-// A conn is a connection that the http.Server has been given.
+// A conn is a connection that the http.Server has been given. It may be a user's beneath,
+// and net/http calls it where nobody recovers from a panic.
 type conn struct {
 	net.Conn
 	state *tls.ConnectionState
@@ -101,12 +104,24 @@ type conn struct {
 	over  chan struct{} // closed when it is served no more
 }
 
-// Close implements net.Conn.
-func (c *conn) Close() error {
-	err := c.Conn.Close()
-	c.end()
-	return err
+// Read implements net.Conn.
+func (c *conn) Read(p []byte) (n int, err error) {
+	defer usercode.Recover("the connection's Read", &err)
+	return c.Conn.Read(p)
 }
+
+// Close implements net.Conn.
+func (c *conn) Close() (err error) {
+	defer c.end()
+	defer usercode.Recover("the connection's Close", &err)
+	return c.Conn.Close()
+}
+
+// RemoteAddr implements net.Conn.
+func (c *conn) RemoteAddr() net.Addr { return usercode.RemoteAddr(c.Conn) }
+
+// LocalAddr implements net.Conn.
+func (c *conn) LocalAddr() net.Addr { return usercode.LocalAddr(c.Conn) }
 
 func (c *conn) end() { c.once.Do(func() { close(c.over) }) }
 
