@@ -75,7 +75,7 @@ func (c *conn) handOver() net.Conn {
 
 // serveTLS begins again, with TLS.
 func (c *conn) serveTLS() {
-	c.server.ServeConn(tls.Server(transport.Quiet(c.handOver()), c.server.TLSConfig))
+	c.server.ServeConn(tls.Server(transport.Quiet(c.handOver()), c.server.tlsConfig()))
 }
 
 // unwelcome returns why a client whose protocol has no handshake is not served, or nil.

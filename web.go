@@ -1,9 +1,11 @@
 package geerpc
 
 import (
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -22,6 +24,22 @@ import (
 type web struct {
 	made   sync.Once
 	server *webserver.Server
+
+	madeTLS sync.Once
+	tls     *tls.Config // Server.TLSConfig without HTTP/2
+}
+
+// tlsConfig returns TLSConfig, but does not offer HTTP/2, which the server's own port does
+// not speak. (The configs of autocert, for example, offer it.)
+func (s *Server) tlsConfig() *tls.Config {
+	s.web.madeTLS.Do(func() {
+		s.web.tls = s.TLSConfig
+		if offered := s.TLSConfig.NextProtos; slices.Contains(offered, "h2") {
+			s.web.tls = s.TLSConfig.Clone()
+			s.web.tls.NextProtos = slices.DeleteFunc(slices.Clone(offered), func(name string) bool { return name == "h2" })
+		}
+	})
+	return s.web.tls
 }
 
 // webServer returns the http.Server.

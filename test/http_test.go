@@ -273,3 +273,21 @@ func TestHTTP_JSONRPC(t *testing.T) {
 		}
 	})
 }
+
+// A TLSConfig that offers HTTP/2 serves clients that would like it, with HTTP/1.1.
+func TestHTTP_NoHTTP2OnPort(t *testing.T) {
+	cert, pool := certificate(t, "localhost", time.Hour)
+	e := newEnv(t, "tcp", codec.JsonType)
+	e.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}
+	e.start()
+	client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, DisableKeepAlives: true,
+		TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: "localhost"}}}
+	response, err := client.Post("https://"+e.lis.Addr().String()+"/Arith/Add", "application/json", strings.NewReader(`{"A":1,"B":2}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if body, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusOK || response.ProtoMajor != 1 {
+		t.Errorf("%s %s: %s", response.Proto, response.Status, body)
+	}
+}
