@@ -126,8 +126,7 @@ func (s *Server) checkProtocols() error {
 				return fmt.Errorf("rpc server: protocols %q and %q both begin with %q", of[j].Name, name, other)
 			}
 		}
-		rival, known := opening.Of([]byte(text))
-		if taken := findProtocol(protocols, rival, nil, -1); taken != nil || !known {
+		if mayBeBuiltin(text, protocols) {
 			return fmt.Errorf("rpc server: protocol %q begins with %q, and so may a built-in one: leave that out of Server.Protocols, or take another first byte, such as one above 0x7f",
 				name, text)
 		}
@@ -138,6 +137,17 @@ func (s *Server) checkProtocols() error {
 	return nil
 }
 
+// mayBeBuiltin reports whether one of the protocols that is built in may begin with a text.
+func mayBeBuiltin(text string, protocols []*Protocol) bool {
+	for next := range 256 { // what follows a single byte decides
+		rival, known := opening.Of(append([]byte(text), byte(next)))
+		if !known || findProtocol(protocols, rival, nil, -1) != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // ServeCodec is ServeConn for a client that speaks what a codec reads and writes, and
 // does not say so first: nothing is recognized, and there is no handshake. The caller
 // has made sure that the client is welcome; Server.Token and Server.Codecs do not count.
@@ -146,9 +156,10 @@ func (s *Server) ServeCodec(rwc io.ReadWriteCloser, newCodec codec.NewCodecFunc)
 	s.serve(newConn(s, rwc, &Protocol{Name: "a codec", ServerCodec: newCodec}))
 }
 
-// ServeRequest is ServeCodec for a single call: it reads one, and returns when it is
-// answered. It leaves rwc open, but may have read more from it than the call. It returns
-// an error if no call could be read, io.EOF if there was none.
+// ServeRequest is ServeCodec for a single call, or a batch: it reads one, and returns when
+// it is answered. It leaves rwc open, but may have read more from it than the call. It
+// returns an error if no call could be read, io.EOF if there was none. While it waits for
+// the call, only the end of rwc ends it: Server.Close and IdleTimeout can't.
 func (s *Server) ServeRequest(rwc io.ReadWriteCloser, newCodec codec.NewCodecFunc) error {
 	c := newConn(s, leftOpen{rwc}, &Protocol{Name: "a codec", ServerCodec: newCodec})
 	c.onlyOne = true

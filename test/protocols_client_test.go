@@ -223,6 +223,9 @@ func TestProtocols_Ambiguous(t *testing.T) {
 		"nil":         {append(geerpc.AllProtocols(), nil), "is nil"},
 		"none":        {append(geerpc.AllProtocols(), named("\x80A"), named("\x80B", "\x00")), ""},
 		"HTTP is off": {[]*geerpc.Protocol{geerpc.GeeRPC, named("GIVE")}, ""},
+		"gob is off":  {[]*geerpc.Protocol{geerpc.GeeRPC, named("G", "\x01")}, ""},
+		"JSON is on":  {[]*geerpc.Protocol{geerpc.GeeRPC, named("{")}, "so may a built-in one"},
+		"a letter":    {[]*geerpc.Protocol{geerpc.HTTP, named("G")}, "so may a built-in one"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := &geerpc.Server{Protocols: c.protocols}
