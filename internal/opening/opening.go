@@ -61,16 +61,29 @@ func Recognize(in *wire.Reader, prefixes []string) (p Protocol, which int, err e
 			return Other, which, nil
 		}
 		p, known := Of(first)
-		if known && !incomplete {
+		switch {
+		case incomplete:
+		case known:
 			return p, -1, nil
+		case len(first) > 1 && bytes.HasPrefix(bytes.TrimLeft(first, blanks), []byte("{")):
+			p, err := await(in)
+			return p, -1, err
 		}
 		if err := in.More(); err != nil {
-			if err == io.EOF && len(first) > 0 {
-				err = io.ErrUnexpectedEOF
+			if len(first) > 0 {
+				err = unexpected(err)
 			}
 			return Unknown, -1, err
 		}
 	}
+}
+
+// unexpected returns err for a connection that ends within its opening.
+func unexpected(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // findPrefix returns which of the prefixes a connection begins with, or -1 and whether
@@ -101,27 +114,38 @@ func Of(first []byte) (p Protocol, known bool) {
 		return TLS, true
 	case first[0] >= 'A' && first[0] <= 'Z':
 		return HTTP, true
-	case strings.IndexByte("{[ \t\r\n", first[0]) >= 0:
+	case strings.IndexByte("{["+blanks, first[0]) >= 0:
 		return jsonOpening(first)
 	}
 	return Unknown, true
 }
 
+const blanks = " \t\r\n"
+
 // maxKeys is how far into an object the key is looked for that tells what it is.
 const maxKeys = 4 << 10
 
-// jsonOpening tells a hello from JSON-RPC. A hello is an object with a MagicNumber. What has
-// no key that tells is read, and refused, as a bad hello. The keys of an object are looked at as package
-// encoding/json does, in which case does not count.
+// jsonOpening is Of for what begins like JSON, or with a blank.
 func jsonOpening(first []byte) (p Protocol, known bool) {
-	text := bytes.TrimLeft(first[:min(len(first), maxKeys)], " \t\r\n")
-	switch {
-	case len(text) > 0 && text[0] == '[':
+	text := first[:min(len(first), maxKeys)]
+	switch next := bytes.TrimLeft(text, blanks); {
+	case len(next) > 0 && next[0] == '[':
 		return JSONRPC, true
-	case len(text) > 0 && text[0] != '{':
+	case len(next) > 0 && next[0] != '{':
 		return Unknown, true
 	}
-	in := json.NewDecoder(bytes.NewReader(text))
+	p, known = objectOpening(bytes.NewReader(text))
+	if !known && len(first) >= maxKeys {
+		return Hello, true
+	}
+	return p, known
+}
+
+// objectOpening tells a hello from JSON-RPC. A hello is an object with a MagicNumber. What
+// has no key that tells is read, and refused, as a bad hello. The keys are looked at as
+// package encoding/json does, in which case does not count.
+func objectOpening(object io.Reader) (p Protocol, known bool) {
+	in := json.NewDecoder(object)
 	_, err := in.Token() // the brace
 	for err == nil && in.More() {
 		var key json.Token
@@ -141,11 +165,44 @@ func jsonOpening(first []byte) (p Protocol, known bool) {
 	if err == nil {
 		_, err = in.Token() // the brace at the end, if it is there
 	}
-	incomplete := err == io.EOF || err == io.ErrUnexpectedEOF
-	if incomplete && len(first) < maxKeys {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return Unknown, false
 	}
 	return Hello, true
+}
+
+// await is objectOpening for what arrives on a connection, and is left unread. It looks at
+// each byte once: to begin anew with each would cost a client little, and a server seconds.
+func await(in *wire.Reader) (Protocol, error) {
+	a := &ahead{in: in}
+	p, known := objectOpening(a)
+	switch {
+	case known:
+		return p, nil
+	case a.err != nil:
+		return Unknown, unexpected(a.err)
+	}
+	return Hello, nil // there are maxKeys bytes
+}
+
+// An ahead reads up to maxKeys bytes of a connection, and leaves them unread.
+type ahead struct {
+	in   *wire.Reader
+	seen int   // bytes
+	err  error // of the connection
+}
+
+// Read implements io.Reader. An error of the connection ends what is read.
+func (a *ahead) Read(p []byte) (n int, err error) {
+	if a.seen == len(a.in.Buffered()) && a.seen < maxKeys {
+		a.err = a.in.More()
+	}
+	if a.seen >= maxKeys || a.err != nil {
+		return 0, io.EOF
+	}
+	n = copy(p, a.in.Buffered()[a.seen:])
+	a.seen += n
+	return n, nil
 }
 
 // Guess names what begins with a few bytes, empty if it is not known.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/rpc"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -177,6 +178,25 @@ func TestGuess(t *testing.T) {
 
 // FuzzRecognize: what a connection begins like does not depend on how it arrives, and no
 // more is read of it than two bytes, or the keys of an object.
+// An opening that comes byte by byte costs as much as it is long, not the square of that:
+// it is measured in bytes that are allocated, because times say little.
+func TestRecognize_ByteByByte(t *testing.T) {
+	allocated := func(n int) uint64 {
+		text := "{" + strings.Repeat(`"a":1,`, n/6) + strings.Repeat(" ", n%6-1)
+		in := wire.NewReader(iotest.OneByteReader(strings.NewReader(text + `"id":1}`)))
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if p, _, err := Recognize(in, nil); p != JSONRPC || err != nil {
+			t.Errorf("%v, %v", p, err)
+		}
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	if short, long := allocated(400), allocated(4000); long > 20*short {
+		t.Errorf("400 bytes cost %d, ten times as many %d", short, long)
+	}
+}
+
 func FuzzRecognize(f *testing.F) {
 	for _, o := range openings {
 		f.Add([]byte(o.begins))
