@@ -287,22 +287,31 @@ func TestNetRPC_Allowed(t *testing.T) {
 }
 
 // TestNetRPC_SwitchedOff has a server whose Protocols are others, and one that wants TLS.
-// What it logs says what came.
+// The client is told, and what it logs says what came.
 func TestNetRPC_SwitchedOff(t *testing.T) {
 	for name, c := range map[string]struct {
 		prepare func(e *stockEnv)
+		hears   string
 		logs    string
 	}{
-		"protocols": {func(e *stockEnv) { e.Protocols = []*geerpc.Protocol{geerpc.GeeRPC} }, "not a protocol that is served here"},
-		"tls":       {func(e *stockEnv) { e.secure() }, "this port wants TLS"},
+		"protocols": {func(e *stockEnv) { e.Protocols = []*geerpc.Protocol{geerpc.GeeRPC} }, "this port does not speak", "not a protocol that is served here"},
+		"tls":       {func(e *stockEnv) { e.secure() }, "this port wants TLS", "this port wants TLS"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachStockProtocol(t, "tcp", func(t *testing.T, e *stockEnv, p stockProtocol) {
 				logger, logged := rpctest.Logger()
 				e.Logger = logger
 				c.prepare(e)
-				if err := stockCall(t, p.dial(e), "Stock.Add", Args{1, 2}, new(Reply)); err == nil {
-					t.Error("the call was answered")
+				if err := stockCall(t, p.dial(e), "Stock.Add", Args{1, 2}, new(Reply)); err == nil || !strings.Contains(err.Error(), c.hears) {
+					t.Errorf("the call ended with %v, want %q", err, c.hears)
+				}
+				ours, err := geerpc.NewClient(geerpc.NewConn(e.bare()), &geerpc.Option{Protocol: p.protocol})
+				if err == nil {
+					err = ours.Call(t.Context(), "Stock.Add", Args{1, 2}, new(Reply))
+					ours.Close()
+				}
+				if err == nil || !strings.Contains(err.Error(), c.hears) {
+					t.Errorf("our client's call ended with %v, want %q", err, c.hears)
 				}
 				rpctest.Eventually(t, "it is logged", func() bool { return strings.Contains(logged.String(), c.logs) })
 			})

@@ -13,6 +13,7 @@ package opening
 import (
 	"bytes"
 	"cmp"
+	"encoding/gob"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -248,8 +249,26 @@ func answer(p Protocol, code uint8, text string) string {
 		return string(line) + "\n"
 	case JSONRPC:
 		return fmt.Sprintf(`{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":%q}}`+"\n", cmp.Or(text, "this port does not speak JSON-RPC"))
+	case NetRPC:
+		return netRPCAnswer(cmp.Or(text, "this port does not speak net/rpc"))
 	}
 	return ""
+}
+
+// netRPCAnswer answers a client's first call without having read it, so that nothing of
+// what a stranger sends is decoded. The call's number is 0, or 1 if the client is one of
+// package geerpc; clients drop answers to others.
+func netRPCAnswer(text string) string {
+	var answer bytes.Buffer
+	enc := gob.NewEncoder(&answer)
+	for seq := range uint64(2) {
+		enc.Encode(struct {
+			Seq   uint64
+			Error string
+		}{seq, text})
+		enc.Encode(struct{}{})
+	}
+	return answer.String()
 }
 
 // wrongWay returns the error for a client that speaks what is spoken here, but not like

@@ -139,7 +139,6 @@ func TestReject(t *testing.T) {
 		"\x16\x03\x01":           `{"OK":false,"Error":"this port has no TLS"}`,
 		`{"MagicNumber":1}`:      `{"OK":false,"Code":12,"Error":"this port does not speak`,
 		`{"jsonrpc":"2.0"}`:      `{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"this port does not speak JSON-RPC"}}`,
-		netRPCStart():            "",
 		"\x00":                   "",
 	} {
 		near, far := net.Pipe()
@@ -165,6 +164,26 @@ func TestReject(t *testing.T) {
 			t.Errorf("%q: %v", begins, err)
 		}
 	}
+}
+
+// A client of net/rpc hears it as the error of its first call.
+func TestReject_NetRPC(t *testing.T) {
+	near, far := net.Pipe()
+	l := link.New(far, link.Config{})
+	rejected := make(chan struct{})
+	go func() { // ends with the answer
+		defer close(rejected)
+		what, _, _ := Recognize(l.In, nil)
+		Reject(l, what, 12, "this port wants TLS")
+		l.Fail(io.EOF)
+		l.Close()
+	}()
+	client := rpc.NewClient(near)
+	if err := client.Call("Arith.Add", 1, new(int)); err != rpc.ServerError("this port wants TLS") {
+		t.Errorf("the call failed with %v", err)
+	}
+	client.Close()
+	<-rejected
 }
 
 func TestGuess(t *testing.T) {
