@@ -201,6 +201,8 @@ func TestCall_Secrets(t *testing.T) {
 	call("-tls", "-server-name", "geerpc.test", "-token-file", token).want(t, exitDenied, "", "-ca-file FILE")
 	call("-ca-file", ca, "-token-file", token).want(t, exitDenied, "", "-server-name NAME")
 	call("-token-file", token).want(t, exitUnavailable, "", "-tls")
+	onOwnPort := &geerpc.Server{TLSConfig: &tls.Config{}}
+	geerpcRun(t, "call", serve(t, onOwnPort, nil), "Arith.Neg", "1").want(t, exitDenied, "", "-tls")
 	call("-ca-file", token).want(t, exitFailure, "", "no certificate")
 	t.Setenv(tokenVariable, "s3cret")
 	call(trust...).want(t, 0, "-1\n", "")
@@ -254,4 +256,12 @@ func TestCall_JSONRPC(t *testing.T) {
 	geerpcRun(t, "call", addr, "Arith.Add", `{"A":1,"B":2}`).want(t, 0, "3\n", "")
 	geerpcRun(t, "call", addr, "Arith.Neg", "-5").want(t, 0, "5\n", "")
 	geerpcRun(t, "call", addr, "Arith.Div").want(t, exitMethod, "", "division by zero")
+}
+
+// Protocols that lack what a call needs are refused with one that has it.
+func TestCall_WrongProtocol(t *testing.T) {
+	addr := serve(t, &geerpc.Server{Token: "s3cret"}, nil)
+	t.Setenv(tokenVariable, "s3cret")
+	geerpcRun(t, "call", "rpc@"+addr, "Arith.Neg", "1").want(t, exitUsage, "", "tcp@"+addr)
+	geerpcRun(t, "call", "jsonrpc@"+addr, "Arith.Neg", "1").want(t, exitDenied, "", "call it at tcp@"+addr)
 }

@@ -36,7 +36,8 @@ func (t *target) connectHint(err error) string {
 	case errors.As(err, &name):
 		return "-server-name NAME sets the name that the certificate must have"
 	case code == geerpc.CodeUnauthenticated && isRefused(err):
-		return "give the token with -token-file FILE, or in the variable " + tokenVariable
+		return "a token is given with -token-file FILE, or in the variable " + tokenVariable +
+			"; TLS is used with -tls, or -ca-file FILE for your own authority"
 	case code == geerpc.CodeUnauthenticated && t.useTLS:
 		return "does the server ask for a certificate (-cert-file, -key-file)? Does it use TLS at all?"
 	case code == geerpc.CodeUnauthenticated:
@@ -86,6 +87,8 @@ func (t *target) explainCall(ctx context.Context, serviceMethod string, err erro
 		hint = "geerpc describe " + quote(t.given) + " " + serviceMethod + " shows what it takes, and an example"
 	case code == geerpc.CodeDeadlineExceeded:
 		hint = timeoutHint(err)
+	case code == geerpc.CodeUnauthenticated && strings.HasPrefix(t.addr, "jsonrpc@"):
+		hint = "a token can't be sent at jsonrpc@: if the server wants one, call it at tcp@" + strings.TrimPrefix(t.addr, "jsonrpc@")
 	case code == geerpc.CodePermissionDenied, code == geerpc.CodeUnauthenticated:
 		hint = "does the server know you: by -token-file, by -cert-file, or by metadata (-H key=value)?"
 	default:

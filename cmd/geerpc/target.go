@@ -200,6 +200,9 @@ func (t *target) sayWhose(log io.Writer) {
 
 // newCaller returns a Client, or for a registry an XClient. close closes it.
 func (t *target) newCaller(ctx context.Context, service string) (caller geerpc.Caller, close func(), err error) {
+	if rest, ok := strings.CutPrefix(t.addr, "rpc@"); ok {
+		return nil, nil, usagef("arguments and replies are JSON here, which net/rpc's protocol does not carry: a geerpc server takes them at tcp@%s", rest)
+	}
 	if !isRegistry(t.addr) || t.server != "" {
 		client, err := t.dial(ctx, service, codec.JsonType)
 		if err != nil {
