@@ -144,8 +144,11 @@ func (c *conn) open() (next func(), err error) {
 		if next, err = c.recognize(); next != nil || err != nil {
 			return next, err
 		}
-	} else if err := c.accept(nil); err != nil {
-		return nil, err
+	} else {
+		c.heard.Store(true) // the caller of ServeCodec knows the client
+		if err := c.accept(nil); err != nil {
+			return nil, err
+		}
 	}
 	if !c.link.Extended() {
 		c.slots.freed = make(chan struct{}, 1)

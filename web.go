@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"geerpc/internal/handshake"
 	"geerpc/internal/opening"
@@ -59,6 +60,17 @@ func (s *Server) webServer() *webserver.Server {
 		}
 	})
 	return s.web.server
+}
+
+// noHTTP returns why the connection can't go on with HTTP, empty if it can.
+func (c *conn) noHTTP() string {
+	switch {
+	case c.afterConnect: // or clients could put layer upon layer
+		return "HTTP is not served behind CONNECT"
+	case streamconn.New(c.link.Conn).SetReadDeadline(time.Time{}) != nil: // net/http's only means to limit a read, or to end it
+		return "HTTP is not served on a stream without deadlines"
+	}
+	return ""
 }
 
 // acceptHTTP counts a connection that begins like HTTP, or answers why there is no place

@@ -12,6 +12,7 @@ import (
 
 	"geerpc"
 	"geerpc/codec"
+	"geerpc/internal/rpctest"
 )
 
 // ServeCodec and a Protocol of one's own are the two ends of a connection without a
@@ -139,4 +140,23 @@ func TestProtocols_LongErrorInRequest(t *testing.T) {
 	if answer, err := io.ReadAll(conn); len(answer) < 1024 || len(answer) > 2048 || err != nil {
 		t.Errorf("%d bytes, %v", len(answer), err)
 	}
+}
+
+// A client for which ServeCodec has no place is told so, and that is logged.
+func TestProtocols_ServeCodecFull(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	e.MaxConns = 1
+	logger, log := rpctest.Logger()
+	e.Logger = logger
+	mustAdd(t, e.dial(nil))
+	near, far := net.Pipe()
+	served := make(chan bool)
+	go func() { defer close(served); e.ServeCodec(far, codec.NewJSONRPCServer) }() // ends with the answer
+	io.WriteString(near, `{"jsonrpc":"2.0","method":"Arith.Add","id":1}`)
+	if answer, err := io.ReadAll(near); !strings.Contains(string(answer), "Server.MaxConns (1)") || err != nil {
+		t.Errorf("%s, %v", answer, err)
+	}
+	near.Close()
+	<-served
+	eventually(t, "it is logged", func() bool { return strings.Contains(log.String(), "connection rejected") })
 }

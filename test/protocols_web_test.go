@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"geerpc"
@@ -106,6 +107,27 @@ func TestProtocols_ConnectOnce(t *testing.T) {
 	connect() // may do, once
 	if status := connect(); !strings.HasPrefix(status, "400") {
 		t.Error(status)
+	}
+}
+
+// A stream without deadlines takes no HTTP: nothing would limit how long a client may take
+// for a header, and a CONNECT would wait for more from a client that waits for its answer.
+func TestProtocols_WebNeedsDeadlines(t *testing.T) {
+	for _, request := range []string{"GET / HT", "CONNECT / HTTP/1.0\r\n\r\n"} {
+		synctest.Test(t, func(t *testing.T) {
+			server := geerpc.NewServer()
+			near, far := net.Pipe()
+			go io.WriteString(near, request) // ends with the connection
+			defer time.AfterFunc(time.Minute, func() { near.Close() }).Stop()
+			began := time.Now()
+			go server.ServeConn(struct{ io.ReadWriteCloser }{far}) // ends with the connection
+			answer, _ := io.ReadAll(near)
+			if !strings.HasPrefix(string(answer), "HTTP/1.1 400 ") || time.Since(began) > 15*time.Second {
+				t.Errorf("%q is answered with %q after %v", request, answer, time.Since(began))
+			}
+			near.Close()
+			server.Close()
+		})
 	}
 }
 
