@@ -111,10 +111,18 @@ func prefixes(protocols []*Protocol) (begins []string, of []*Protocol) {
 	return begins, of
 }
 
-// checkProtocols returns an error if some connection could be taken for one of two
-// protocols.
+// checkProtocols returns an error if a protocol could not be served, or some connection
+// could be taken for one of two.
 func (s *Server) checkProtocols() error {
 	protocols := s.protocols()
+	for _, p := range protocols {
+		switch {
+		case p == nil:
+			return errors.New("rpc server: one of Server.Protocols is nil")
+		case p.builtin == opening.Unknown && (len(p.Begins) == 0 || p.ServerCodec == nil):
+			return fmt.Errorf("rpc server: protocol %q can't be served: it needs Begins and a ServerCodec", p.Name)
+		}
+	}
 	begins, of := prefixes(protocols)
 	for i, text := range begins {
 		name := of[i].Name
@@ -130,9 +138,6 @@ func (s *Server) checkProtocols() error {
 			return fmt.Errorf("rpc server: protocol %q begins with %q, and so may a built-in one: leave that out of Server.Protocols, or take another first byte, such as one above 0x7f",
 				name, text)
 		}
-	}
-	if slices.Contains(protocols, nil) {
-		return errors.New("rpc server: one of Server.Protocols is nil")
 	}
 	return nil
 }

@@ -205,10 +205,10 @@ func TestProtocols_OfAUser(t *testing.T) {
 	}
 }
 
-// Serve refuses protocols that could be taken for each other.
+// Serve refuses protocols that could be taken for each other, or can't be served.
 func TestProtocols_Ambiguous(t *testing.T) {
 	named := func(begins ...string) *geerpc.Protocol {
-		return &geerpc.Protocol{Name: fmt.Sprint(begins), Begins: begins}
+		return &geerpc.Protocol{Name: fmt.Sprint(begins), Begins: begins, ServerCodec: codec.NewGobCodec}
 	}
 	for name, c := range map[string]struct {
 		protocols []*geerpc.Protocol
@@ -220,6 +220,9 @@ func TestProtocols_Ambiguous(t *testing.T) {
 		"each other":  {append(geerpc.AllProtocols(), named("\x80A"), named("\x80")), "both begin with"},
 		"too long":    {append(geerpc.AllProtocols(), named("\x80 12345678")), "1 to 8 bytes"},
 		"nothing":     {append(geerpc.AllProtocols(), named("")), "1 to 8 bytes"},
+		"no codec":    {append(geerpc.AllProtocols(), &geerpc.Protocol{Begins: []string{"\x80"}}), "needs Begins and a ServerCodec"},
+		"no Begins":   {append(geerpc.AllProtocols(), named()), "needs Begins and a ServerCodec"},
+		"a client's":  {append(geerpc.AllProtocols(), geerpc.JSONRPC1), "needs Begins and a ServerCodec"},
 		"nil":         {append(geerpc.AllProtocols(), nil), "is nil"},
 		"none":        {append(geerpc.AllProtocols(), named("\x80A"), named("\x80B", "\x00")), ""},
 		"HTTP is off": {[]*geerpc.Protocol{geerpc.GeeRPC, named("GIVE")}, ""},

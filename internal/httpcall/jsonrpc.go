@@ -47,7 +47,10 @@ func (s *jsonRPCStream) MessageLimits() (read, write int) { return 0, s.maxBytes
 func checkAlone(body []byte) *Refusal {
 	scanner := wire.JSONScanner{Strict: true}
 	n, _ := scanner.Scan(body)
-	if !scanner.Begun() || len(bytes.TrimSpace(body[n:])) > 0 && json.Valid(body[:n]) {
+	if !scanner.Begun() {
+		return badRequest("the body is empty: a request of JSON-RPC is one JSON value")
+	}
+	if len(bytes.TrimSpace(body[n:])) > 0 && json.Valid(body[:n]) {
 		return badRequest("a request is one JSON value: send several as a batch, which is a list of them")
 	}
 	return nil

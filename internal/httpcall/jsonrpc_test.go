@@ -85,13 +85,17 @@ func matches(text, pattern string) bool {
 func TestJSONRPC_OneValue(t *testing.T) {
 	const call = `{"jsonrpc":"2.0","method":"a","id":1}`
 	for _, body := range []string{call + call, call + "\n" + call, call + " []", "[] 1", call + "}", "", " \n"} {
+		want := "batch"
+		if strings.TrimSpace(body) == "" {
+			want = "empty"
+		}
 		w := httptest.NewRecorder()
 		_, refusal := Rules{JSONRPC: true}.Read(w, post("/", body))
 		if refusal == nil {
 			t.Errorf("%s is not refused", body)
 			continue
 		}
-		wantRefusal(t, body, w, refusal, 400, "invalid_argument", "batch")
+		wantRefusal(t, body, w, refusal, 400, "invalid_argument", want)
 	}
 }
 
