@@ -50,8 +50,10 @@ func (c *conn) recognize() (next func(), err error) {
 	case c.server.TLSConfig != nil && !secured && !c.server.AllowPlaintext:
 		return nil, opening.Reject(c.link, what, uint8(CodeUnauthenticated), "this port wants TLS")
 	}
-	if what == opening.HTTP && c.afterConnect { // or clients could have layer upon layer
-		return nil, opening.Reject(c.link, what, uint8(CodeInvalidArgument), "HTTP is not served behind CONNECT")
+	if what == opening.HTTP {
+		if text := c.noHTTP(); text != "" {
+			return nil, opening.Reject(c.link, what, uint8(CodeInvalidArgument), text)
+		}
 	}
 	switch c.protocol = findProtocol(protocols, what, of, which); c.protocol {
 	case nil:
