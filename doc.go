@@ -78,10 +78,11 @@
 //
 // # TLS and tokens
 //
-// [Option.TLSConfig] puts TLS on a client's connection; a server takes a
-// listener made by tls.NewListener. [PeerFrom] tells a method who calls, the
-// peer's certificates included. [Server.Token] admits only clients that
-// present it. Gob is for peers that are trusted: see SECURITY.md.
+// [Option.TLSConfig] puts TLS on a client's connection, and Server.TLSConfig
+// on a server's port; so does a listener made by tls.NewListener. [PeerFrom]
+// tells a method who calls, the peer's certificates included. [Server.Token]
+// admits only clients that present it. Gob is for peers that are trusted: see
+// SECURITY.md.
 //
 // # Interceptors and metadata
 //

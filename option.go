@@ -53,7 +53,8 @@ type Option struct {
 	// or JSONRPC1, or one of your own with a ClientCodec. There is no handshake then, and
 	// CodecType, HandleTimeout, Legacy, Token and Compression mean nothing; as with
 	// Legacy, there are no cancellation, deadlines, metadata and pings on the connection.
-	// Nil: GeeRPC.
+	// A server that speaks something else may say nothing at all, for ever: give contexts
+	// deadlines. Nil: GeeRPC.
 	Protocol *Protocol `json:"-"`
 
 	// Legacy makes the client speak to a server of GeeRPC's original version.

@@ -38,7 +38,13 @@ type Protocol struct {
 	// server's codec may return from ReadHeader a call whose header has an Error, for
 	// what is no call that can be met: it is answered with that error, and the codec's
 	// ReadBody is called with nil. After io.EOF from ReadHeader the calls that have been
-	// read are answered, and then the connection is closed.
+	// read are answered, however long they take, because the client may have closed its
+	// side only; then the connection is closed. After another error, such as
+	// io.ErrUnexpectedEOF, it is closed at once, and the contexts of its calls end.
+	//
+	// A codec may use a header's Frame: a server honours the Timeout and Metadata of a
+	// call, and sets Metadata, Code, Where and Ran of a reply, which a client honours.
+	// What it may read for one message is limited for it, by MaxMessageBytes.
 	ServerCodec, ClientCodec codec.NewCodecFunc
 
 	builtin opening.Protocol // opening.Unknown if it is a user's
