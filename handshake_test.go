@@ -142,7 +142,7 @@ func TestB1_RandomBytes(t *testing.T) {
 			}
 			r.server.reports.Wait(time.Minute)
 			begins, _ := opening.Of(noise)
-			silent := begins == opening.Unknown || begins == opening.Hello || begins == opening.NetRPC // others are answered
+			silent := begins == opening.Unknown || begins == opening.Hello // others are answered
 			if lines := r.log.all(); silent && len(said) > 0 || len(lines) != 1 || r.server.rejected.Total() != 1 {
 				t.Errorf("said %q, logged %q", said, lines)
 			}
