@@ -319,6 +319,15 @@ func TestNetRPC_SwitchedOff(t *testing.T) {
 	}
 }
 
+// TestNetRPC_DialHTTPWithoutTLS: the status line is all that DialHTTP shows of an answer.
+func TestNetRPC_DialHTTPWithoutTLS(t *testing.T) {
+	e := newStockEnv(t, "tcp")
+	e.secure()
+	if _, err := rpc.DialHTTP("tcp", e.addr()); err == nil || !strings.Contains(err.Error(), "this port wants TLS") {
+		t.Errorf("DialHTTP: %v", err)
+	}
+}
+
 // TestNetRPC_HandleTimeout answers a call in time, also if its method goes on.
 func TestNetRPC_HandleTimeout(t *testing.T) {
 	eachStockProtocol(t, "tcp", func(t *testing.T, e *stockEnv, p stockProtocol) {

@@ -240,7 +240,7 @@ func answer(p Protocol, code uint8, text string) string {
 	case HTTP:
 		status := handshake.NoHTTP
 		if text != "" {
-			status = "400 Bad Request"
+			status = "400 " + text // all that DialHTTP of net/rpc shows its user
 		}
 		return "HTTP/1.1 " + status + "\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n" +
 			cmp.Or(text, "This port speaks geerpc's own protocol, without HTTP. Clients reach it with geerpc.Dial, or at tcp@host:port.") + "\n"
