@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -366,4 +367,17 @@ func TestE51_WhatPeersMakeUp(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Every field of a Server is among the settings.
+func TestDebug_AllSettings(t *testing.T) {
+	var names []string
+	for _, setting := range new(Server).settings() {
+		names = append(names, setting.Name)
+	}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Server]()) {
+		if field.IsExported() && !slices.Contains(names, field.Name) {
+			t.Errorf("there is no %s among %q", field.Name, names)
+		}
+	}
 }

@@ -127,6 +127,9 @@ func (s *Server) settings() []page.Setting {
 		{Name: "DisableIntrospection", Value: fmt.Sprint(s.DisableIntrospection), Default: !s.DisableIntrospection},
 		{Name: "Ordered", Value: fmt.Sprint(s.Ordered), Default: !s.Ordered},
 		{Name: "Logger", Value: setOrNot(s.Logger != nil), Default: s.Logger == nil},
+		{Name: "Protocols", Value: s.protocolNames(), Default: s.Protocols == nil},
+		{Name: "TLSConfig", Value: setOrNot(s.TLSConfig != nil), Default: s.TLSConfig == nil},
+		{Name: "AllowPlaintext", Value: fmt.Sprint(s.AllowPlaintext), Default: !s.AllowPlaintext},
 		{Name: "Codecs", Value: namesOr(s.Codecs, "all that are registered"), Default: len(s.Codecs) == 0},
 		{Name: "Compression", Value: namesOr(s.Compression, "none"), Default: len(s.Compression) == 0},
 	}
@@ -153,6 +156,16 @@ func (s *Server) settings() []page.Setting {
 		list = append(list, page.Setting{Name: l.name, Value: limitText(l.force, l.force.String()), Default: l.set == 0})
 	}
 	return list
+}
+
+func (s *Server) protocolNames() string {
+	var names []string
+	for _, p := range s.protocols() {
+		if p != nil {
+			names = append(names, p.Name)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 func setOrNot(set bool) string {
