@@ -22,6 +22,7 @@ import (
 	"strings"
 	"time"
 
+	"geerpc/internal/codes"
 	"geerpc/internal/handshake"
 	"geerpc/internal/link"
 	"geerpc/internal/wire"
@@ -248,7 +249,8 @@ func answer(p Protocol, code uint8, text string) string {
 		line, _ := json.Marshal(handshake.Ack{Code: code, Error: cmp.Or(text, "this port does not speak geerpc's protocol")})
 		return string(line) + "\n"
 	case JSONRPC:
-		return fmt.Sprintf(`{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":%q}}`+"\n", cmp.Or(text, "this port does not speak JSON-RPC"))
+		return fmt.Sprintf(`{"jsonrpc":"2.0","error":{"code":%d,"message":%q,"data":{"code":%q,"where":"server","ran":"never"}},"id":null}`+"\n",
+			-32000-int(code), cmp.Or(text, "this port does not speak JSON-RPC"), codes.Name(code))
 	case NetRPC:
 		return netRPCAnswer(cmp.Or(text, "this port does not speak net/rpc"))
 	}

@@ -138,7 +138,7 @@ func TestReject(t *testing.T) {
 		"GET / HTTP/1.1\r\n\r\n": "HTTP/1.1 400 This is geerpc without HTTP\r\n",
 		"\x16\x03\x01":           `{"OK":false,"Error":"this port has no TLS"}`,
 		`{"MagicNumber":1}`:      `{"OK":false,"Code":12,"Error":"this port does not speak`,
-		`{"jsonrpc":"2.0"}`:      `{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"this port does not speak JSON-RPC"}}`,
+		`{"jsonrpc":"2.0"}`:      `{"jsonrpc":"2.0","error":{"code":-32012,"message":"this port does not speak JSON-RPC","data":{"code":"unimplemented","where":"server","ran":"never"}},"id":null}`,
 		"\x00":                   "",
 	} {
 		near, far := net.Pipe()
