@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"geerpc/internal/defaultmux"
@@ -46,6 +47,10 @@ const (
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if req.Method != http.MethodConnect {
 		s.serveRequest(w, req)
+		return
+	}
+	if !strings.HasPrefix(req.RequestURI, "/") { // scanners look for proxies
+		http.Error(w, "403 this is no proxy: CONNECT takes a path, such as "+defaultRPCPath, http.StatusForbidden)
 		return
 	}
 	conn, buffered, err := http.NewResponseController(w).Hijack()

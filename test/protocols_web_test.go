@@ -131,6 +131,24 @@ func TestProtocols_WebNeedsDeadlines(t *testing.T) {
 	}
 }
 
+// A CONNECT to another host is for a proxy, which no server is.
+func TestProtocols_NoProxy(t *testing.T) {
+	e := newEnv(t, "tcp", codec.GobType)
+	e.start()
+	for _, target := range []string{"example.com:80", "localhost:22", "127.0.0.1:25"} {
+		conn, err := net.Dial("tcp", e.lis.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.SetDeadline(time.Now().Add(patient))
+		fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: %[1]s\r\n\r\n", target)
+		if response, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || response.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %v, %v", target, response, err)
+		}
+		conn.Close()
+	}
+}
+
 // keepAlive is a connection by HTTP that is idle between two requests.
 func keepAlive(t *testing.T, e *env) (conn net.Conn, in *bufio.Reader) {
 	conn, err := net.Dial("tcp", e.lis.Addr().String())
