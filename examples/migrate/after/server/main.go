@@ -42,7 +42,7 @@ func (Arith) Slow(ctx context.Context, args *Args, reply *int) error {
 	case <-time.After(time.Duration(args.A) * time.Millisecond):
 		return nil
 	case <-ctx.Done():
-		fmt.Println("Slow has stopped:", ctx.Err())
+		fmt.Println("Slow has stopped") // for the deadline, or for the end of the client's connection
 		return ctx.Err()
 	}
 }
