@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"geerpc/internal/defaultmux"
+	"geerpc/internal/transport"
 	"geerpc/internal/webserver"
 	"geerpc/internal/wire"
 )
@@ -16,7 +17,7 @@ import (
 // the connection carries RPC. Other requests are calls: see requests.go.
 const (
 	connected        = "200 Connected to Gee RPC" // the status that GeeRPC's client wants
-	connectedNetRPC  = "200 Connected to Go RPC"  // that of net/rpc's client
+	connectedNetRPC  = transport.NetRPCStatus     // that of net/rpc's client
 	defaultRPCPath   = "/_geeprc_"                // spelt so since the first version
 	defaultDebugPath = "/debug/geerpc"
 	netRPCPath       = "/_goRPC_" // where net/rpc's clients send CONNECT

@@ -91,12 +91,8 @@ func (s *Server) protocols() []*Protocol {
 	return s.Protocols
 }
 
-// findProtocol returns the protocol that a connection begins like, or nil. Others are those of a
-// user.
-func findProtocol(protocols []*Protocol, begins opening.Protocol, others []*Protocol, which int) *Protocol {
-	if which >= 0 {
-		return others[which]
-	}
+// findBuiltin returns the built-in protocol that a connection begins like, or nil.
+func findBuiltin(protocols []*Protocol, begins opening.Protocol) *Protocol {
 	for _, p := range protocols {
 		if p != nil && p.builtin == begins && begins != opening.Unknown {
 			return p
@@ -152,7 +148,7 @@ func (s *Server) checkProtocols() error {
 func mayBeBuiltin(text string, protocols []*Protocol) bool {
 	for next := range 256 { // what follows a single byte decides
 		rival, known := opening.Of(append([]byte(text), byte(next)))
-		if !known || findProtocol(protocols, rival, nil, -1) != nil {
+		if !known || findBuiltin(protocols, rival) != nil {
 			return true
 		}
 	}

@@ -55,7 +55,10 @@ func (c *conn) recognize() (next func(), err error) {
 			return nil, opening.Reject(c.link, what, uint8(CodeInvalidArgument), text)
 		}
 	}
-	switch c.protocol = findProtocol(protocols, what, of, which); c.protocol {
+	if c.protocol = findBuiltin(protocols, what); what == opening.Other {
+		c.protocol = of[which]
+	}
+	switch c.protocol {
 	case nil:
 		return nil, opening.Reject(c.link, what, uint8(CodeUnimplemented), "")
 	case GeeRPC:

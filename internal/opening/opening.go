@@ -230,7 +230,11 @@ func Reject(l *link.Link, p Protocol, code uint8, text string) error {
 	if p == Unknown {
 		return fmt.Errorf("%w: it begins with %q", errNotServed, first)
 	}
-	return fmt.Errorf("%w: %v, which begins with %q", cmp.Or(wrongWay(text), errNotServed), p, first)
+	why := errNotServed
+	if text != "" {
+		why = errors.New(text)
+	}
+	return fmt.Errorf("%w: %v, which begins with %q", why, p, first)
 }
 
 // answer returns a refusal in the language of a protocol, empty where there is none.
@@ -249,8 +253,9 @@ func answer(p Protocol, code uint8, text string) string {
 		line, _ := json.Marshal(handshake.Ack{Code: code, Error: cmp.Or(text, "this port does not speak geerpc's protocol")})
 		return string(line) + "\n"
 	case JSONRPC:
-		return fmt.Sprintf(`{"jsonrpc":"2.0","error":{"code":%d,"message":%q,"data":{"code":%q,"where":"server","ran":"never"}},"id":null}`+"\n",
-			-32000-int(code), cmp.Or(text, "this port does not speak JSON-RPC"), codes.Name(code))
+		message, _ := json.Marshal(cmp.Or(text, "this port does not speak JSON-RPC"))
+		data, _ := json.Marshal(codes.DetailOf(code, codes.InServer, codes.RanNever))
+		return fmt.Sprintf(`{"jsonrpc":"2.0","error":{"code":%d,"message":%s,"data":%s},"id":null}`+"\n", -32000-int(code), message, data)
 	case NetRPC:
 		return netRPCAnswer(cmp.Or(text, "this port does not speak net/rpc"))
 	}
@@ -271,15 +276,6 @@ func netRPCAnswer(text string) string {
 		enc.Encode(struct{}{})
 	}
 	return answer.String()
-}
-
-// wrongWay returns the error for a client that speaks what is spoken here, but not like
-// this, or nil.
-func wrongWay(text string) error {
-	if text == "" {
-		return nil
-	}
-	return errors.New(text)
 }
 
 var errNotServed = errors.New("not a protocol that is served here")

@@ -46,7 +46,7 @@ func tunnel(conn net.Conn, host string, c Config) (net.Conn, error) {
 	case response.Status == handshake.NoHTTP:
 		return nil, &handshake.Error{Reason: handshake.WrongServer,
 			Text: "the server is a geerpc server without HTTP: use Dial, or tcp@ (with TLS tls@) in front of the address"}
-	case response.Status == netRPCStatus && !c.NetRPC:
+	case response.Status == NetRPCStatus && !c.NetRPC:
 		return nil, &handshake.Error{Reason: handshake.WrongServer,
 			Text: "the server is one of net/rpc, which speaks another protocol: set Option.Protocol to NetRPC"}
 	case response.StatusCode == http.StatusServiceUnavailable:
@@ -60,8 +60,8 @@ func tunnel(conn net.Conn, host string, c Config) (net.Conn, error) {
 	return wire.WithAhead(conn, ahead), nil
 }
 
-// netRPCStatus is the status with which net/rpc answers to CONNECT.
-const netRPCStatus = "200 Connected to Go RPC"
+// NetRPCStatus is the status with which net/rpc answers to CONNECT.
+const NetRPCStatus = "200 Connected to Go RPC"
 
 // hostHeader returns the Host header for a host. It has no port, because an
 // http.ServeMux compares the host of a CONNECT with its patterns as it is.
