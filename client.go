@@ -13,6 +13,7 @@ import (
 	"geerpc/codec"
 	"geerpc/internal/inflight"
 	"geerpc/internal/link"
+	"geerpc/internal/readturn"
 	"geerpc/internal/replycopy"
 	"geerpc/internal/report"
 	"geerpc/internal/usercode"
@@ -44,9 +45,15 @@ type Client struct {
 	// calls are likely to.
 	repliesBatched atomic.Bool
 
-	_      [64]byte // callers read what is above; it stays in their caches
-	outbox outbox
-	pings  pings
+	readTurn *readturn.Turn
+	lends    bool // the reader may lend its turn
+
+	_       [64]byte // callers read what is above; it stays in their caches
+	latest  message
+	pattern callPattern
+	_       [64]byte // the reader writes what is above, callers what is below
+	outbox  outbox
+	pings   pings
 
 	unannounced waitgroup.Group // goroutines that have a Call of Go to announce
 	reports     report.Queue
@@ -164,19 +171,27 @@ func (c *Client) finish(err error) {
 
 // readAll reads until the connection ends, and returns why it did.
 func (c *Client) readAll() error {
-	var h codec.Header
+	h := &c.latest.header
 	for replies := 1; ; replies++ {
-		if err := c.link.ReadHeader(&h); err != nil {
+		if err := c.link.ReadHeader(h); err != nil {
 			return err
 		}
-		if err := c.dispatch(&h); err != nil {
+		if err := c.dispatch(h); err != nil {
 			return err
 		}
-		if !c.link.Ready() {
-			if batched := replies > 1; c.repliesBatched.Load() != batched { // a store would slow down all callers, who read it
-				c.repliesBatched.Store(batched)
+		if c.link.Ready() {
+			continue
+		}
+		batched := replies > 1
+		if c.repliesBatched.Load() != batched { // a store would slow down all callers, who read it
+			c.repliesBatched.Store(batched)
+		}
+		replies = 0
+		if c.lends && c.callsFollow(batched) {
+			if err := c.lendTurn(); err != nil {
+				return err
 			}
-			replies = 0
+		} else {
 			runtime.Gosched() // let callers use their replies before waiting for more
 		}
 	}

@@ -98,7 +98,9 @@ func (c *Client) invoke(ctx context.Context, serviceMethod string, args, reply a
 	case c.batchPays():
 		c.enqueue(call)
 	default:
-		err = c.send(ctx, call, false)
+		if err = c.send(ctx, call, false); err == nil {
+			c.readOwn(call, within)
+		}
 	}
 	reusable := true
 	if err == nil {
@@ -198,6 +200,9 @@ func (c *Client) put(call *clientCall, queued bool) error {
 	}
 	if err := c.inFlight.Add(call, queued); err != nil {
 		return c.notAdded(err)
+	}
+	if queued || call.async != nil { // any other call is alone, and its caller may read
+		c.readTurn.Recall()
 	}
 	h.Seq = call.seq
 	if err := c.link.Put(h, call.args); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"geerpc/internal/inflight"
 	"geerpc/internal/link"
+	"geerpc/internal/readturn"
 	"geerpc/internal/transport"
 	"geerpc/internal/usercode"
 )
@@ -272,6 +273,7 @@ func (c *Client) open(ctx context.Context, connect connectFunc) (err error) {
 	}
 	c.link = link.New(conn, link.Config{MaxRead: c.opt.MaxMessageBytes, MaxDefinitions: c.opt.MaxDefinitionBytes, FlushTimeout: c.opt.FlushTimeout, Report: c.report})
 	c.inFlight = inflight.New[*clientCall](c.link.Context().Done(), func() { c.link.Fail(errDrained) })
+	c.readTurn = readturn.New(func() bool { return c.inFlight.Len() > 0 })
 	context.AfterFunc(c.link.Context(), c.awaitReader)
 	if c.server == "" {
 		c.server = usercode.NetworkAddr(usercode.RemoteAddr(conn)) // it may end our goroutine, so run must know the link
@@ -279,6 +281,7 @@ func (c *Client) open(ctx context.Context, connect connectFunc) (err error) {
 	if err := c.handshake(ctx); err != nil {
 		return err
 	}
+	c.lends = c.link.Interruptible()
 	c.keepAlive()
 	return nil
 }

@@ -111,6 +111,9 @@ func (c *framed) ReadHeader(h *Header) error {
 	return c.parse(message[lengthBytes:], h)
 }
 
+// Resumes implements wire.Resumer.
+func (c *framed) Resumes() {}
+
 // ReadBody implements Codec.
 func (c *framed) ReadBody(body any) error {
 	data := c.body

@@ -72,6 +72,9 @@ func (c *jsonCodec) ReadHeader(h *Header) error {
 	return nil
 }
 
+// Resumes implements wire.Resumer.
+func (c *jsonCodec) Resumes() {}
+
 // ReadBody implements Codec.
 func (c *jsonCodec) ReadBody(body any) error {
 	data := c.body

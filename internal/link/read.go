@@ -5,6 +5,7 @@ import (
 
 	"geerpc/codec"
 	"geerpc/internal/usercode"
+	"geerpc/internal/wire"
 )
 
 // ReadHeader reads the next header. Its error ends the link.
@@ -36,3 +37,17 @@ func (l *Link) ReadBody(body any) (err error) {
 	}()
 	return usercode.Error(l.Codec.ReadBody(body))
 }
+
+// Interruptible reports whether Interrupt may be called: the connection can do that, and
+// ReadHeader can be called again behind it.
+func (l *Link) Interruptible() bool {
+	_, again := l.Codec.(wire.Resumer)
+	return again && l.In == l.raw && l.In.Interruptible()
+}
+
+// Interrupt makes ReadHeader return wire.ErrInterrupted if the message is not at hand,
+// until Resume.
+func (l *Link) Interrupt() { l.In.Interrupt() }
+
+// Resume ends what Interrupt has begun.
+func (l *Link) Resume() { l.In.Resume() }

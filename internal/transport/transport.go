@@ -25,6 +25,7 @@ import (
 
 	"geerpc/internal/handshake"
 	"geerpc/internal/usercode"
+	"geerpc/internal/wire"
 )
 
 // A Config is what Connect needs to know of an Option.
@@ -132,11 +133,11 @@ func IsNil(conn net.Conn) bool {
 func within(ctx context.Context, conn net.Conn, wrap func(context.Context) (net.Conn, error)) (wrapped net.Conn, err error) {
 	ctx, cancel := handshake.WithTimeout(ctx)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { quietConn{conn}.Close() })
+	stop := context.AfterFunc(ctx, func() { Quiet(conn).Close() })
 	defer stop()
 	defer func() {
 		if wrapped == nil {
-			quietConn{conn}.Close()
+			Quiet(conn).Close()
 		}
 	}()
 	wrapped, err = wrap(ctx)
@@ -147,7 +148,12 @@ func within(ctx context.Context, conn net.Conn, wrap func(context.Context) (net.
 }
 
 // Quiet returns conn with a Close that does not panic.
-func Quiet(conn net.Conn) net.Conn { return quietConn{conn} }
+func Quiet(conn net.Conn) net.Conn {
+	if wire.IsSocket(conn) {
+		return conn
+	}
+	return quietConn{conn}
+}
 
 // A quietConn is a connection whose Close does not panic. Here, and in crypto/tls,
 // connections are closed where nobody could recover, and because of another error.
@@ -174,7 +180,7 @@ func (p Protocol) secure(ctx context.Context, conn net.Conn, address string, con
 	if p.HTTP {
 		config.NextProtos = []string{"http/1.1"} // HTTP/2 has no CONNECT as we use it
 	}
-	secured := tls.Client(quietConn{conn}, config)
+	secured := tls.Client(Quiet(conn), config)
 	if err := secured.HandshakeContext(ctx); err != nil {
 		if met := withoutTLS(err); met != nil {
 			return nil, met

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -33,7 +34,8 @@ var ErrBudget = errors.New("message exceeds the size limit")
 // fit into 64 KiB, the buffer doubles while reads fill it and shrinks again when they
 // don't; a larger message has a buffer to itself, which is given back behind it.
 //
-// A Reader is for one goroutine; only Waiting and Received may be called from another.
+// A Reader is for one goroutine at a time; only Waiting, Received, Interrupt and Resume may
+// be called from another.
 type Reader struct {
 	src   io.Reader
 	buf   []byte
@@ -45,6 +47,9 @@ type Reader struct {
 
 	budget int // bytes that Read may still hand out; negative: any number
 
+	deadliner   readDeadliner // src, if its reads can be interrupted; else nil
+	interrupted atomic.Bool
+
 	received   atomic.Int64 // bytes, from src
 	waitsSince atomic.Int64 // when the current read of src began, by Now(); notWaiting: there is none
 
@@ -53,7 +58,7 @@ type Reader struct {
 
 // NewReader returns a Reader of src.
 func NewReader(src io.Reader) *Reader {
-	r := &Reader{src: src, budget: -1}
+	r := &Reader{src: src, budget: -1, deadliner: interruptible(src)}
 	r.buf = r.tiny[:]
 	r.waitsSince.Store(notWaiting)
 	return r
@@ -71,7 +76,7 @@ func (r *Reader) Unpack(wrap func(below *Reader) io.Reader) (below *Reader) {
 	below.received.Store(r.received.Load())
 	below.err, r.err = r.err, nil
 	r.buf, r.r, r.w, r.full, r.light = r.tiny[:], 0, 0, false, 0
-	r.src = wrap(below)
+	r.src, r.deadliner = wrap(below), nil
 	return below
 }
 
@@ -127,6 +132,9 @@ func (r *Reader) fill(n int) error {
 			r.w += got
 			r.err = err
 			return nil
+		}
+		if r.interrupted.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+			return ErrInterrupted
 		}
 		if err != nil {
 			r.err = err

@@ -31,25 +31,6 @@ var (
 // ErrFlushTimeout means that the peer took no byte for the Writer's limit.
 var ErrFlushTimeout = errors.New("the peer did not read for too long")
 
-// rawSocket returns the socket that conn is, or nil. Only there a write that a
-// deadline has cut short says how many bytes it has written, so that another
-// one can go on. Any other type may encrypt, compress or frame what it writes,
-// and be of no use after a deadline.
-func rawSocket(conn io.Writer) deadliner {
-	for c, ok := conn.(*AheadConn); ok; c, ok = conn.(*AheadConn) {
-		conn = c.Conn
-	}
-	switch c := conn.(type) {
-	case *net.TCPConn:
-		return c
-	case *net.UnixConn:
-		return c
-	}
-	return nil
-}
-
-type deadliner interface{ SetWriteDeadline(time.Time) error }
-
 // tcpBeneath returns the TCP connection that conn is, or wraps and shows.
 func tcpBeneath(conn any) *net.TCPConn {
 	for range 8 {
@@ -76,7 +57,7 @@ func tcpBeneath(conn any) *net.TCPConn {
 // hold few bytes back. There only closing the connection ends a write.
 type sink struct {
 	conn   io.Writer
-	socket deadliner // conn, if it is a socket itself; else nil
+	socket socket // conn, if it is a socket itself; else nil
 	limit  time.Duration
 	fail   func(error)   // closes the connection
 	alarm  *Alarm        // calls fail; made when first needed
