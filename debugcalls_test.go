@@ -259,6 +259,10 @@ func TestDebug_CallsThatNeverRan(t *testing.T) {
 	p.send(handBlock(2), handBlock(3), handBlock(4))
 	p.next()
 	p.next()
+	eventually(t, "the call that was taken begins", func() bool {
+		info := debugOf(t, e.Server)
+		return info.method(t, "Arith", "Block").Counts.InFlight == 1
+	})
 	info := debugOf(t, e.Server)
 	m := info.method(t, "Arith", "Block")
 	if m.Counts != debugCounts(4, 3, 1) || m.Minute.ByCode["invalid argument"] != 1 || m.Minute.ByCode["resource exhausted"] != 2 {
