@@ -25,7 +25,7 @@ func costParts() []costPart {
 	metrics, untraced, spans := new(Metrics), new(Trace), &Trace{Tracer: idle{}}
 	timeout := (&Timeout{Max: time.Hour}).Intercept
 	authorize := (&Authorize{Rules: []Rule{Allow("ann", "A.B"), Allow("*", "Echo.*")}}).Intercept
-	limit, breaker := (&RateLimit{Calls: 1 << 40, Key: ByMethod}).Intercept, new(Breaker).Intercept
+	limit, breaker := (&RateLimit{Calls: 1 << 30, Key: ByMethod}).Intercept, new(Breaker).Intercept
 	fixed, adaptive := (&Concurrency{Limit: 100}).Intercept, new(Concurrency).Intercept
 	shed, queue := new(Shed).Intercept, (&Shed{Concurrency: new(Concurrency)}).Intercept
 	return []costPart{

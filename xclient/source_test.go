@@ -121,7 +121,7 @@ func TestF58_RegistryRestartsForEver(t *testing.T) {
 	var s source
 	now := time.Now()
 	for i := range 200 {
-		s.take(answer{Index: uint64(1 + i%2*1e12), Servers: []Endpoint{{Addr: fmt.Sprintf("tcp@s%d:1", i)}}}, now)
+		s.take(answer{Index: 1 + uint64(i%2)*1e12, Servers: []Endpoint{{Addr: fmt.Sprintf("tcp@s%d:1", i)}}}, now)
 		now = now.Add(2 * time.Second)
 	}
 	if n, most := len(s.keptAt(now)), int(graceTime/(2*time.Second)); n == 0 || n > most {
