@@ -88,6 +88,9 @@ func (c *Client) readOwn(call *clientCall, within time.Duration) {
 		return
 	case !c.readTurn.Borrow():
 		return
+	case len(call.done) > 0: // the reader has delivered the call, and lent its turn after that
+		c.readTurn.GiveBack()
+		return
 	}
 	m := &c.latest
 	m.err = errReaderExit // unless we come to an end

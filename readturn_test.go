@@ -133,6 +133,29 @@ func TestC257_ShortDeadline(t *testing.T) {
 	mustAdd(t, client)
 }
 
+// A reply may come before its caller borrows the turn: the reader has then delivered the
+// call, and lent the turn for the next one. The caller would read in vain, until it is
+// relieved.
+func TestC257_ReplyBeforeBorrow(t *testing.T) {
+	client := newEnv(t, "tcp", codec.GobType).dial(nil)
+	shortest := time.Hour
+	for range 10 {
+		whileLent(t, client, func() {
+			call := newClientCall().(*clientCall)
+			call.done <- struct{}{}
+			before, begun := client.readTurn.Borrows(), time.Now()
+			client.readOwn(call, 0)
+			if client.readTurn.Borrows() > before {
+				shortest = min(shortest, time.Since(begun))
+			}
+		})
+	}
+	if shortest > readturn.Look/2 {
+		t.Errorf("a call that was delivered has read for %v", shortest)
+	}
+	mustAdd(t, client)
+}
+
 // While a caller reads, others call: those that wait, and by Go, at once and many.
 func TestC258_OthersCallMeanwhile(t *testing.T) {
 	eachLending(t, func(t *testing.T, e *env) {
