@@ -273,7 +273,7 @@ func (c *Client) open(ctx context.Context, connect connectFunc) (err error) {
 	}
 	c.link = link.New(conn, link.Config{MaxRead: c.opt.MaxMessageBytes, MaxDefinitions: c.opt.MaxDefinitionBytes, FlushTimeout: c.opt.FlushTimeout, Report: c.report})
 	c.inFlight = inflight.New[*clientCall](c.link.Context().Done(), func() { c.link.Fail(errDrained) })
-	c.readTurn = readturn.New(func() bool { return c.inFlight.Len() > 0 })
+	c.readTurn = readturn.New(func() bool { return c.inFlight.Len() > 0 || c.pings.waited.Load() })
 	context.AfterFunc(c.link.Context(), c.awaitReader)
 	if c.server == "" {
 		c.server = usercode.NetworkAddr(usercode.RemoteAddr(conn)) // it may end our goroutine, so run must know the link

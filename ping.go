@@ -3,6 +3,7 @@ package geerpc
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"geerpc/codec"
 	"geerpc/internal/link"
@@ -36,6 +37,7 @@ func (c *Client) ping(ctx context.Context) error {
 		return tooLateToSend(ctx.Err())
 	}
 	answered := c.pings.await()
+	c.readTurn.Recall()
 	c.link.Post(link.Control{Kind: codec.Ping})
 	select {
 	case <-answered:
@@ -50,8 +52,9 @@ func (c *Client) ping(ctx context.Context) error {
 // pings are the calls of Ping that wait for the server's next pong. One ping asks
 // for all of them, and one pong answers all.
 type pings struct {
-	mu   sync.Mutex
-	next chan struct{} // closed by the next pong; nil if no Ping waits
+	mu     sync.Mutex
+	next   chan struct{} // closed by the next pong; nil if no Ping waits
+	waited atomic.Bool   // next is there; set under mu, read by callers that read
 }
 
 // await returns a channel that the next pong closes.
@@ -60,6 +63,7 @@ func (p *pings) await() <-chan struct{} {
 	defer p.mu.Unlock()
 	if p.next == nil {
 		p.next = make(chan struct{})
+		p.waited.Store(true)
 	}
 	return p.next
 }
@@ -71,5 +75,6 @@ func (p *pings) answered() {
 	if p.next != nil {
 		close(p.next)
 		p.next = nil
+		p.waited.Store(false)
 	}
 }

@@ -197,6 +197,38 @@ func TestC258_GoWhileLent(t *testing.T) {
 	})
 }
 
+// Nor has Ping.
+func TestC258_PingWhileLent(t *testing.T) {
+	client := newEnv(t, "tcp", codec.GobType).dial(nil)
+	ctx, shortest := context.Background(), time.Hour
+	for range 10 {
+		whileLent(t, client, func() {
+			mustAdd(t, client)
+			begun := time.Now()
+			if err := client.Ping(ctx); err != nil {
+				t.Fatal(err)
+			}
+			shortest = min(shortest, time.Since(begun))
+		})
+	}
+	if shortest > readturn.Look/2 {
+		t.Errorf("a ping took %v", shortest)
+	}
+}
+
+// A pong that comes while a caller reads is not left lying when that gives the turn back.
+func TestC258_PingMissed(t *testing.T) {
+	client := newEnv(t, "tcp", codec.GobType).dial(nil)
+	client.pings.await()
+	before := client.readTurn.Borrows()
+	for range 3 * lendAfter { // the turn is recalled as soon as it is lent, or given back
+		mustAdd(t, client)
+	}
+	if after := client.readTurn.Borrows(); after > before+1 {
+		t.Errorf("%d callers have read while a Ping waited", after-before)
+	}
+}
+
 // What the server says unasked is heard although callers read: it asks for an end.
 func TestC258_ServerLeaves(t *testing.T) {
 	eachLending(t, func(t *testing.T, e *env) {
