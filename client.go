@@ -205,10 +205,7 @@ var errReaderExit error = &Error{Code: CodeInternal, Where: InClient, Ran: RanYe
 
 // dispatch handles one message. An error ends the connection.
 func (c *Client) dispatch(h *codec.Header) error {
-	kind := h.Frame().Kind
-	if !c.link.Extended() {
-		kind = codec.Reply
-	}
+	kind := c.kind(h)
 	if kind == codec.Reply {
 		c.reply(h)
 		return nil
@@ -226,6 +223,14 @@ func (c *Client) dispatch(h *codec.Header) error {
 		c.drain()
 	}
 	return nil
+}
+
+// kind returns the kind of a message. The plain wire has none, and only replies.
+func (c *Client) kind(h *codec.Header) codec.Kind {
+	if !c.link.Extended() {
+		return codec.Reply
+	}
+	return h.Frame().Kind
 }
 
 // reply decodes a reply and delivers its call.

@@ -105,7 +105,7 @@ func (c *Client) readOwn(call *clientCall, within time.Duration) {
 	if m.err = c.link.ReadHeader(&m.header); m.err != nil {
 		return
 	}
-	if m.left = m.header.Frame().Kind != codec.Reply || m.header.Seq != call.seq; m.left {
+	if m.left = c.kind(&m.header) != codec.Reply || m.header.Seq != call.seq; m.left {
 		return
 	}
 	m.err = errReaderExit

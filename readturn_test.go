@@ -71,6 +71,23 @@ func TestC256_CallersRead(t *testing.T) {
 	})
 }
 
+// On the plain wire headers have no kind. A caller knows its reply all the same, and the
+// next one may read.
+func TestC256_PlainWire(t *testing.T) {
+	client := newEnv(t, "tcp", codec.JsonType).dial(&Option{Legacy: true, CodecType: codec.JsonType})
+	for begun, goesOn := time.Now(), false; !goesOn; {
+		if time.Since(begun) > patient {
+			t.Fatal("each loan ended with its first call")
+		}
+		whileLent(t, client, func() {
+			mustAdd(t, client)
+			before := client.readTurn.Borrows()
+			mustAdd(t, client)
+			goesOn = client.readTurn.Borrows() > before
+		})
+	}
+}
+
 // Where an interrupted read may lose something, the reader reads.
 func TestC256_WhereCallersDoNotRead(t *testing.T) {
 	for name, opt := range map[string]*Option{
