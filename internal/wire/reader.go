@@ -127,17 +127,18 @@ func (r *Reader) fill(n int) error {
 	defer r.waitsSince.Store(notWaiting)
 	for range emptyReads {
 		got, err := r.read(r.buf[r.w:])
-		if got > 0 {
+		interrupted := err != nil && r.interrupted.Load() && errors.Is(err, os.ErrDeadlineExceeded)
+		if err != nil && !interrupted {
+			r.err = err
+		}
+		switch {
+		case got > 0:
 			r.measure(got)
 			r.w += got
-			r.err = err
 			return nil
-		}
-		if r.interrupted.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+		case interrupted:
 			return ErrInterrupted
-		}
-		if err != nil {
-			r.err = err
+		case err != nil:
 			return err
 		}
 	}
