@@ -226,6 +226,10 @@ func (c *Client) await(ctx context.Context, call *clientCall) (reusable bool, er
 
 // wait waits until the call is delivered. It reports false if ctx ends before.
 func (call *clientCall) wait(ctx context.Context) bool {
+	if len(call.done) > 0 { // its caller has read the reply: cheaper than what follows
+		<-call.done
+		return true
+	}
 	if lazy, ok := ctx.(*lazyctx.Context); ok {
 		if call.waiter == nil {
 			call.waiter = lazyctx.NewWaiter()
