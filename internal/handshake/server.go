@@ -43,6 +43,7 @@ func ReadHello(l *link.Link) (*Hello, error) {
 	if err != nil {
 		return nil, OrCause(l, err)
 	}
+	l.In.StartOver() // our clients fill it up with blanks
 	defer l.In.Discard(len(data))
 	h := new(Hello)
 	err = json.Unmarshal(data, h)

@@ -117,6 +117,10 @@ func (r *Reader) Discard(n int) {
 	}
 }
 
+// StartOver says that what has been read is no sign of how much will come. Without it, a
+// hello that fills the first buffer has it doubled for whatever comes next.
+func (r *Reader) StartOver() { r.full = false }
+
 // fill reads once, into a buffer with room for n bytes if that many arrive.
 func (r *Reader) fill(n int) error {
 	if r.err != nil {

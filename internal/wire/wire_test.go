@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -326,5 +327,27 @@ func TestGate(t *testing.T) {
 	wg.Wait()
 	if turns+int(given.Load()) != 32*2000 {
 		t.Errorf("%d turns, %d given up", turns, given.Load())
+	}
+}
+
+// A message that fills the first buffer is no reason to double it, if StartOver says so.
+func TestStartOver(t *testing.T) {
+	for _, startOver := range []bool{false, true} {
+		r := NewReader(strings.NewReader(strings.Repeat("h", firstBuffer) + "next"))
+		if _, err := r.Peek(firstBuffer); err != nil {
+			t.Fatal(err)
+		}
+		want := 2 * firstBuffer
+		if startOver {
+			r.StartOver()
+			want = firstBuffer
+		}
+		r.Discard(firstBuffer)
+		if got, err := r.Peek(4); string(got) != "next" || err != nil {
+			t.Fatalf("read %q, %v", got, err)
+		}
+		if len(r.buf) != want {
+			t.Errorf("StartOver %v: the buffer has %d bytes, want %d", startOver, len(r.buf), want)
+		}
 	}
 }
