@@ -102,13 +102,12 @@ func (c *Client) readOwn(call *clientCall, within time.Duration) {
 		}
 	}()
 	defer c.link.Caught("reading a connection", &m.err)
-	if m.err = c.link.ReadHeader(&m.header); m.err != nil {
+	if err := c.link.ReadHeader(&m.header); err != nil {
+		m.err = err
 		return
 	}
-	if m.left = c.kind(&m.header) != codec.Reply || m.header.Seq != call.seq; m.left {
-		return
+	if m.left = c.kind(&m.header) != codec.Reply || m.header.Seq != call.seq; !m.left {
+		c.reply(&m.header)
 	}
-	m.err = errReaderExit
-	c.reply(&m.header)
 	m.err = nil
 }

@@ -362,14 +362,11 @@ func (s *splitter) Accept() (net.Conn, error) {
 
 type splitConn struct {
 	net.Conn
-	*splitter
+	from *splitter
 }
 
-func (c splitConn) Close() error   { return c.Conn.Close() }
-func (c splitConn) Addr() net.Addr { return c.Conn.LocalAddr() }
-
 func (c splitConn) Write(p []byte) (int, error) {
-	if !c.pause.Load() {
+	if !c.from.pause.Load() {
 		return c.Conn.Write(p)
 	}
 	n, err := c.Conn.Write(p[:len(p)/2])
