@@ -57,7 +57,7 @@ func (w *walk) describe(t *typeDef, field int) {
 	case field == 1 && t.kind == structKind:
 		w.describeFields(t)
 	case field == 1 && t.kind < encoderKind, field == 2 && t.kind == mapKind:
-		t.parts = append(t.parts, w.int())
+		t.parts = append(t.parts, w.id())
 	case field == 2 && t.kind == arrayKind:
 		t.length = w.int()
 	default:
@@ -87,7 +87,7 @@ func (w *walk) nameAndID() (name string, id int) {
 		case 0:
 			name = string(w.take(w.uint()))
 		case 1:
-			id = w.int()
+			id = w.id()
 		default:
 			w.fail(corrupt("gob type with an unknown field"))
 		}

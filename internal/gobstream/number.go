@@ -2,6 +2,7 @@ package gobstream
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"strings"
 
@@ -129,6 +130,17 @@ func (c *cursor) long() uint64 {
 }
 
 func (c *cursor) int() int { return int(toSigned(c.uint())) }
+
+// id takes the id of a type, or the negated one of a type that is defined. To gob it is
+// an int32.
+func (c *cursor) id() int {
+	id := toSigned(c.uint())
+	if id < -math.MaxInt32 || id > math.MaxInt32 {
+		c.fail(corrupt("gob type with an id out of range"))
+		return 0
+	}
+	return int(id)
+}
 
 // take takes n bytes.
 func (c *cursor) take(n uint64) []byte {

@@ -14,9 +14,11 @@ import (
 // one goroutine at a time.
 type Reader struct {
 	schema  schema
-	dec     *gob.Decoder // of values without a plan
-	input   input        // of dec
-	message complete     // of Decode
+	message complete // of Decode
+
+	dec         *gob.Decoder // of values without a plan; nil: there has been none
+	input       input        // of dec
+	definitions []byte       // that dec has not been given
 
 	converter converter
 	plans     map[conversion]*plan // nil: gob decodes the values
@@ -60,14 +62,10 @@ func (r *Reader) Decode(message []byte, v any) error {
 // An error ends the stream.
 func (r *Reader) Scan(src Source, off, max int) (Value, error) {
 	v, definitions, err := r.schema.scan(sections{src, max}, off, false)
-	if err != nil || len(definitions) == 0 {
-		return v, err
+	if err == nil {
+		r.definitions = append(r.definitions, definitions...)
 	}
-	err = r.decode(definitions, new(struct{}))
-	if !errors.Is(err, io.ErrUnexpectedEOF) { // what it returns if no value follows
-		return v, fmt.Errorf("%w: gob type definition: %w", wire.ErrCorrupt, err)
-	}
-	return v, nil
+	return v, err
 }
 
 // DecodeScanned decodes a value into the pointer v. Stream is the bytes of the
@@ -84,9 +82,22 @@ func (r *Reader) DecodeScanned(value Value, stream []byte, v any) error {
 	return r.decode(section, v)
 }
 
-// decode has gob decode sections. A panic of the decoder (in a user's GobDecode)
-// becomes an error.
-func (r *Reader) decode(sections []byte, v any) (err error) {
+// decode has gob decode a section. Its decoder takes some 6 KiB for a few types, so
+// it gets the definitions only here: most streams have plans for all of their values.
+func (r *Reader) decode(section []byte, v any) error {
+	if len(r.definitions) > 0 {
+		err := r.give(r.definitions, new(struct{}))
+		if !errors.Is(err, io.ErrUnexpectedEOF) { // what it returns if no value follows
+			return fmt.Errorf("%w: gob type definition: %w", wire.ErrCorrupt, err)
+		}
+		r.definitions = nil
+	}
+	return r.give(section, v)
+}
+
+// give gives sections to gob's decoder. A panic of the decoder (in a user's
+// GobDecode) becomes an error.
+func (r *Reader) give(sections []byte, v any) (err error) {
 	if r.dec == nil {
 		r.dec = gob.NewDecoder(&r.input)
 	}
@@ -122,7 +133,7 @@ func (r *Reader) decodePlanned(section []byte, v any) bool {
 	if length := c.uint(); length != uint64(c.left()) {
 		return false
 	}
-	p := r.planFor(conversion{c.int(), to.Type()})
+	p := r.planFor(conversion{c.id(), to.Type()})
 	return p != nil && p.readSection(&c, addressOf(to.Addr()))
 }
 
