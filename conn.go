@@ -51,9 +51,8 @@ type conn struct {
 	state connState
 
 	allAnswered chan struct{}  // closed when the last answer has been encoded and no call can follow
-	readEnded   chan struct{}  // closed when nothing is read any more
-	tornDown    chan struct{}  // closed when nothing of the connection is left
 	closers     sync.WaitGroup // the goroutine of closeAnswered
+	ending      sync.WaitGroup // end, counted from the start
 }
 
 // connState is what more than one goroutine changes about a conn, except its slots.
@@ -64,13 +63,13 @@ type connState struct {
 	noNewCalls  bool
 	allAnswered bool
 
+	running bool          // of an Ordered server: a goroutine runs the queue
+	queue   []*servedCall // of an Ordered server: calls that have not begun
+
 	events []debugpage.Event // the latest, for the debug page
 
-	queue   []*servedCall // of an Ordered server: calls that have not begun
-	running bool          // of an Ordered server: a goroutine runs the queue
-
-	idle     *time.Timer // with Server.IdleTimeout: runs checkIdleness
-	lastCall time.Time   // with Server.IdleTimeout: when a call last ended
+	idle     *time.Timer   // with Server.IdleTimeout: runs checkIdleness
+	lastCall time.Duration // with Server.IdleTimeout: when a call last ended, by wire.Now
 }
 
 // update is the gate through which state changes, and the one place that decides
@@ -96,9 +95,8 @@ func newConn(s *Server, rwc io.ReadWriteCloser, p *Protocol) *conn {
 		protocol: p,
 
 		allAnswered: make(chan struct{}),
-		readEnded:   make(chan struct{}),
-		tornDown:    make(chan struct{}),
 	}
+	c.ending.Add(1)
 	c.slots.most = int64(s.maxInFlight())
 	c.link = link.New(rwc, link.Config{
 		MaxRead:        limit(s.MaxMessageBytes, DefaultMaxMessageBytes),
@@ -169,7 +167,7 @@ func (c *conn) open() (next func(), err error) {
 
 // readMessages reads until the connection is gone.
 func (c *conn) readMessages() {
-	defer func() { <-c.tornDown }() // another goroutine may be the reader by then
+	defer c.ending.Wait() // another goroutine may be the reader by then
 	c.reading(0)
 }
 
@@ -179,13 +177,12 @@ var errHandshakeExit = errors.New("the handshake ended the goroutine that it ran
 // deferred, because the connection and the codec may be a user's, and end our
 // goroutine when they are closed.
 func (c *conn) end(err error) {
-	defer close(c.tornDown)
+	defer c.ending.Done()
 	defer c.closers.Wait()
 	defer c.link.Close()
 	defer c.link.Fail(errDone)
 	defer c.hangUpUnread()
 	defer c.awaitCalls()
-	close(c.readEnded)
 	if !c.readOne {
 		c.readErr = err
 	}

@@ -45,7 +45,7 @@ func TestC114_QueuedCallsOfClosedConnection(t *testing.T) {
 				<-c.link.Context().Done()
 				close(service.gate)
 				<-done
-				<-c.tornDown
+				c.ending.Wait()
 				if n := service.begun.Load(); n != 1 {
 					t.Errorf("%d calls were begun after the connection was closed", n-1)
 				}

@@ -12,6 +12,7 @@ import (
 	"geerpc/internal/link"
 	"geerpc/internal/report"
 	"geerpc/internal/usercode"
+	"geerpc/internal/wire"
 )
 
 // How both sides end without losing a call. A side that wants to end sends a goaway,
@@ -109,7 +110,7 @@ func (c *conn) Fail(reason error) { c.link.Fail(reason) }
 func (c *conn) watchIdleness() {
 	if idle := c.server.IdleTimeout; idle > 0 {
 		c.update(func(s *connState) {
-			s.lastCall = time.Now()
+			s.lastCall = wire.Now()
 			s.idle = time.AfterFunc(idle, c.checkIdleness) // awaitCalls stops it
 		})
 	}
@@ -118,7 +119,7 @@ func (c *conn) watchIdleness() {
 // noteCall notes that a call has just ended.
 func (c *conn) noteCall(s *connState) {
 	if c.server.IdleTimeout > 0 {
-		s.lastCall = time.Now()
+		s.lastCall = wire.Now()
 	}
 }
 
@@ -131,7 +132,7 @@ func (c *conn) checkIdleness() {
 	remaining := c.server.IdleTimeout
 	c.update(func(s *connState) {
 		if s.unanswered == 0 {
-			remaining -= time.Since(s.lastCall)
+			remaining -= wire.Now() - s.lastCall
 		}
 	})
 	if remaining <= 0 {
@@ -221,9 +222,8 @@ func (c *conn) hangUp() {
 		enough = time.After(lingerTime)
 	}
 	select {
-	case <-c.readEnded:
 	case <-enough:
-	case <-c.link.Context().Done():
+	case <-c.link.Context().Done(): // as it is when the client has closed: see end
 	}
 }
 
