@@ -79,6 +79,43 @@ func TestInterfaces(t *testing.T) {
 	})
 }
 
+// A definition that can't be taken ends the stream: what follows it can't be told from
+// the next message.
+func TestGobDefinitionOutOfRange(t *testing.T) {
+	type header struct {
+		ServiceMethod string
+		Seq           uint64
+		Error         string
+	}
+	for name, id := range map[string][]byte{
+		"less than an int32": {0xfc, 0xff, 0xff, 0xff, 0xff},
+		"least":              {0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+	} {
+		var b bytes.Buffer
+		enc := gob.NewEncoder(&b)
+		enc.Encode(header{"T.First", 1, ""})
+		definition := append(id, 2, 2, 4, 0, 0) // of a slice of int
+		b.WriteByte(byte(len(definition)))
+		b.Write(definition)
+		enc.Encode(header{"T.Second", 2, ""}) // where the value should be
+		enc.Encode(5)
+		c := codec.NewGobCodec(struct {
+			io.Reader
+			io.Writer
+			io.Closer
+		}{&b, io.Discard, io.NopCloser(nil)})
+		var h codec.Header
+		err := c.ReadHeader(&h)
+		if err == nil {
+			c.ReadBody(new(int))
+			err = c.ReadHeader(&h)
+		}
+		if err == nil || errors.Is(err, io.EOF) {
+			t.Errorf("%s: %v, the stream goes on with %+v", name, err, h)
+		}
+	}
+}
+
 // TestDefinitionsOutliveBodies skips each body in turn, or decodes it into
 // something that does not fit. Later bodies need the definitions in it.
 func TestDefinitionsOutliveBodies(t *testing.T) {

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"io"
 	"math"
+	"strings"
 	"testing"
+
+	"geerpc/internal/wire"
 )
 
-// FuzzDefinitions checks that gob understands all definitions that the Reader
-// accepts: it gets them only with the first value that it is to decode.
+// FuzzDefinitions checks that gob accepts every definition that the schema accepts. The
+// Reader feeds them to gob late, when it is too late to end the stream.
 func FuzzDefinitions(f *testing.F) {
 	for _, v := range []any{plainValue{}, newZoo(), map[string]zooInner{}, [2]any{1, "one"}} {
 		f.Add(encoded(f, v)[0])
@@ -35,7 +38,7 @@ func FuzzDefinitions(f *testing.F) {
 		if len(r.definitions) == 0 {
 			return
 		}
-		if err := r.give(r.definitions, new(struct{})); !errors.Is(err, io.ErrUnexpectedEOF) {
+		if err := r.feed(r.definitions, new(struct{})); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Fatalf("gob says of %x: %v", r.definitions, err)
 		}
 	})
@@ -50,4 +53,20 @@ func sliceDefinition(id, own, elem int64) []byte {
 	d = appendInt(d, elem)
 	d = append(d, 0, 0)
 	return append(appendUint(nil, uint64(len(d))), d...)
+}
+
+// A definition that the schema accepts and gob does not, of which none is known, makes
+// every value fail that gob is to decode, for the same reason.
+func TestReader_DefinitionRefusedByGob(t *testing.T) {
+	r := Reader{definitions: append(sliceDefinition(firstDefinedID, firstDefinedID, intID), sliceDefinition(1, 1, intID)...)}
+	for range 2 {
+		var v any
+		err := r.decode(encoded(t, 1)[0], &v)
+		if !errors.Is(err, wire.ErrCorrupt) || !strings.Contains(err.Error(), "duplicate type") {
+			t.Error(err)
+		}
+		if len(r.definitions) > 0 {
+			t.Error("they are fed to gob again")
+		}
+	}
 }

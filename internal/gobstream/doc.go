@@ -32,8 +32,9 @@
 // So the Reader learns all definitions (schema), and walks the values whose
 // types hold interfaces, maps or themselves before gob sees them (walk). The
 // walk checks a value, finds its end and takes the definitions out of it. The
-// decoder then gets the definitions first, and the value in a single section. It
-// is made for the first value that no plan decodes: most streams have none.
+// decoder then gets the definitions first, and the value in a single section. The
+// decoder is made only for the first value that no plan decodes; most streams have
+// none.
 // Values that a plan decodes are not walked: it believes nothing either, see
 // reserve.
 //

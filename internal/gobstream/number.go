@@ -2,7 +2,6 @@ package gobstream
 
 import (
 	"fmt"
-	"math"
 	"math/bits"
 	"strings"
 
@@ -92,8 +91,9 @@ type cursor struct {
 }
 
 var (
-	errIntegerCut = corrupt("gob integer cut short")
-	errValueCut   = corrupt("gob value cut short")
+	errIntegerCut   = corrupt("gob integer cut short")
+	errIntegerRange = corrupt("gob integer out of range")
+	errValueCut     = corrupt("gob value cut short")
 )
 
 func corrupt(why string) error { return fmt.Errorf("%w: %s", wire.ErrCorrupt, why) }
@@ -129,17 +129,23 @@ func (c *cursor) long() uint64 {
 	return x
 }
 
-func (c *cursor) int() int { return int(toSigned(c.uint())) }
-
-// id takes the id of a type, or the negated one of a type that is defined. To gob it is
-// an int32.
-func (c *cursor) id() int {
-	id := toSigned(c.uint())
-	if id < -math.MaxInt32 || id > math.MaxInt32 {
-		c.fail(corrupt("gob type with an id out of range"))
+func (c *cursor) int() int {
+	i := toSigned(c.uint())
+	if int64(int(i)) != i { // where an int has 32 bits
+		c.fail(errIntegerRange)
 		return 0
 	}
-	return int(id)
+	return int(i)
+}
+
+// id takes the id of a type. Gob keeps ids in an int32.
+func (c *cursor) id() int {
+	id := c.int()
+	if id != int(int32(id)) {
+		c.fail(errIntegerRange)
+		return 0
+	}
+	return id
 }
 
 // take takes n bytes.

@@ -16,9 +16,10 @@ type Reader struct {
 	schema  schema
 	message complete // of Decode
 
-	dec         *gob.Decoder // of values without a plan; nil: there has been none
+	dec         *gob.Decoder // decodes values without a plan; nil until there is one
 	input       input        // of dec
-	definitions []byte       // that dec has not been given
+	definitions []byte       // not yet fed to dec
+	err         error        // why dec is of no use: it has refused definitions
 
 	converter converter
 	plans     map[conversion]*plan // nil: gob decodes the values
@@ -82,22 +83,25 @@ func (r *Reader) DecodeScanned(value Value, stream []byte, v any) error {
 	return r.decode(section, v)
 }
 
-// decode has gob decode a section. Its decoder takes some 6 KiB for a few types, so
-// it gets the definitions only here: most streams have plans for all of their values.
+// decode has gob decode a section. Definitions are fed to gob only here, before the first
+// value that needs it: its decoder takes some 6 KiB, and most streams never need it.
 func (r *Reader) decode(section []byte, v any) error {
 	if len(r.definitions) > 0 {
-		err := r.give(r.definitions, new(struct{}))
-		if !errors.Is(err, io.ErrUnexpectedEOF) { // what it returns if no value follows
-			return fmt.Errorf("%w: gob type definition: %w", wire.ErrCorrupt, err)
+		err := r.feed(r.definitions, new(struct{}))
+		if !errors.Is(err, io.ErrUnexpectedEOF) { // gob's error for definitions without a value: they are fine
+			r.err = fmt.Errorf("%w: gob type definition: %w", wire.ErrCorrupt, err)
 		}
 		r.definitions = nil
 	}
-	return r.give(section, v)
+	if r.err != nil {
+		return r.err
+	}
+	return r.feed(section, v)
 }
 
-// give gives sections to gob's decoder. A panic of the decoder (in a user's
-// GobDecode) becomes an error.
-func (r *Reader) give(sections []byte, v any) (err error) {
+// feed has gob's decoder read sections. A panic of the decoder (in a user's GobDecode)
+// becomes an error.
+func (r *Reader) feed(sections []byte, v any) (err error) {
 	if r.dec == nil {
 		r.dec = gob.NewDecoder(&r.input)
 	}
@@ -133,7 +137,7 @@ func (r *Reader) decodePlanned(section []byte, v any) bool {
 	if length := c.uint(); length != uint64(c.left()) {
 		return false
 	}
-	p := r.planFor(conversion{c.id(), to.Type()})
+	p := r.planFor(conversion{c.int(), to.Type()})
 	return p != nil && p.readSection(&c, addressOf(to.Addr()))
 }
 

@@ -2,6 +2,7 @@ package gobstream
 
 import (
 	"fmt"
+	"math"
 
 	"geerpc/internal/wire"
 )
@@ -94,10 +95,14 @@ func (s *schema) flatnessOf(t *typeDef) flatness {
 // define adds the type whose definition the walk has come to. It reports whether
 // the type is new.
 func (s *schema) define(id int, w *walk) (added bool) {
-	if known := s.types[id] != nil; id < firstDefinedID || known && !s.writing {
+	switch known := s.types[id] != nil; {
+	case id < firstDefinedID || id > math.MaxInt32:
+		w.fail(errIntegerRange)
+		return false
+	case known && !s.writing:
 		w.fail(corrupt("gob type defined twice"))
 		return false
-	} else if known {
+	case known:
 		w.definition()
 		return false
 	}

@@ -45,7 +45,7 @@ func (s *schema) scan(src sections, off int, trusted bool) (v Value, definitions
 	w := walk{cursor: cursor{data: section}, schema: s, sections: src, next: next}
 	v.start = off
 	lengthEnd := w.offset()
-	id := w.id()
+	id := w.int()
 	for id < 0 && w.err == nil {
 		w.define(-id)
 		if w.left() > 0 {
@@ -55,7 +55,7 @@ func (s *schema) scan(src sections, off int, trusted bool) (v Value, definitions
 		v.start = w.next
 		w.advance()
 		lengthEnd = w.offset()
-		id = w.id()
+		id = w.int()
 	}
 	if !trusted && !s.flat(id) {
 		w.section(id, v.start, lengthEnd)
@@ -200,7 +200,7 @@ func (w *walk) dynamic() {
 	}
 	w.take(name)
 	start := w.offset()
-	id := w.id()
+	id := w.int()
 	for id < 0 && w.err == nil {
 		w.define(-id)
 		if w.left() == 0 {
@@ -210,7 +210,7 @@ func (w *walk) dynamic() {
 		}
 		w.remove(start, w.offset())
 		start = w.offset()
-		id = w.id()
+		id = w.int()
 	}
 	start = w.offset()
 	w.uint()
