@@ -23,14 +23,10 @@ type callContext struct {
 	unknown         *Error      // the answer if the method does not exist
 }
 
-// begin makes c the context of a call, which ends at its handle timeout or when its
-// caller stops waiting, remaining from now. Zero and negative are no limit.
-func (c *callContext) begin(conn *conn, md Metadata, handle, remaining time.Duration) {
+// begin makes c the context of a call, which ends when that is due, by monotime; 0: never.
+func (c *callContext) begin(conn *conn, md Metadata, due time.Duration) {
 	*c = callContext{conn: conn, metadata: md}
-	c.Clock = &conn.clock
-	if limit := shorterTimeout(handle, remaining); limit > 0 {
-		c.At = time.Now().Add(limit)
-	}
+	c.Clock, c.Due = &conn.clock, due
 }
 
 type callKey struct{}

@@ -10,6 +10,7 @@ import (
 	"geerpc/codec"
 	"geerpc/internal/inflight"
 	"geerpc/internal/link"
+	"geerpc/internal/monotime"
 	"geerpc/internal/usercode"
 )
 
@@ -80,12 +81,14 @@ func rounded(d time.Duration) time.Duration {
 	return d.Round(unit)
 }
 
-// timeLeft returns the time that a context leaves, 0 if it has no deadline.
-func timeLeft(ctx context.Context) time.Duration {
-	if deadline, ok := ctx.Deadline(); ok {
-		return max(time.Until(deadline), 1)
+// timeLeft returns the time that a context leaves, and its deadline by monotime; both are 0
+// if it has none.
+func timeLeft(ctx context.Context) (left, deadline time.Duration) {
+	if at, ok := ctx.Deadline(); ok {
+		deadline = monotime.At(at)
+		left = max(deadline-monotime.Now(), 1)
 	}
-	return 0
+	return left, deadline
 }
 
 // tooLateToSend returns the Error of a call whose context has ended before it was sent.

@@ -25,7 +25,7 @@ type clientCall struct {
 	seq           uint64 // 0: never in flight
 	serviceMethod string
 	args          any
-	expires       time.Duration // a time of nanotime; 0: never
+	expires       time.Duration // by monotime; 0: never
 	metadata      Metadata
 
 	reply   any // what the reply is decoded into; nil skips it
@@ -131,16 +131,14 @@ func (c *Client) prepare(ctx context.Context, call *clientCall) (within time.Dur
 	if err := ctx.Err(); err != nil {
 		return 0, tooLateToSend(err)
 	}
-	within = timeLeft(ctx)
+	within, deadline := timeLeft(ctx)
 	if c.link.Extended() {
 		if call.metadata = callMetadata(ctx); call.metadata != nil {
 			if err := call.metadata.validate(); err != nil {
 				return 0, callFailed(CodeInvalidArgument, InClient, RanNever, "", err)
 			}
 		}
-		if within > 0 {
-			call.expires = nanotime() + within
-		}
+		call.expires = deadline
 	}
 	return within, c.notAdded(c.inFlight.Admit(ctx))
 }

@@ -52,7 +52,7 @@ type conn struct {
 
 	allAnswered chan struct{}  // closed when the last answer has been encoded and no call can follow
 	closers     sync.WaitGroup // the goroutine of closeAnswered
-	ending      sync.WaitGroup // end, counted from the start
+	ending      sync.WaitGroup // counts end, from the start; a reader that was replaced waits for it
 }
 
 // connState is what more than one goroutine changes about a conn, except its slots.
@@ -69,7 +69,7 @@ type connState struct {
 	events []debugpage.Event // the latest, for the debug page
 
 	idle     *time.Timer   // with Server.IdleTimeout: runs checkIdleness
-	lastCall time.Duration // with Server.IdleTimeout: when a call last ended, by wire.Now
+	lastCall time.Duration // with Server.IdleTimeout: when a call last ended, by monotime
 }
 
 // update is the gate through which state changes, and the one place that decides

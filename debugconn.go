@@ -52,7 +52,7 @@ func runningCalls(conns []*conn) []debugpage.Running {
 		peer := addressOf(usercode.RemoteAddr(c.link.Conn))
 		c.mu.Lock()
 		for _, k := range c.state.calls {
-			list = append(list, debugpage.Running{Method: k.serviceMethod, Peer: peer, Seconds: (now - k.since).Seconds(), Abandoned: k.callerGone() != nil})
+			list = append(list, debugpage.Running{Method: k.serviceMethod, Peer: peer, Seconds: (now - k.since).Seconds(), Abandoned: k.callerGone(now) != nil})
 		}
 		c.mu.Unlock()
 	}

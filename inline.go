@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"geerpc/internal/wire"
+	"geerpc/internal/monotime"
 )
 
 // Inline calls. Starting a goroutine costs more than a quick method does, so calls of
@@ -31,7 +31,7 @@ const (
 
 // nanotime is a clock that never jumps. Compare its times by subtracting them: that is
 // right even where a sum has overflowed.
-func nanotime() time.Duration { return wire.Now() }
+func nanotime() time.Duration { return monotime.Now() }
 
 // runsInline reports whether a call may run on the goroutine that reads.
 func (c *conn) runsInline(k *servedCall) bool {

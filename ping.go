@@ -20,7 +20,7 @@ func (c *Client) Ping(ctx context.Context) error {
 	if ctx == nil {
 		return c.named(errNilContext, "", 0)
 	}
-	within := timeLeft(ctx)
+	within, _ := timeLeft(ctx)
 	if ctx.Err() != nil {
 		within = 0
 	}

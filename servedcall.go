@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"geerpc/internal/monotime"
 	"geerpc/internal/usercode"
 	"geerpc/internal/values"
 )
@@ -29,8 +30,8 @@ type servedCall struct {
 	rejection *Error // why the method can't be called, or nil
 
 	ctx       *callContext  // nil if neither the method nor an interceptor gets it
-	deadline  time.Duration // without a ctx: when its caller stops waiting, by nanotime; 0: never
-	cancelled atomic.Bool   // without a ctx: its caller has stopped waiting
+	due       time.Duration // when its ctx ends, or without one when its caller stops waiting, by monotime; 0: never
+	cancelled atomic.Bool   // its caller has stopped waiting
 
 	start *start // whether the method may begin; nil: only one goroutine can begin it
 	begun bool   // the method has, outside of interceptors
@@ -72,9 +73,9 @@ func (c *servedCall) prepare(m *method) {
 // Zero is no limit, and so is a negative time, which a peer may send.
 func (c *servedCall) setTime(handle, remaining time.Duration, md Metadata) {
 	if len(c.conn.server.Interceptors) > 0 || c.method != nil && c.method.wantsContext {
-		c.makeContext(handle, remaining, md)
-	} else if remaining > 0 {
-		c.deadline = nanotime() + remaining
+		c.makeContext(c.conn.due(shorterTimeout(handle, remaining)), md)
+	} else {
+		c.due = c.conn.due(remaining)
 	}
 	if handle > 0 {
 		if c.start == nil {
@@ -84,10 +85,19 @@ func (c *servedCall) setTime(handle, remaining time.Duration, md Metadata) {
 	}
 }
 
-func (c *servedCall) makeContext(handle, remaining time.Duration, md Metadata) {
-	c.ctx = new(callContext)
-	c.ctx.begin(c.conn, md, handle, remaining)
+func (c *servedCall) makeContext(due time.Duration, md Metadata) {
+	c.ctx, c.due = new(callContext), due
+	c.ctx.begin(c.conn, md, due)
 	c.start = &c.ctx.start
+}
+
+// due returns when so much time is up since the message came that the reader has just
+// read, by monotime. Zero and negative are no limit: due returns 0.
+func (c *conn) due(limit time.Duration) time.Duration {
+	if limit <= 0 {
+		return 0
+	}
+	return monotime.Add(c.link.Arrived(), limit)
 }
 
 // stopTime ends what setTime began.
@@ -134,18 +144,16 @@ func (c *servedCall) cancel() {
 	c.cancelled.Store(true)
 }
 
-// callerGone returns why nobody waits for the call any more, or nil.
-func (c *servedCall) callerGone() error {
+// callerGone returns why nobody waits for the call any more, now, or nil.
+func (c *servedCall) callerGone(now time.Duration) error {
 	switch {
 	case c.conn.link.Context().Err() != nil:
 		return errConnGone
 	case c.conn.protocol == NetRPC: // as in net/rpc, requests that have been read are run even if the client has hung up
 		return nil
-	case c.ctx != nil:
-		return c.ctx.Err()
 	case c.cancelled.Load():
 		return context.Canceled
-	case c.deadline != 0 && c.deadline-nanotime() <= 0:
+	case c.due != 0 && c.due <= now:
 		return context.DeadlineExceeded
 	}
 	return nil
@@ -176,7 +184,7 @@ func (c *servedCall) do(now time.Duration) (ended time.Duration) {
 			err = c.panicError(p) // may run a user's code, for the panic's text
 		}
 	}()
-	failure := c.handle()
+	failure := c.handle(now)
 	if failure != nil {
 		failure = asError(failure) // may run a user's code, for the error's text
 	}
@@ -192,11 +200,11 @@ var (
 )
 
 // handle calls the method, through the interceptors if there are any.
-func (c *servedCall) handle() error {
+func (c *servedCall) handle(now time.Duration) error {
 	if c.answered.Load() { // it has waited for longer than its handle timeout
 		return nil
 	}
-	if err := c.callerGone(); err != nil {
+	if err := c.callerGone(now); err != nil {
 		return newError(CodeOf(err), InServer, RanNever, fmt.Sprintf("rpc server: %.256s not begun", c.serviceMethod), err)
 	}
 	intercepted := len(c.conn.server.Interceptors) > 0

@@ -10,9 +10,9 @@ import (
 	"geerpc/codec"
 	"geerpc/internal/connset"
 	"geerpc/internal/link"
+	"geerpc/internal/monotime"
 	"geerpc/internal/report"
 	"geerpc/internal/usercode"
-	"geerpc/internal/wire"
 )
 
 // How both sides end without losing a call. A side that wants to end sends a goaway,
@@ -110,7 +110,7 @@ func (c *conn) Fail(reason error) { c.link.Fail(reason) }
 func (c *conn) watchIdleness() {
 	if idle := c.server.IdleTimeout; idle > 0 {
 		c.update(func(s *connState) {
-			s.lastCall = wire.Now()
+			s.lastCall = monotime.Now()
 			s.idle = time.AfterFunc(idle, c.checkIdleness) // awaitCalls stops it
 		})
 	}
@@ -119,7 +119,7 @@ func (c *conn) watchIdleness() {
 // noteCall notes that a call has just ended.
 func (c *conn) noteCall(s *connState) {
 	if c.server.IdleTimeout > 0 {
-		s.lastCall = wire.Now()
+		s.lastCall = monotime.Now()
 	}
 }
 
@@ -132,7 +132,7 @@ func (c *conn) checkIdleness() {
 	remaining := c.server.IdleTimeout
 	c.update(func(s *connState) {
 		if s.unanswered == 0 {
-			remaining -= wire.Now() - s.lastCall
+			remaining -= monotime.Now() - s.lastCall
 		}
 	})
 	if remaining <= 0 {
@@ -223,7 +223,7 @@ func (c *conn) hangUp() {
 	}
 	select {
 	case <-enough:
-	case <-c.link.Context().Done(): // as it is when the client has closed: see end
+	case <-c.link.Context().Done(): // end fails the link when the client has closed
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"geerpc/internal/link"
-	"geerpc/internal/wire"
+	"geerpc/internal/monotime"
 )
 
 // The server's side.
@@ -20,7 +20,7 @@ var (
 // Await waits for the client's first byte, and closes the link if none has come
 // within a time. A connection that is silent costs a timer, and no buffer.
 func Await(l *link.Link, limit time.Duration) error {
-	alarm := wire.NewAlarm(func() { l.Fail(errSilent) })
+	alarm := monotime.NewAlarm(func() { l.Fail(errSilent) })
 	alarm.Set(limit)
 	_, err := l.In.Peek(1)
 	if !alarm.Stop() && err == nil {
@@ -31,7 +31,7 @@ func Await(l *link.Link, limit time.Duration) error {
 
 // CloseAfterTimeout closes the link unless stop is called within Timeout.
 func CloseAfterTimeout(l *link.Link) (stop func()) {
-	alarm := wire.NewAlarm(func() { l.Fail(errSlow) })
+	alarm := monotime.NewAlarm(func() { l.Fail(errSlow) })
 	alarm.Set(Timeout)
 	return func() { alarm.Stop() }
 }

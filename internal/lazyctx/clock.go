@@ -16,12 +16,12 @@ type Clock struct {
 
 	derived atomic.Int32 // how many of the next contexts get a hub
 
-	mu      sync.Mutex  // guards what follows
-	heap    []*Clocked  // those that are watched, the earliest deadline first
-	timer   *time.Timer // runs ring; nil: not made yet
-	due     time.Time   // when the timer fires; zero: it is stopped
-	started bool        // the parent's end is waited for
-	stopped bool        // the parent has ended
+	mu      sync.Mutex    // guards what follows
+	heap    []*Clocked    // those that are watched, the earliest deadline first
+	timer   *time.Timer   // runs ring; nil: not made yet
+	due     time.Duration // when the timer fires, by monotime; 0: it is stopped
+	started bool          // the parent's end is waited for
+	stopped bool          // the parent has ended
 }
 
 // A Clock makes hubs for some contexts after one that has had a child.
@@ -44,11 +44,11 @@ func (k *Clock) watch(c *Clocked) <-chan struct{} {
 	if done := c.watched(); done != nil { // somebody else was faster
 		return done
 	}
-	next := !c.At.IsZero() && (k.due.IsZero() || c.At.Before(k.due))
+	next := c.Due != 0 && (k.due == 0 || c.Due < k.due)
 	switch {
 	case k.stopped:
 		c.end(stateLost)
-	case next && time.Until(c.At) <= 0:
+	case next && c.left() <= 0:
 		c.end(stateExpired)
 	}
 	if c.reason() != stateAlive {
@@ -65,7 +65,7 @@ func (k *Clock) watch(c *Clocked) <-chan struct{} {
 	}
 	k.push(c)
 	if next {
-		k.set(c.At)
+		k.set(c)
 	}
 	if !k.started {
 		k.started = true
@@ -102,13 +102,13 @@ func (c *Clocked) close(reason uint32) {
 	}
 }
 
-// set has the timer fire at a time.
-func (k *Clock) set(at time.Time) {
-	k.due = at
+// set has the timer fire at the deadline of c.
+func (k *Clock) set(c *Clocked) {
+	k.due = c.Due
 	if k.timer == nil {
-		k.timer = time.AfterFunc(time.Until(at), k.ring)
+		k.timer = time.AfterFunc(c.left(), k.ring)
 	} else {
-		k.timer.Reset(time.Until(at))
+		k.timer.Reset(c.left())
 	}
 }
 
@@ -117,14 +117,14 @@ func (k *Clock) set(at time.Time) {
 func (k *Clock) ring() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.due = time.Time{}
+	k.due = 0
 	for len(k.heap) > 0 {
 		c := k.heap[0]
 		switch {
-		case c.At.IsZero():
+		case c.Due == 0:
 			return
-		case time.Until(c.At) > 0:
-			k.set(c.At)
+		case c.left() > 0:
+			k.set(c)
 			return
 		}
 		k.remove(0)
@@ -149,7 +149,7 @@ func (k *Clock) stop() {
 
 // before reports whether a has the earlier deadline.
 func (c *Clocked) before(other *Clocked) bool {
-	return !c.At.IsZero() && (other.At.IsZero() || c.At.Before(other.At))
+	return c.Due != 0 && (other.Due == 0 || c.Due < other.Due)
 }
 
 func (k *Clock) push(c *Clocked) {

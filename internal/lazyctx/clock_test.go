@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"geerpc/internal/monotime"
 )
 
 // newClock returns a Clock, and what ends its parent.
@@ -23,7 +25,7 @@ func newClock(t *testing.T) (k *Clock, endParent context.CancelCauseFunc) {
 func (k *Clock) in(left time.Duration) *Clocked {
 	c := &Clocked{Clock: k}
 	if left != 0 {
-		c.At = time.Now().Add(left)
+		c.Due = monotime.Now() + left
 	}
 	return c
 }
@@ -110,7 +112,7 @@ func TestClocked_NobodyWaits(t *testing.T) {
 func TestClock_AnyOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, endParent := newClock(t)
-		began := time.Now()
+		began := monotime.Now()
 		var all sync.WaitGroup
 		for i := range 1000 {
 			c := k.in(time.Duration(rand.IntN(100)) * time.Second) // zero: without
@@ -127,13 +129,13 @@ func TestClock_AnyOrder(t *testing.T) {
 					}
 				}
 				<-done
-				took, want := time.Since(began), c.At.Sub(began)
+				took, want := monotime.Now()-began, c.Due-began
 				switch err := c.Err(); {
-				case c.At.IsZero() && !cancelled:
+				case c.Due == 0 && !cancelled:
 					if took != time.Hour || context.Cause(c) != errEnd {
 						t.Errorf("without a deadline: ended after %v with %v", took, err)
 					}
-				case cancelled && (c.At.IsZero() || at < want):
+				case cancelled && (c.Due == 0 || at < want):
 					if took != at || err != context.Canceled {
 						t.Errorf("cancelled at %v: ended after %v with %v", at, took, err)
 					}
@@ -148,7 +150,7 @@ func TestClock_AnyOrder(t *testing.T) {
 			synctest.Wait()
 			wantHeap(t, k)
 		}
-		time.Sleep(time.Hour - time.Since(began))
+		time.Sleep(time.Hour - (monotime.Now() - began))
 		endParent(errEnd)
 		all.Wait()
 		if len(k.heap) > 0 {
@@ -201,7 +203,7 @@ func wantHeap(t *testing.T, k *Clock) {
 			t.Fatalf("the heap is out of order at %d", i)
 		}
 	}
-	if len(k.heap) > 0 && !k.heap[0].At.IsZero() && (k.due.IsZero() || k.due.After(k.heap[0].At)) {
+	if len(k.heap) > 0 && k.heap[0].Due != 0 && (k.due == 0 || k.due > k.heap[0].Due) {
 		t.Fatal("the timer is late")
 	}
 }
@@ -245,7 +247,7 @@ func TestClocked_Value(t *testing.T) {
 		"hub and cancelled":     func(c *Clocked) { c.Clock.noteDerived(); c.Done(); c.Cancel() },
 		"watched and cancelled": func(c *Clocked) { c.Done(); c.Cancel() },
 		"cancelled":             func(c *Clocked) { c.Cancel() },
-		"too late":              func(c *Clocked) { c.At = time.Now() },
+		"too late":              func(c *Clocked) { c.Due = monotime.Now() },
 	} {
 		k, _ := newClock(t)
 		c := k.in(time.Hour)
@@ -329,7 +331,7 @@ func TestClocked_Allocations(t *testing.T) {
 	k, _ := newClock(t)
 	c := new(Clocked)
 	n := testing.AllocsPerRun(1000, func() {
-		*c = Clocked{Clock: k, At: time.Now().Add(time.Hour)}
+		*c = Clocked{Clock: k, Due: monotime.Now() + time.Hour}
 		c.Done()
 		c.Err()
 		c.Cancel()

@@ -6,11 +6,13 @@ import (
 	"io"
 	"sync/atomic"
 	"time"
+
+	"geerpc/internal/monotime"
 )
 
 // A Clocked is a context for one of many that share a parent and a Clock. It ends with
 // the Clock's parent, at a deadline or when it is cancelled. It must be cancelled in
-// the end. Clock and At are set before its first use.
+// the end. Clock and Due are set before its first use.
 //
 //	          Cancel, or Err finds that it has ended
 //	alive ─────────────────────────────────────────────→ ended
@@ -18,7 +20,9 @@ import (
 //	  Done            the same, or the Clock ends it
 type Clocked struct {
 	Clock *Clock
-	At    time.Time // the deadline; zero: none
+	Due   time.Duration // the deadline, by monotime; 0: none
+
+	deadline atomic.Pointer[time.Time] // the same; nil: nobody has asked
 
 	state atomic.Uint32
 	index int32 // in the Clock's heap, while it is watched and has not ended
@@ -41,7 +45,19 @@ const (
 )
 
 // Deadline implements context.Context.
-func (c *Clocked) Deadline() (time.Time, bool) { return c.At, !c.At.IsZero() }
+func (c *Clocked) Deadline() (at time.Time, ok bool) {
+	if c.Due == 0 {
+		return time.Time{}, false
+	}
+	if c.deadline.Load() == nil {
+		at := time.Now().Add(c.left())
+		c.deadline.CompareAndSwap(nil, &at)
+	}
+	return *c.deadline.Load(), true
+}
+
+// left returns how long it is until the deadline, which there is.
+func (c *Clocked) left() time.Duration { return c.Due - monotime.Now() }
 
 // Done implements context.Context.
 func (c *Clocked) Done() <-chan struct{} {
@@ -68,7 +84,7 @@ func (c *Clocked) Err() error {
 	case c.reason() != stateAlive:
 	case c.Clock.Parent.Err() != nil:
 		c.end(stateLost)
-	case !c.At.IsZero() && time.Until(c.At) <= 0:
+	case c.Due != 0 && c.left() <= 0:
 		c.end(stateExpired)
 	default:
 		return nil

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"geerpc/codec"
-	"geerpc/internal/wire"
+	"geerpc/internal/monotime"
 )
 
 // A Keepalive says when one end of a connection pings, and when it gives the peer
@@ -16,7 +16,7 @@ type Keepalive struct {
 	Timeout time.Duration // and close when nothing has been heard for so long after that
 }
 
-// keepaliveState is a Keepalive in force. All its times are those of wire.Now.
+// keepaliveState is a Keepalive in force. All its times are those of monotime.Now.
 type keepaliveState struct {
 	Keepalive
 
@@ -35,7 +35,7 @@ const MaxInterval = 365 * 24 * time.Hour
 func (l *Link) KeepAlive(k Keepalive) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.alive = keepaliveState{Keepalive: k, pinged: wire.Now()}
+	l.alive = keepaliveState{Keepalive: k, pinged: monotime.Now()}
 	l.scheduleLocked(l.alive.next(l.Out.SinceTaken(), 0))
 }
 
@@ -47,7 +47,7 @@ func (l *Link) tick() {
 	dead, ping := k.listen(silence)
 	if ping || k.mustPing(sent) {
 		ping = !dead
-		k.pinged = wire.Now()
+		k.pinged = monotime.Now()
 		sent = 0
 	}
 	if !dead {
@@ -70,14 +70,14 @@ func (l *Link) silence() time.Duration { return min(l.raw.Waiting(), l.Out.Since
 // to answer. If this process did not run, what the peer has sent meanwhile may
 // wait in the socket, and the peer is asked anew.
 func (k *keepaliveState) listen(silence time.Duration) (dead, ask bool) {
-	now := wire.Now()
+	now := monotime.Now()
 	if heardSince := silence <= now-k.asked; heardSince {
 		k.asking = false
 	}
 	switch {
 	case k.Ask == 0 || silence < k.Ask:
 		return false, false
-	case !k.asking || wire.Late(k.due, k.pause):
+	case !k.asking || monotime.Late(k.due, k.pause):
 		k.asking, k.asked = true, now
 		return false, true
 	}
@@ -86,7 +86,7 @@ func (k *keepaliveState) listen(silence time.Duration) (dead, ask bool) {
 
 // mustPing reports whether this side must be heard.
 func (k *keepaliveState) mustPing(sent time.Duration) bool {
-	return k.Promise > 0 && sent >= k.Promise && wire.Now()-k.pinged >= k.Promise
+	return k.Promise > 0 && sent >= k.Promise && monotime.Now()-k.pinged >= k.Promise
 }
 
 // next returns when to look again. The last look before the timeout comes a little
@@ -103,7 +103,7 @@ func (k *keepaliveState) next(sent, silence time.Duration) time.Duration {
 	case k.Ask > 0 && !k.asking:
 		next = min(next, k.Ask-silence)
 	case k.Timeout > 0 && k.asking:
-		left, last := k.Timeout-(wire.Now()-k.asked), k.Timeout/4
+		left, last := k.Timeout-(monotime.Now()-k.asked), k.Timeout/4
 		if left > last {
 			left -= last
 		}
@@ -118,7 +118,7 @@ func (l *Link) scheduleLocked(d time.Duration) {
 		return
 	}
 	k := &l.alive
-	k.due, k.pause = wire.Now()+d, d
+	k.due, k.pause = monotime.Now()+d, d
 	if k.timer == nil {
 		k.timer = time.AfterFunc(d, l.tick) // Close stops it
 	} else {

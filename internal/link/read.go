@@ -2,8 +2,10 @@ package link
 
 import (
 	"fmt"
+	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/monotime"
 	"geerpc/internal/usercode"
 	"geerpc/internal/wire"
 )
@@ -22,6 +24,14 @@ func (l *Link) ReadHeader(h *codec.Header) (err error) {
 func (l *Link) Ready() bool {
 	codec, ok := l.Codec.(codec.Extended)
 	return ok && codec.Ready()
+}
+
+// Arrived returns when the message came that has just been read, by monotime.
+func (l *Link) Arrived() time.Duration {
+	if !l.whole { // a codec of a user's may have its bytes from elsewhere
+		return monotime.Now()
+	}
+	return l.In.Arrived()
 }
 
 // ReadBody reads the body that belongs to the last header. Its error concerns

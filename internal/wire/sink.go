@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"geerpc/internal/monotime"
 	"geerpc/internal/usercode"
 )
 
@@ -59,13 +60,13 @@ type sink struct {
 	conn   io.Writer
 	socket socket // conn, if it is a socket itself; else nil
 	limit  time.Duration
-	fail   func(error)   // closes the connection
-	alarm  *Alarm        // calls fail; made when first needed
-	until  time.Duration // the deadline that is set, by Now
+	fail   func(error)     // closes the connection
+	alarm  *monotime.Alarm // calls fail; made when first needed
+	until  time.Duration   // the deadline that is set, by monotime
 
 	taken         atomic.Int64 // bytes
-	lastTaken     atomic.Int64 // when the connection last took bytes, by Now
-	lastUnblocked atomic.Int64 // when it last took bytes after having taken none for a while, by Now
+	lastTaken     atomic.Int64 // when the connection last took bytes, by monotime
+	lastUnblocked atomic.Int64 // when it last took bytes after having taken none for a while, by monotime
 }
 
 // init makes s the sink for conn.
@@ -74,7 +75,7 @@ func (s *sink) init(conn io.Writer, limit time.Duration, fail func(error)) {
 	if limit < 0 || limit > unlimitedFor {
 		s.limit = unlimitedFor
 	}
-	s.lastTaken.Store(int64(Now()))
+	s.lastTaken.Store(int64(monotime.Now()))
 	s.lastUnblocked.Store(s.lastTaken.Load())
 	defer func() { recover() }() // what is beneath conn may be anybody's
 	s.socket = rawSocket(conn)
@@ -90,7 +91,7 @@ func (s *sink) init(conn io.Writer, limit time.Duration, fail func(error)) {
 func (s *sink) writeNow(batch []byte) (rest []byte, err error) {
 	// Setting a deadline costs as much as encoding a small call: let one
 	// serve for as long as enough of it is left.
-	start := Now()
+	start := monotime.Now()
 	if left := s.until - start; left < minPatience || left > patience {
 		s.setDeadline(patience)
 	}
@@ -109,9 +110,9 @@ func (s *sink) writeNow(batch []byte) (rest []byte, err error) {
 
 // writeAll writes batch, however slowly the peer takes it.
 func (s *sink) writeAll(batch []byte) error {
-	stalledAt := Now() // since when nothing has been taken
+	stalledAt := monotime.Now() // since when nothing has been taken
 	for len(batch) > 0 {
-		begun, wait := Now(), s.wait()
+		begun, wait := monotime.Now(), s.wait()
 		n, err := s.write(batch, wait)
 		batch = batch[n:]
 		if err == nil && n == 0 {
@@ -121,10 +122,10 @@ func (s *sink) writeAll(batch []byte) error {
 		if err != nil && !expired {
 			return err
 		}
-		if n > 0 || Late(begun+wait, wait) {
+		if n > 0 || monotime.Late(begun+wait, wait) {
 			s.noteTaken(n, begun, stalledAt)
-			stalledAt = Now()
-		} else if Now()-stalledAt >= s.limit {
+			stalledAt = monotime.Now()
+		} else if monotime.Now()-stalledAt >= s.limit {
 			return ErrFlushTimeout
 		}
 	}
@@ -146,7 +147,7 @@ func (s *sink) write(batch []byte, wait time.Duration) (int, error) {
 		return s.writeConn(batch[:min(len(batch), maxWrite)])
 	}
 	if s.alarm == nil {
-		s.alarm = NewAlarm(func() { s.fail(ErrFlushTimeout) })
+		s.alarm = monotime.NewAlarm(func() { s.fail(ErrFlushTimeout) })
 	}
 	s.alarm.Set(wait)
 	defer s.alarm.Stop()
@@ -171,7 +172,7 @@ func (s *sink) writeConn(p []byte) (n int, err error) {
 
 // setDeadline limits what is written to the socket from now on.
 func (s *sink) setDeadline(wait time.Duration) {
-	s.until = Now() + wait
+	s.until = monotime.Now() + wait
 	s.socket.SetWriteDeadline(time.Now().Add(wait))
 }
 
@@ -180,7 +181,7 @@ func (s *sink) noteTaken(n int, begun, stalledAt time.Duration) {
 	if n == 0 {
 		return
 	}
-	t := Now()
+	t := monotime.Now()
 	s.lastTaken.Store(int64(t))
 	if t-begun >= patience || begun-stalledAt >= patience {
 		s.lastUnblocked.Store(int64(t))

@@ -258,49 +258,6 @@ func TestD101_WrappersAreNotCutShort(t *testing.T) {
 	w.Wait()
 }
 
-// An Alarm rings in time, again when it is set again, and not once it has been
-// stopped.
-func TestAlarm(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		start := time.Now()
-		rung := make(chan time.Duration, 10)
-		a := NewAlarm(func() { rung <- time.Since(start) })
-		a.Set(time.Minute)
-		a.Set(time.Second)
-		if at := <-rung; at != time.Second {
-			t.Errorf("rung after %v", at)
-		}
-		if a.Stop() {
-			t.Error("stopped after it has rung")
-		}
-		a.Set(time.Second)
-		if !a.Stop() || a.Stop() {
-			t.Error("not stopped once")
-		}
-		time.Sleep(time.Hour)
-		if len(rung) > 0 {
-			t.Error("rung though it was stopped")
-		}
-	})
-}
-
-// A process that did not run while a time passed has not waited.
-func TestD129_AlarmThatIsLate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		rung := make(chan struct{})
-		a := NewAlarm(func() { close(rung) })
-		a.Set(10 * time.Second)
-		a.mu.Lock()
-		a.due -= time.Minute // as if it fired a minute late
-		a.mu.Unlock()
-		start := time.Now()
-		<-rung
-		if took := time.Since(start); took != 20*time.Second {
-			t.Errorf("rung after %v", took)
-		}
-	})
-}
-
 // A deadlineConn says of each write that its time is up, as a user's wrapper
 // may whose deadline has been set by somebody else.
 type deadlineConn struct{ writes atomic.Int64 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"geerpc/internal/monotime"
 )
 
 const (
@@ -345,12 +347,14 @@ func (w *Writer) Err() error {
 }
 
 // SinceTaken returns how long ago the connection last took bytes.
-func (w *Writer) SinceTaken() time.Duration { return Now() - time.Duration(w.sink.lastTaken.Load()) }
+func (w *Writer) SinceTaken() time.Duration {
+	return monotime.Now() - time.Duration(w.sink.lastTaken.Load())
+}
 
 // SinceUnblocked returns how long ago the connection last took bytes that had
 // had to wait, which shows that the peer has read some.
 func (w *Writer) SinceUnblocked() time.Duration {
-	return Now() - time.Duration(w.sink.lastUnblocked.Load())
+	return monotime.Now() - time.Duration(w.sink.lastUnblocked.Load())
 }
 
 // Sent returns how many bytes the connection has taken.

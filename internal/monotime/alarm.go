@@ -1,23 +1,9 @@
-package wire
+package monotime
 
 import (
 	"sync"
 	"time"
 )
-
-var processStart = time.Now()
-
-// Now is a clock that never jumps. Only differences between its times mean
-// anything, and those are right even where a sum has overflowed.
-func Now() time.Duration { return time.Since(processStart) }
-
-// minLate is how late a timer may always be.
-const minLate = 50 * time.Millisecond
-
-// Late reports whether a timer for d, which was due at a time of Now's, fires
-// so late that the process must have been stopped, or starved. What it waited
-// for may have arrived meanwhile, and not been seen.
-func Late(due, d time.Duration) bool { return Now()-due > max(d/4, minLate) }
 
 // An Alarm calls a function when a time is up, unless it is stopped before.
 // Time during which the process did not run does not count: an Alarm that
