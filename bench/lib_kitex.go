@@ -25,6 +25,7 @@ func kitexMux() library {
 		dial: func(addr string, _ int) (conn, error) {
 			return dialKitex(addr, client.WithMuxConnection(1))
 		},
+		writesUncounted: true,
 	}
 }
 
@@ -35,10 +36,12 @@ func kitexPool() library {
 		name: "kitex-pool", note: "thrift, a connection for each caller",
 		serve: func(lis net.Listener) error { return serveKitex(lis) },
 		dial: func(addr string, callers int) (conn, error) {
-			return dialKitex(addr, client.WithLongConnection(connpool.IdleConfig{
-				MaxIdlePerAddress: callers, MaxIdleGlobal: callers, MaxIdleTimeout: time.Minute,
-			}))
+			return dialKitex(addr, client.WithConnectTimeout(10*time.Second), // 50 ms are too few for 1,024 at once
+				client.WithLongConnection(connpool.IdleConfig{
+					MaxIdlePerAddress: callers, MaxIdleGlobal: callers, MaxIdleTimeout: time.Minute,
+				}))
 		},
+		writesUncounted: true,
 	}
 }
 

@@ -1,7 +1,7 @@
 // Command bench measures geerpc beside other RPC libraries, each with a server
 // and a client in processes of their own, over loopback TCP.
 //
-//	go run . -quick          # everything once, in seconds, to see that it works
+//	go run . -quick          # everything once, in five minutes, to see that it works
 //	go run . -json out.json  # the measurement
 //	go run . -report -json out.json -chart out.svg
 package main

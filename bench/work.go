@@ -56,6 +56,8 @@ type library struct {
 	dial func(addr string, callers int) (conn, error)
 
 	only []string // the works that it does; nil: all that its callers do
+
+	writesUncounted bool // it sends with another system call than write
 }
 
 // does reports whether the library does a work.
