@@ -3,6 +3,7 @@ package geerpc
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"geerpc/codec"
@@ -130,6 +131,7 @@ func (c *servedCall) put(h codec.Header, failure *Error) error {
 func (c *servedCall) sendInstead(h codec.Header, e *Error, succeeded bool) {
 	if succeeded {
 		c.method.stats.RecordFailure(nanotime(), uint8(e.Code))
+		c.conn.server.report(slog.LevelWarn, "rpc server: reply not sent", "method", c.serviceMethod, "peer", c.conn.peer.Addr, "err", e)
 	}
 	e.put(&h)
 	h.Frame().Metadata = nil
@@ -143,11 +145,11 @@ var errReplyExit = &Error{Code: CodeInternal, Where: InMethod, Ran: RanYes,
 func (c *servedCall) encodingError(err error) *Error {
 	answer := "an error"
 	if c.method != nil {
-		answer = fmt.Sprintf("the reply of %v, of type %.100v", c.method, c.method.replyType.Elem())
+		answer = fmt.Sprintf("the reply of %v (%.100v)", c.method, c.method.replyType.Elem())
 	}
 	code, what := CodeInternal, "encoding "+answer
 	if errors.Is(err, codec.ErrTooLarge) {
-		code, what = CodeResourceExhausted, answer+" is too large for the client"
+		code, what = CodeResourceExhausted, answer+" is too large for the client, which sets the limit"
 	}
 	return newError(code, InMethod, RanYes, "rpc server: "+what, err)
 }

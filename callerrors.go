@@ -155,7 +155,7 @@ func (c *Client) notSent(ctx context.Context, call *clientCall, err error) error
 	}
 	code, what := CodeInvalidArgument, "encoding arguments of type %.100T"
 	if errors.Is(err, codec.ErrTooLarge) {
-		code, what = CodeResourceExhausted, "arguments of type %.100T are too large for the server"
+		code, what = CodeResourceExhausted, "arguments of type %.100T are too large for the server, which sets the limit"
 	}
 	return callFailed(code, InClient, RanNever, fmt.Sprintf(what, call.args), err)
 }

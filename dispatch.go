@@ -192,7 +192,7 @@ func (c *conn) readCall(h *codec.Header) (k *servedCall, admitted bool) {
 	}
 	k.prepare(k.method)
 	if err := c.link.ReadBody(k.argp.Interface()); err != nil {
-		k.rejection = k.badArguments(err)
+		k.rejection = k.badArguments(k.method.explain(err))
 		return k, true
 	}
 	k.setTime(c.handleTimeout, remaining, md)
@@ -232,7 +232,7 @@ func (c *conn) refused(h *codec.Header) *Error {
 // badArguments returns the error of a call whose arguments, or their metadata, are no
 // good.
 func (k *servedCall) badArguments(err error) *Error {
-	return newError(CodeInvalidArgument, InServer, RanNever, "rpc server: arguments of "+k.serviceMethod, k.method.explain(err))
+	return newError(CodeInvalidArgument, InServer, RanNever, "rpc server: arguments of "+k.serviceMethod, err)
 }
 
 // submit starts the incoming calls. If mayRunInline is set, the reader itself runs those

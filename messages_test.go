@@ -79,18 +79,18 @@ func TestMessages_Bodies(t *testing.T) {
 		wantText(t, e, call("Test.Echo", make(chan int), nil),
 			"rpc client: Test.Echo at AT: encoding arguments of type chan int: gob NewTypeObject can't handle type: chan int")
 		wantText(t, e, call("Test.Unencodable", Args{}, nil),
-			"rpc server: encoding the reply of Test.Unencodable, of type interface {}: gob: type not registered for interface: geerpc.Args")
+			"rpc server: encoding the reply of Test.Unencodable (interface {}): gob: type not registered for interface: geerpc.Args (both sides must call gob.Register with a value of that type)")
 		err := call("Arith.Add", Args{}, new([]string))
 		if text := fmt.Sprint(err); !strings.HasPrefix(text, "rpc client: Arith.Add at "+e.address()+": decoding the reply into *[]string: gob: ") {
 			t.Error(err)
 		}
 		err = call("Test.Echo", strings.Repeat("x", 5000), nil)
-		prefix := "rpc client: Test.Echo at " + e.address() + ": arguments of type string are too large for the server: message exceeds the size limit: "
+		prefix := "rpc client: Test.Echo at " + e.address() + ": arguments of type string are too large for the server, which sets the limit: message exceeds the size limit: "
 		if text := fmt.Sprint(err); !strings.HasPrefix(text, prefix) || !strings.Contains(text, " MaxMessageBytes") || !strings.Contains(text, " 3000") {
 			t.Error(err)
 		}
 		err = call("Test.Text", Args{}, nil)
-		prefix = "rpc server: the reply of Test.Text, of type string is too large for the client: message exceeds the size limit: "
+		prefix = "rpc server: the reply of Test.Text (string) is too large for the client, which sets the limit: message exceeds the size limit: "
 		if text := fmt.Sprint(err); !strings.HasPrefix(text, prefix) || !strings.Contains(text, " MaxMessageBytes") || !strings.Contains(text, " 4000") {
 			t.Error(err)
 		}
@@ -98,7 +98,27 @@ func TestMessages_Bodies(t *testing.T) {
 	}
 	framed := e.dial(&Option{CodecType: framedJSON})
 	wantText(t, e, framed.Call(t.Context(), "Test.Echo", strings.Repeat("x", 5000), nil),
-		"rpc client: Test.Echo at AT: arguments of type string are too large for the server: message exceeds the size limit: 5019 bytes, MaxMessageBytes is 3000")
+		"rpc client: Test.Echo at AT: arguments of type string are too large for the server, which sets the limit: message exceeds the size limit: 5019 bytes, MaxMessageBytes is 3000")
+}
+
+// TestMessages_ReplyNotSent: that a reply can't be sent is the server's fault as a rule,
+// and its Logger tells.
+func TestMessages_ReplyNotSent(t *testing.T) {
+	e := newMessagesEnv(t, "tcp")
+	var log bytes.Buffer
+	e.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	client := e.dial(&Option{MaxMessageBytes: 4000})
+	for _, method := range []string{"Test.Unencodable", "Test.Text"} {
+		if err := client.Call(t.Context(), method, Args{}, nil); err == nil {
+			t.Error("no error of " + method)
+		}
+	}
+	e.Close() // waits for the Logger
+	for _, want := range []string{"method=Test.Unencodable", "not registered for interface", "method=Test.Text", "too large for the client"} {
+		if text := log.String(); strings.Count(text, "reply not sent") != 2 || !strings.Contains(text, want) {
+			t.Errorf("%s is not in the log\n%s", want, text)
+		}
+	}
 }
 
 // TestMessages_Fields: an Error has the method and the server, whoever made it, and

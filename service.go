@@ -56,11 +56,11 @@ type method struct {
 // String returns the name by which the method is called.
 func (m *method) String() string { return introspect.FullName(m.service, m.name) }
 
-// explain returns why arguments could not be decoded, with what the caller can do about
-// it where the method takes an interface.
+// explain returns why arguments could not be decoded, with what the method takes, and what
+// the caller can do about it where that is an interface.
 func (m *method) explain(err error) error {
 	if m.argType.Kind() != reflect.Interface {
-		return err
+		return fmt.Errorf("%w (the method takes %.100v)", err, m.argType)
 	}
 	return fmt.Errorf("%w (the method takes the interface %v: over gob, pass a pointer to one; JSON decodes into any, but not into an interface with methods)", err, m.argType)
 }
@@ -241,15 +241,32 @@ func methodsOf(service string, rcvr any, only []string) (found []*method, unfit 
 		}
 		found = append(found, made)
 	}
-	for _, name := range only {
-		if !slices.ContainsFunc(found, func(m *method) bool { return m.name == name }) && !v.MethodByName(name).IsValid() {
-			unfit = append(unfit, unfitMethod{name, errors.New("does not exist")})
-		}
-	}
+	unfit = append(unfit, missedMethods(v.Type(), only)...)
 	if len(found) == 0 || len(only) > 0 && len(unfit) > 0 {
 		return nil, nil, unsuitable(service, v.Type(), unfit, len(only) > 0)
 	}
 	return found, unfit, nil
+}
+
+// missedMethods returns the methods that a type has on its pointer alone, and those of
+// only that there are none of.
+func missedMethods(t reflect.Type, only []string) (missed []unfitMethod) {
+	pointer := reflect.PointerTo(t)
+	if t.Kind() == reflect.Pointer {
+		pointer = t
+	}
+	for i := range pointer.NumMethod() {
+		name := pointer.Method(i).Name
+		if _, has := t.MethodByName(name); !has && (len(only) == 0 || slices.Contains(only, name)) {
+			missed = append(missed, unfitMethod{name, fmt.Errorf("is a method of *%s: register a pointer", t)})
+		}
+	}
+	for _, name := range only {
+		if _, has := pointer.MethodByName(name); !has {
+			missed = append(missed, unfitMethod{name, errors.New("does not exist")})
+		}
+	}
+	return missed
 }
 
 // unsuitable says why a type can't be registered, or not with the methods that were
@@ -258,9 +275,6 @@ func unsuitable(service string, t reflect.Type, unfit []unfitMethod, chosen bool
 	what := " lacks methods of suitable type, func(args A, reply *R) error or with a context.Context in front"
 	if chosen {
 		what = ""
-	}
-	if t.Kind() != reflect.Pointer && reflect.PointerTo(t).NumMethod() > t.NumMethod() {
-		what += "; it has methods on its pointer: register that"
 	}
 	if len(unfit) > 0 {
 		what += ": " + causes(unfit)

@@ -85,7 +85,7 @@ func TestA6_RegistrationErrors(t *testing.T) {
 		{"unnamed type", func(s *geerpc.Server) error { return s.Register(struct{ Odd }{}) }, []string{"not exported", "RegisterName"}},
 		{"pointer to pointer", func(s *geerpc.Server) error { p := new(Arith); return s.Register(&p) }, []string{"**test.Arith"}},
 		{"no methods", func(s *geerpc.Server) error { return s.Register(None{}) }, []string{"None", "lacks methods of suitable type"}},
-		{"methods on the pointer", func(s *geerpc.Server) error { return s.Register(OnPointer{}) }, []string{"OnPointer", "pointer: register that"}},
+		{"methods on the pointer", func(s *geerpc.Server) error { return s.Register(OnPointer{}) }, []string{"OnPointer", "method Good is a method of *test.OnPointer: register a pointer"}},
 		{"and the pointer", func(s *geerpc.Server) error { return s.Register(&OnPointer{}) }, nil},
 		{"no suitable method", func(s *geerpc.Server) error { return s.Register(OddOnly{}) },
 			[]string{"OddOnly", "NoPointer", "has the reply type int, which is not a pointer", "HiddenArg", "hiddenArgs, which is not exported"}},
@@ -229,6 +229,13 @@ func TestLeftOutMethod(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := e.dial(nil)
+	if err := e.RegisterName("Both", onBoth{}); err != nil {
+		t.Fatal(err)
+	}
+	err := client.Call(context.Background(), "Both.OnPointer", Args{}, nil)
+	if want := "method OnPointer of service Both: it was left out, for it is a method of *test.onBoth: register a pointer"; !strings.HasSuffix(fmt.Sprint(err), want) {
+		t.Error(err)
+	}
 	for name, want := range map[string]string{
 		"NoPointer": "it has the reply type int, which is not a pointer",
 		"NoReply":   "it does not take args and a reply, with or without a context.Context in front",
@@ -240,6 +247,12 @@ func TestLeftOutMethod(t *testing.T) {
 		}
 	}
 }
+
+// onBoth has methods on the value, and one on its pointer only.
+type onBoth struct{}
+
+func (onBoth) OnValue(int, *int) error    { return nil }
+func (*onBoth) OnPointer(int, *int) error { return nil }
 
 type mixed struct{}
 

@@ -2,6 +2,7 @@ package link
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"geerpc/codec"
@@ -45,7 +46,16 @@ func (l *Link) ReadBody(body any) (err error) {
 			}
 		}
 	}()
-	return usercode.Error(l.Codec.ReadBody(body))
+	return advised(usercode.Error(l.Codec.ReadBody(body)))
+}
+
+// advised adds to an error of gob's what can be done about it. The error's text must have
+// been taken.
+func advised(err error) error {
+	if err == nil || !strings.Contains(err.Error(), "not registered for interface") {
+		return err
+	}
+	return fmt.Errorf("%w (both sides must call gob.Register with a value of that type)", err)
 }
 
 // Interruptible reports whether Interrupt may be called: the connection can do that, and

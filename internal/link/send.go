@@ -113,7 +113,7 @@ func (l *Link) write(h codec.Header, body any) (err error) {
 			err = fmt.Errorf("encoding %T panicked: %.256s", body, usercode.PanicText(p))
 		}
 		if err != nil { // errors.Is may run a user's code later, while others wait
-			err = usercode.Error(err)
+			err = advised(usercode.Error(err))
 		}
 		// A codec that was cut short may keep half a message and send it with the
 		// next one. Extended codecs drop it.
