@@ -34,7 +34,7 @@ func (c *conn) admitContext(remaining time.Duration, md Metadata) *callContext {
 	if c.reader.admitting = nil; ctx == nil {
 		ctx = new(callContext)
 	}
-	ctx.begin(c, md, c.due(shorterTimeout(c.handleTimeout, remaining)))
+	ctx.begin(c, md, c.due(c.handleTimeout, remaining))
 	return ctx
 }
 

@@ -131,7 +131,9 @@ func (c *servedCall) put(h codec.Header, failure *Error) error {
 func (c *servedCall) sendInstead(h codec.Header, e *Error, succeeded bool) {
 	if succeeded {
 		c.method.stats.RecordFailure(nanotime(), uint8(e.Code))
-		c.conn.server.report(slog.LevelWarn, "rpc server: reply not sent", "method", c.serviceMethod, "peer", c.conn.peer.Addr, "err", e)
+		if e.Code != CodeResourceExhausted { // a client sets its limit as it likes, and must not fill the log
+			c.conn.server.report(slog.LevelWarn, "rpc server: reply not sent", "method", c.serviceMethod, "peer", c.conn.peer.Addr, "err", e)
+		}
 	}
 	e.put(&h)
 	h.Frame().Metadata = nil

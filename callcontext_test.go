@@ -18,7 +18,7 @@ func TestCallContext_Derived(t *testing.T) {
 	l := link.New(near, link.Config{Report: new(Server).report})
 	k := &servedCall{conn: &conn{link: l, server: &Server{}}}
 	k.conn.clock.Parent = l.Context()
-	k.makeContext(k.conn.due(time.Hour), nil)
+	k.makeContext(k.conn.due(0, time.Hour), nil)
 	child, stop := context.WithTimeout(context.WithValue(k.ctx, callKey{}, "other"), time.Minute)
 	defer stop()
 	if callFrom(k.ctx) != k.ctx || k.ctx.Value("other") != nil {

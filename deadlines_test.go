@@ -1,8 +1,12 @@
 package geerpc
 
 import (
+	"bufio"
 	"context"
+	"io"
 	"math/rand/v2"
+	"net"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -74,5 +78,58 @@ func TestC75_ManyDeadlines(t *testing.T) {
 		client.Close()
 		callers.Wait()
 		methods.Wait()
+	})
+}
+
+// A handle timeout begins when the server comes to a call, which may have waited for a
+// slot behind others; a caller's time runs from when the call came.
+func TestHandleTimeout_BehindOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Server{HandleTimeout: time.Second, MaxInFlight: 1}
+		RegisterFunc(s, "Test.Nap", func(ctx context.Context, _ int) (bool, error) {
+			time.Sleep(400 * time.Millisecond)
+			return true, ctx.Err()
+		})
+		near, far := net.Pipe()
+		go s.ServeCodec(far, codec.NewJSONRPCServer)
+		const calls = 6
+		go io.WriteString(near, strings.Repeat(`{"jsonrpc":"2.0","id":1,"method":"Test.Nap","params":[1]}`+"\n", calls))
+		answers := bufio.NewReader(near)
+		for range calls {
+			if line, err := answers.ReadString('\n'); err != nil || !strings.Contains(line, `"result":true`) {
+				t.Errorf("answered %q, %v", line, err)
+			}
+		}
+		near.Close()
+		s.Close()
+	})
+}
+
+// Each call has the time that its caller gave it, whatever came long before.
+func TestDeadlines_LongAfterOthers(t *testing.T) {
+	each(t, func(t *testing.T, e *env) {
+		left := make(chan time.Duration, 1)
+		RegisterFunc(e.Server, "Test.Left", func(ctx context.Context, _ Args) (Reply, error) {
+			at, _ := ctx.Deadline()
+			left <- time.Until(at)
+			return Reply{}, nil
+		})
+		client := e.dial(nil)
+		for i := range 3 {
+			began := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			if err := client.Call(ctx, "Test.Left", Args{}, nil); err != nil {
+				t.Fatal(err)
+			}
+			if lost := time.Minute - <-left; lost > time.Since(began) {
+				t.Errorf("call %d lost %v of its time, and took %v", i, lost, time.Since(began))
+			}
+			cancel()
+			time.Sleep(10 * time.Millisecond)
+			if err := client.Ping(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
 	})
 }

@@ -29,8 +29,7 @@ const (
 	stallLimit   = time.Millisecond      // how long calls may keep the reader from reading
 )
 
-// nanotime is a clock that never jumps. Compare its times by subtracting them: that is
-// right even where a sum has overflowed.
+// nanotime is a clock that never jumps.
 func nanotime() time.Duration { return monotime.Now() }
 
 // runsInline reports whether a call may run on the goroutine that reads.

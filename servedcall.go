@@ -69,13 +69,14 @@ func (c *servedCall) prepare(m *method) {
 }
 
 // setTime limits the call's time: its context ends when its caller stops waiting,
-// remaining from now, and at the handle timeout the call is answered, done or not.
+// remaining from when its message came, and at the handle timeout, from now, the call is
+// answered, done or not.
 // Zero is no limit, and so is a negative time, which a peer may send.
 func (c *servedCall) setTime(handle, remaining time.Duration, md Metadata) {
 	if len(c.conn.server.Interceptors) > 0 || c.method != nil && c.method.wantsContext {
-		c.makeContext(c.conn.due(shorterTimeout(handle, remaining)), md)
+		c.makeContext(c.conn.due(handle, remaining), md)
 	} else {
-		c.due = c.conn.due(remaining)
+		c.due = c.conn.due(0, remaining)
 	}
 	if handle > 0 {
 		if c.start == nil {
@@ -91,13 +92,20 @@ func (c *servedCall) makeContext(due time.Duration, md Metadata) {
 	c.start = &c.ctx.start
 }
 
-// due returns when so much time is up since the message came that the reader has just
-// read, by monotime. Zero and negative are no limit: due returns 0.
-func (c *conn) due(limit time.Duration) time.Duration {
-	if limit <= 0 {
-		return 0
+// due returns when the time is up of a call that has just been read, by monotime; 0: never.
+// Its caller waits for what remained when the message came. The handle timeout begins now:
+// the call may have waited behind others, for a slot or for Server.Admit. Zero and negative
+// are no limit.
+func (c *conn) due(handle, remaining time.Duration) (due time.Duration) {
+	if remaining > 0 {
+		due = monotime.Add(c.link.Arrived(), remaining)
 	}
-	return monotime.Add(c.link.Arrived(), limit)
+	if handle > 0 {
+		if at := monotime.Add(monotime.Now(), handle); due == 0 || at < due {
+			due = at
+		}
+	}
+	return due
 }
 
 // stopTime ends what setTime began.
@@ -138,10 +146,10 @@ func (c *servedCall) drop() bool {
 
 // cancel notes that the caller has stopped waiting.
 func (c *servedCall) cancel() {
+	c.cancelled.Store(true)
 	if c.ctx != nil {
 		c.ctx.Cancel()
 	}
-	c.cancelled.Store(true)
 }
 
 // callerGone returns why nobody waits for the call any more, now, or nil.

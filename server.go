@@ -36,8 +36,9 @@ const (
 // nothing else is said.
 type Server struct {
 	// Logger hears of connections that are rejected or break, of methods that panic,
-	// and of an Accept that fails or is tried again. It is not told of connections that
-	// end before their first byte, as those of health checks do. Nil: nothing is logged.
+	// of replies that can't be encoded, of an Accept that fails or is tried again, and, if
+	// it is set before Register, of methods that are skipped. It is not told of connections
+	// that end before their first byte, as those of health checks do. Nil: nothing is logged.
 	Logger *slog.Logger
 
 	// Interceptors wrap the handling of each call. The first is the outermost. If one is

@@ -241,28 +241,31 @@ func methodsOf(service string, rcvr any, only []string) (found []*method, unfit 
 		}
 		found = append(found, made)
 	}
-	unfit = append(unfit, missedMethods(v.Type(), only)...)
+	if len(found) > 0 || len(only) > 0 {
+		unfit = append(unfit, missedMethods(service, v.Type(), only)...)
+	}
 	if len(found) == 0 || len(only) > 0 && len(unfit) > 0 {
 		return nil, nil, unsuitable(service, v.Type(), unfit, len(only) > 0)
 	}
 	return found, unfit, nil
 }
 
-// missedMethods returns the methods that a type has on its pointer alone, and those of
-// only that there are none of.
-func missedMethods(t reflect.Type, only []string) (missed []unfitMethod) {
+// missedMethods returns the methods that only a pointer to t has, and names in only that
+// no method has.
+func missedMethods(service string, t reflect.Type, only []string) (missed []unfitMethod) {
 	pointer := reflect.PointerTo(t)
-	if t.Kind() == reflect.Pointer {
-		pointer = t
-	}
-	for i := range pointer.NumMethod() {
-		name := pointer.Method(i).Name
-		if _, has := t.MethodByName(name); !has && (len(only) == 0 || slices.Contains(only, name)) {
-			missed = append(missed, unfitMethod{name, fmt.Errorf("is a method of *%s: register a pointer", t)})
+	for i := range pointer.NumMethod() { // none, if t is a pointer
+		m := pointer.Method(i)
+		if _, has := t.MethodByName(m.Name); has || len(only) > 0 && !slices.Contains(only, m.Name) {
+			continue
+		}
+		if _, err := newMethod(service, m, reflect.Zero(pointer)); err == nil {
+			missed = append(missed, unfitMethod{m.Name, fmt.Errorf("has a pointer receiver: register a *%s", t)})
 		}
 	}
 	for _, name := range only {
-		if _, has := pointer.MethodByName(name); !has {
+		_, has := t.MethodByName(name)
+		if _, onPointer := pointer.MethodByName(name); !has && !onPointer {
 			missed = append(missed, unfitMethod{name, errors.New("does not exist")})
 		}
 	}
@@ -275,6 +278,8 @@ func unsuitable(service string, t reflect.Type, unfit []unfitMethod, chosen bool
 	what := " lacks methods of suitable type, func(args A, reply *R) error or with a context.Context in front"
 	if chosen {
 		what = ""
+	} else if t.Kind() != reflect.Pointer && reflect.PointerTo(t).NumMethod() > t.NumMethod() {
+		what += "; it has methods with a pointer receiver: register a *" + t.String()
 	}
 	if len(unfit) > 0 {
 		what += ": " + causes(unfit)

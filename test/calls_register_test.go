@@ -85,7 +85,7 @@ func TestA6_RegistrationErrors(t *testing.T) {
 		{"unnamed type", func(s *geerpc.Server) error { return s.Register(struct{ Odd }{}) }, []string{"not exported", "RegisterName"}},
 		{"pointer to pointer", func(s *geerpc.Server) error { p := new(Arith); return s.Register(&p) }, []string{"**test.Arith"}},
 		{"no methods", func(s *geerpc.Server) error { return s.Register(None{}) }, []string{"None", "lacks methods of suitable type"}},
-		{"methods on the pointer", func(s *geerpc.Server) error { return s.Register(OnPointer{}) }, []string{"OnPointer", "method Good is a method of *test.OnPointer: register a pointer"}},
+		{"methods on the pointer", func(s *geerpc.Server) error { return s.Register(OnPointer{}) }, []string{"OnPointer", "it has methods with a pointer receiver: register a *test.OnPointer"}},
 		{"and the pointer", func(s *geerpc.Server) error { return s.Register(&OnPointer{}) }, nil},
 		{"no suitable method", func(s *geerpc.Server) error { return s.Register(OddOnly{}) },
 			[]string{"OddOnly", "NoPointer", "has the reply type int, which is not a pointer", "HiddenArg", "hiddenArgs, which is not exported"}},
@@ -233,7 +233,7 @@ func TestLeftOutMethod(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := client.Call(context.Background(), "Both.OnPointer", Args{}, nil)
-	if want := "method OnPointer of service Both: it was left out, for it is a method of *test.onBoth: register a pointer"; !strings.HasSuffix(fmt.Sprint(err), want) {
+	if want := "method OnPointer of service Both: it was left out, for it has a pointer receiver: register a *test.onBoth"; !strings.HasSuffix(fmt.Sprint(err), want) {
 		t.Error(err)
 	}
 	for name, want := range map[string]string{

@@ -79,6 +79,25 @@ func derive(t *testing.T, ctx context.Context) (direct, wrapped context.Context)
 	return direct, wrapped
 }
 
+// The deadline that a context shows is the one that it has.
+func TestClocked_Deadline(t *testing.T) {
+	k, _ := newClock(t)
+	for _, left := range []time.Duration{time.Nanosecond, time.Hour} {
+		c := k.in(left)
+		at, ok := c.Deadline()
+		if off := monotime.At(at) - c.Due; !ok || off != 0 {
+			t.Errorf("in %v: %v, %v off", left, at, off)
+		}
+		if again, _ := c.Deadline(); again != at {
+			t.Errorf("in %v: %v, and then %v", left, at, again)
+		}
+		c.Cancel()
+	}
+	if at, ok := k.in(0).Deadline(); ok {
+		t.Errorf("no deadline: %v", at)
+	}
+}
+
 // A context that nobody has asked for Done costs the clock nothing, and its Err is right
 // by the time alone.
 func TestClocked_NobodyWaits(t *testing.T) {

@@ -50,7 +50,8 @@ func (c *Clocked) Deadline() (at time.Time, ok bool) {
 		return time.Time{}, false
 	}
 	if c.deadline.Load() == nil {
-		at := time.Now().Add(c.left())
+		now := time.Now()
+		at := now.Add(c.Due - monotime.At(now)) // exactly Due: left would look at the clock again
 		c.deadline.CompareAndSwap(nil, &at)
 	}
 	return *c.deadline.Load(), true

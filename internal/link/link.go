@@ -48,6 +48,10 @@ type Link struct {
 	extended bool  // both peers transmit whole headers
 	peer     Kinds // that the peer handles
 
+	goawaySent bool // belongs to the holder of the write turn
+
+	arrived time.Duration // belongs to who reads: when messages came, by monotime; 0: nobody has asked since
+
 	report usercode.Reporter
 
 	// ctx ends with the link. Its cause says why.
@@ -66,10 +70,9 @@ type Link struct {
 	wg     sync.WaitGroup // goroutines that send controls, and those that hold the link
 	shutWG sync.WaitGroup // the goroutine that closes Conn, counted from the start
 
-	// These belong to the holder of the write turn. They are at the end, because
-	// they change with every message, and other goroutines read what is above.
-	header     codec.Header // of the message being encoded
-	goawaySent bool
+	// The header belongs to the holder of the write turn. It is at the end, because it
+	// changes with every message, and other goroutines read what is above.
+	header codec.Header // of the message being encoded
 }
 
 // A Config is what a link needs to know of an Option or a Server. A zero is no

@@ -17,6 +17,9 @@ func (l *Link) ReadHeader(h *codec.Header) (err error) {
 	if !l.whole && l.Wire.MaxRead > 0 {
 		l.In.SetBudget(l.Wire.MaxRead)
 	}
+	if l.arrived != 0 && !l.Ready() {
+		l.arrived = 0
+	}
 	*h = codec.Header{}
 	return l.Codec.ReadHeader(h)
 }
@@ -27,12 +30,13 @@ func (l *Link) Ready() bool {
 	return ok && codec.Ready()
 }
 
-// Arrived returns when the message came that has just been read, by monotime.
+// Arrived returns when the message came that has just been read, by monotime. It is asked
+// by who reads. One look at the clock is enough for messages that have come together.
 func (l *Link) Arrived() time.Duration {
-	if !l.whole { // a codec of a user's may have its bytes from elsewhere
-		return monotime.Now()
+	if l.arrived == 0 {
+		l.arrived = monotime.Now()
 	}
-	return l.In.Arrived()
+	return l.arrived
 }
 
 // ReadBody reads the body that belongs to the last header. Its error concerns
@@ -49,8 +53,8 @@ func (l *Link) ReadBody(body any) (err error) {
 	return advised(usercode.Error(l.Codec.ReadBody(body)))
 }
 
-// advised adds to an error of gob's what can be done about it. The error's text must have
-// been taken.
+// advised adds to an error of gob's what can be done about it. It must be safe to
+// print: see usercode.Error.
 func advised(err error) error {
 	if err == nil || !strings.Contains(err.Error(), "not registered for interface") {
 		return err

@@ -8,8 +8,8 @@ import (
 
 var start = time.Now()
 
-// Now returns the time since the process started. Only differences mean anything: in a
-// test's bubble the clock shows another time.
+// Now returns the time since the process started. Its times can be compared and subtracted,
+// and mean nothing else: in a test's bubble they are negative.
 func Now() time.Duration { return time.Since(start) }
 
 // Add returns t+d, or the last time that there is.

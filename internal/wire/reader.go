@@ -40,10 +40,10 @@ var ErrBudget = errors.New("message exceeds the size limit")
 type Reader struct {
 	src   io.Reader
 	buf   []byte
-	r, w  int   // buf[r:w] has been read from src, but not been discarded
-	full  bool  // the last read filled the buffer: more is waiting
-	light int32 // reads in a row that a buffer a quarter as large had held
-	shown int   // bytes of the largest of the latest messages; the next one may be as large without proof
+	r, w  int  // buf[r:w] has been read from src, but not been discarded
+	full  bool // the last read filled the buffer: more is waiting
+	light int  // reads in a row that a buffer a quarter as large had held
+	shown int  // bytes of the largest of the latest messages; the next one may be as large without proof
 	err   error
 
 	budget int // bytes that Read may still hand out; negative: any number
@@ -51,9 +51,8 @@ type Reader struct {
 	deadliner   readDeadliner // src, if its reads can be interrupted; else nil
 	interrupted atomic.Bool
 
-	arrived    time.Duration // when the latest bytes were there, by monotime; 0: not looked at the clock
-	received   atomic.Int64  // bytes, from src
-	waitsSince atomic.Int64  // when the current read of src began, by monotime; notWaiting: there is none
+	received   atomic.Int64 // bytes, from src
+	waitsSince atomic.Int64 // when the current read of src began, by monotime; notWaiting: there is none
 
 	tiny [16]byte // a connection that is silent so far needs no more
 }
@@ -129,7 +128,6 @@ func (r *Reader) fill(n int) error {
 		return r.err
 	}
 	r.makeRoom(n)
-	r.arrived = 0
 	r.waitsSince.Store(int64(monotime.Now()))
 	defer r.waitsSince.Store(notWaiting)
 	for range emptyReads {
@@ -207,16 +205,6 @@ func (r *Reader) Waiting() time.Duration {
 		return 0
 	}
 	return monotime.Now() - time.Duration(since)
-}
-
-// Arrived returns when the latest bytes came, by monotime: to be exact, when Arrived was
-// first called after that. So one look at the clock is enough for all messages that have
-// come together.
-func (r *Reader) Arrived() time.Duration {
-	if r.arrived == 0 {
-		r.arrived = monotime.Now()
-	}
-	return r.arrived
 }
 
 // Received returns how many bytes have been read from the connection.
