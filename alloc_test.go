@@ -72,6 +72,7 @@ func (watcher) Add(ctx context.Context, args Args, reply *Reply) error {
 func TestAllocation_Admit(t *testing.T) {
 	e := newEnv(t, "tcp", codec.GobType)
 	e.Admit = append(e.Admit, func(ctx context.Context, _ string) error {
+		_, _ = ctx.Deadline()
 		return ctx.Err()
 	})
 	e.dial(nil)

@@ -33,10 +33,10 @@ type CallFunc func(ctx context.Context, serviceMethod string, args, reply any) e
 // are not called for arguments that can't be decoded, and for calls that are
 // refused before their method is looked at. A reply is encoded after they have
 // returned. If that fails, the caller gets an error that they do not see, and the
-// Logger is told. A call that was answered at its
-// handle timeout returns to them as its method does, later; ctx.Err tells. Once
-// a caller has been told that its method never ran, by that timeout or by an
-// error that an interceptor returned, next fails and does not run it.
+// Logger is told. A call that was answered at its handle timeout returns to them as
+// its method does, later; ctx.Err tells. Once a caller has been told that its method
+// never ran, by that timeout or by an error that an interceptor returned, next fails
+// and does not run it.
 //
 // An Interceptor that returns nil makes all calls fail.
 //

@@ -70,8 +70,8 @@ func (c *servedCall) prepare(m *method) {
 
 // setTime limits the call's time: its context ends when its caller stops waiting,
 // remaining from when its message came, and at the handle timeout, from now, the call is
-// answered, done or not.
-// Zero is no limit, and so is a negative time, which a peer may send.
+// answered, done or not. Zero is no limit, and so is a negative time, which a peer may
+// send.
 func (c *servedCall) setTime(handle, remaining time.Duration, md Metadata) {
 	if len(c.conn.server.Interceptors) > 0 || c.method != nil && c.method.wantsContext {
 		c.makeContext(c.conn.due(handle, remaining), md)

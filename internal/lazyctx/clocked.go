@@ -22,10 +22,10 @@ type Clocked struct {
 	Clock *Clock
 	Due   time.Duration // the deadline, by monotime; 0: none
 
-	deadline atomic.Pointer[time.Time] // the same; nil: nobody has asked
-
 	state atomic.Uint32
 	index int32 // in the Clock's heap, while it is watched and has not ended
+
+	deadline time.Time // Due, once somebody has asked; guarded by the Clock's mu
 
 	// These do not change once it is watched, and say nothing before. One of them is set.
 	done chan struct{}
@@ -49,12 +49,13 @@ func (c *Clocked) Deadline() (at time.Time, ok bool) {
 	if c.Due == 0 {
 		return time.Time{}, false
 	}
-	if c.deadline.Load() == nil {
+	c.Clock.mu.Lock()
+	defer c.Clock.mu.Unlock()
+	if c.deadline.IsZero() {
 		now := time.Now()
-		at := now.Add(c.Due - monotime.At(now)) // exactly Due: left would look at the clock again
-		c.deadline.CompareAndSwap(nil, &at)
+		c.deadline = now.Add(c.Due - monotime.At(now)) // exactly Due: left would look at the clock again
 	}
-	return *c.deadline.Load(), true
+	return c.deadline, true
 }
 
 // left returns how long it is until the deadline, which there is.
