@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"geerpc/codec"
+	"geerpc/internal/monotime"
 )
 
 // Answers. Whoever has run calls answers them, all in one turn of writing if they
@@ -130,7 +131,7 @@ func (c *servedCall) put(h codec.Header, failure *Error) error {
 // sendInstead answers with an error because the answer could not be encoded.
 func (c *servedCall) sendInstead(h codec.Header, e *Error, succeeded bool) {
 	if succeeded {
-		c.method.stats.RecordFailure(nanotime(), uint8(e.Code))
+		c.method.stats.RecordFailure(monotime.Now(), uint8(e.Code))
 		if e.Code != CodeResourceExhausted { // a client sets its limit as it likes, and must not fill the log
 			c.conn.server.report(slog.LevelWarn, "rpc server: reply not sent", "method", c.serviceMethod, "peer", c.conn.peer.Addr, "err", e)
 		}

@@ -9,6 +9,7 @@ import (
 	"geerpc/internal/inflight"
 	"geerpc/internal/lazyctx"
 	"geerpc/internal/link"
+	"geerpc/internal/monotime"
 )
 
 // A clientCall is a call as its caller waits for it: what is sent, where the reply
@@ -192,7 +193,7 @@ func (c *Client) put(call *clientCall, queued bool) error {
 	f := h.Frame()
 	f.Metadata = call.metadata
 	if call.expires != 0 {
-		if f.Timeout = int64(call.expires - nanotime()); f.Timeout <= 0 {
+		if f.Timeout = int64(call.expires - monotime.Now()); f.Timeout <= 0 {
 			return tooLateToSend(context.DeadlineExceeded)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"geerpc/internal/debugpage"
+	"geerpc/internal/monotime"
 	"geerpc/internal/usercode"
 )
 
@@ -47,7 +48,7 @@ func debugConnsOf(conns []*conn) debugpage.Conns {
 // runningCalls returns the calls that have been under way for longest. Those that run
 // inline are among them once they have kept the reader waiting.
 func runningCalls(conns []*conn) []debugpage.Running {
-	list, now := []debugpage.Running{}, nanotime()
+	list, now := []debugpage.Running{}, monotime.Now()
 	for _, c := range conns {
 		peer := addressOf(usercode.RemoteAddr(c.link.Conn))
 		c.mu.Lock()

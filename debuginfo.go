@@ -11,6 +11,7 @@ import (
 
 	"geerpc/internal/connset"
 	"geerpc/internal/debugpage"
+	"geerpc/internal/monotime"
 	"geerpc/internal/page"
 	"geerpc/internal/usercode"
 )
@@ -45,7 +46,7 @@ func (s *Server) debugInfo() *debugpage.Info {
 		}
 	}
 	info.Hints = s.hints(info)
-	info.Complete(nanotime(), codeName)
+	info.Complete(monotime.Now(), codeName)
 	return info
 }
 

@@ -29,9 +29,6 @@ const (
 	stallLimit   = time.Millisecond      // how long calls may keep the reader from reading
 )
 
-// nanotime is a clock that never jumps.
-func nanotime() time.Duration { return monotime.Now() }
-
 // runsInline reports whether a call may run on the goroutine that reads.
 func (c *conn) runsInline(k *servedCall) bool {
 	return k.method != nil && k.rejection == nil && k.method.pace.Load() >= inlineAfter && !c.server.Ordered
@@ -55,7 +52,7 @@ func (m *method) notePace(quick bool, penalty int32) {
 // that follows, except what belongs to the stallWatch.
 type reader struct {
 	epoch atomic.Int64
-	begun atomic.Int64 // when the reader began its latest batch, by nanotime
+	begun atomic.Int64 // when the reader began its latest batch, by monotime
 
 	incoming []*servedCall // calls that have been read, and wait to be started
 	starting []*servedCall // those of the incoming calls that get goroutines
@@ -154,7 +151,7 @@ func (c *conn) reading(epoch int64) {
 func (c *conn) runInline() bool {
 	r := &c.reader
 	epoch := r.epoch.Load()
-	begun := nanotime()
+	begun := monotime.Now()
 	now := begun
 	r.begun.Store(int64(begun))
 	var running *servedCall
@@ -240,7 +237,7 @@ func (c *conn) lookForStall() (again bool) {
 	epoch, begun := r.epoch.Load(), r.begun.Load()
 	inUserCode := epoch&1 == 1
 	switch {
-	case inUserCode && int64(nanotime())-begun >= int64(stallLimit):
+	case inUserCode && int64(monotime.Now())-begun >= int64(stallLimit):
 		c.replaceReader(epoch)
 		return true
 	case inUserCode || begun != r.seen:

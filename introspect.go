@@ -12,6 +12,7 @@ import (
 	"geerpc/internal/callstats"
 	"geerpc/internal/describe"
 	"geerpc/internal/introspect"
+	"geerpc/internal/monotime"
 )
 
 // Introspection: the service "geerpc", with which every Server describes itself. Its
@@ -119,7 +120,7 @@ func (s *Server) stats(_ context.Context, args introspect.Args) (*introspect.Sta
 
 // recent returns the numbers of a method's calls.
 func (m *method) recent() introspect.MethodStats {
-	c, w := m.counts(), m.stats.Window(nanotime(), callstats.Minute)
+	c, w := m.counts(), m.stats.Window(monotime.Now(), callstats.Minute)
 	r := introspect.Recent{Seconds: w.Covered.Seconds(), Calls: w.Calls, Errors: w.ErrorsByCode(codeName),
 		P50: w.Latency.Quantile(0.5), P90: w.Latency.Quantile(0.9), P99: w.Latency.Quantile(0.99), P999: w.Latency.Quantile(0.999)}
 	return introspect.MethodStats{Method: m.String(), Calls: c.Calls, Errors: c.Errors, InFlight: c.InFlight, Minute: r}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"geerpc/codec"
+	"geerpc/internal/monotime"
 	"geerpc/internal/readturn"
 	"geerpc/internal/wire"
 )
@@ -36,7 +37,7 @@ type message struct {
 // callPattern finds out whether calls follow one another. It belongs to the reader.
 type callPattern struct {
 	single int           // calls in a row that were alone; negative: after a penalty
-	last   time.Duration // when the latest reply came, by nanotime
+	last   time.Duration // when the latest reply came, by monotime
 }
 
 // callsFollow reports whether calls follow one another. The reader asks it when a reply
@@ -47,7 +48,7 @@ func (c *Client) callsFollow(batched bool) bool {
 		p.single = min(p.single, 0)
 		return false
 	}
-	now := nanotime()
+	now := monotime.Now()
 	switch inFlight := c.inFlight.Len(); {
 	case inFlight > 1 || now-p.last > rapid:
 		p.single = min(p.single, 0)

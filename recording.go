@@ -7,6 +7,7 @@ import (
 
 	"geerpc/internal/callstats"
 	"geerpc/internal/debugpage"
+	"geerpc/internal/monotime"
 	"geerpc/internal/usercode"
 )
 
@@ -40,7 +41,7 @@ func (c *servedCall) recordRejected(why *Error) {
 		return
 	}
 	c.method.begun.Add(1)
-	if c.method.stats.RecordRefused(nanotime(), uint8(why.Code)) {
+	if c.method.stats.RecordRefused(monotime.Now(), uint8(why.Code)) {
 		c.keepSample(0, why)
 		c.conn.note("refused: %.256s", usercode.ErrorText(why))
 	}
@@ -51,7 +52,7 @@ var errHandleTimeout error = &Error{Code: CodeDeadlineExceeded, Message: "rpc se
 // recordExpired counts the failure of a call that its handle timeout has answered, while
 // the method runs.
 func (c *servedCall) recordExpired(why *Error, handle time.Duration) {
-	if c.method != nil && c.method.stats.RecordFailure(nanotime(), uint8(why.Code)) {
+	if c.method != nil && c.method.stats.RecordFailure(monotime.Now(), uint8(why.Code)) {
 		c.keepSample(handle, why)
 	}
 }

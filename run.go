@@ -1,5 +1,7 @@
 package geerpc
 
+import "geerpc/internal/monotime"
+
 // Where calls run. A call that does not run inline has a goroutine of its own. On an
 // Ordered server the calls of a connection share one, which runs them one by one.
 
@@ -19,7 +21,7 @@ func (c *conn) start(calls []*servedCall) {
 func (c *servedCall) run() {
 	defer func() { c.conn.link.Flush(c.conn.slots.taken.Load() > 0) }()
 	defer c.conn.answer(c)
-	c.do(nanotime())
+	c.do(monotime.Now())
 }
 
 // startInOrder queues calls for the one goroutine that runs them.
@@ -71,5 +73,5 @@ func (s *connState) track(k *servedCall) {
 	if s.calls == nil {
 		s.calls = make(map[uint64]*servedCall)
 	}
-	s.calls[k.seq], k.since = k, nanotime()
+	s.calls[k.seq], k.since = k, monotime.Now()
 }

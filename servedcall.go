@@ -39,7 +39,7 @@ type servedCall struct {
 	timer    *time.Timer // of the handle timeout
 	answered atomic.Bool // with a timer: by that, or by the goroutine that ran the call
 
-	since     time.Duration // when it was tracked, by nanotime; guarded by the conn's mu
+	since     time.Duration // when it was tracked, by monotime; guarded by the conn's mu
 	counted   bool          // it was counted in connState.unanswered when it was read; only the reader looks
 	slotFreed bool          // its slot and its seq may be used again; guarded by the conn's mu
 
@@ -181,7 +181,7 @@ func (c *servedCall) do(now time.Duration) (ended time.Duration) {
 		if err == errGoexit && c.forgo() {
 			err = errInterceptorExit
 		}
-		ended = nanotime()
+		ended = monotime.Now()
 		if m := c.method; m != nil && c.hasBegun() && m.pace.Load() < inlineAfter {
 			m.notePace(ended-now <= quickLimit, slowPenalty)
 		}
